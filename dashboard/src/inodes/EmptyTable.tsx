@@ -1,0 +1,61 @@
+import { formatClock } from '../format/clock.ts';
+import { formatCount } from '../format/number.ts';
+import { Empty } from '../parts/Empty.tsx';
+import { Foreign } from '../parts/Foreign.tsx';
+import { go, route, store } from '../session.ts';
+
+/** Nothing has been torn down: where one looks, since when, and how to make it happen. */
+export function FirstInode() {
+  const chosen = route.value.host;
+  const hosts = store.hosts.value.filter((host) => chosen === '' || host.host === chosen);
+  const ready = hosts.filter((host) => host.status === 'ready');
+  if (ready.length === 0) {
+    return (
+      <Empty title="No tracer is ready yet.">
+        {hosts.map((host) => (
+          <p key={host.host}>
+            <b>
+              <Foreign text={host.host} />
+            </b>{' '}
+            {host.status}: <Foreign text={host.message} />
+          </p>
+        ))}
+      </Empty>
+    );
+  }
+  const fs = [...new Set(ready.flatMap((host) => host.fs))].join(', ');
+  const names = ready.map((host) => host.host).join(', ');
+  return (
+    <Empty title="No inode yet.">
+      <p>
+        Nothing of <b>{fs || 'the traced file systems'}</b> was torn down on{' '}
+        <b>
+          <Foreign text={names} />
+        </b>{' '}
+        since {formatClock(store.firstAt.value)}. Try there:
+      </p>
+      <pre>{TRY_THIS}</pre>
+    </Empty>
+  );
+}
+
+export function NoMatch() {
+  return (
+    <Empty title="No inode matches this filter.">
+      <p>
+        {formatCount(store.inodes.value?.total ?? 0)} in the session.{' '}
+        <button type="button" onClick={() => go({ filter: '' })}>
+          clear the filter
+        </button>
+      </p>
+    </Empty>
+  );
+}
+
+const TRY_THIS = `# shmem: one inode, made and gone
+f=$(mktemp -p /dev/shm) && rm "$f"
+
+# hugetlbfs: four 2 MiB hugepages, allocated and given back (as root)
+echo 16 > /proc/sys/vm/nr_hugepages
+mountpoint -q /dev/hugepages || mount -t hugetlbfs none /dev/hugepages
+fallocate -l 8M /dev/hugepages/x && rm /dev/hugepages/x`;

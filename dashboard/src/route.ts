@@ -1,0 +1,93 @@
+import { INODE_SORTS, type Subscribe } from '../../server/protocol/messages.ts';
+
+/**
+ * Where the reader is, kept in the URL's hash so that it can be shared:
+ * `#/inodes?host=vm&filter=fs:hugetlbfs&sort=evict_ns`, `#/inode/1.42`.
+ */
+export interface Route {
+  readonly view: PageView;
+  /** Empty: all hosts. */
+  readonly host: string;
+  readonly filter: string;
+  readonly sort: InodeSort;
+  readonly descending: boolean;
+  /** Inodes: newest on top, always scrolled there. */
+  readonly follow: boolean;
+  /** The selected inode's id; empty without one. */
+  readonly inode: string;
+}
+
+export type InodeSort = (typeof INODE_SORTS)[number];
+export const PAGE_VIEWS = [
+  'overview',
+  'inodes',
+  'inode',
+  'hugepages',
+  'callbacks',
+  'losses',
+] as const;
+/** The views this version has. `alerts` of the protocol is not among them yet. */
+export type PageView = (typeof PAGE_VIEWS)[number];
+
+export const START: Route = {
+  view: 'overview',
+  host: '',
+  filter: '',
+  sort: 'recent',
+  descending: true,
+  follow: false,
+  inode: '',
+};
+
+/** Reads a hash. What is not understood becomes the default: an old link still opens the page. */
+export function parseRoute(hash: string): Route {
+  const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?', 2);
+  const [first = '', second = ''] = path.split('/');
+  const params = new URLSearchParams(query);
+  const view = PAGE_VIEWS.find((name) => name === first) ?? 'overview';
+  const fromPath = view === 'inode' ? decode(second) : '';
+  return {
+    view: view === 'inode' && fromPath === '' ? 'inodes' : view,
+    host: (params.get('host') ?? '').slice(0, 256),
+    filter: (params.get('filter') ?? '').slice(0, 1000),
+    sort: INODE_SORTS.find((name) => name === params.get('sort')) ?? 'recent',
+    descending: params.get('order') !== 'up',
+    follow: params.get('follow') === '1',
+    inode: (fromPath || (params.get('sel') ?? '')).slice(0, 64),
+  };
+}
+
+/** Writes a hash; what has its default is left out. */
+export function formatRoute(route: Route): string {
+  const params = new URLSearchParams();
+  if (route.host) params.set('host', route.host);
+  if (route.filter) params.set('filter', route.filter);
+  if (route.sort !== 'recent') params.set('sort', route.sort);
+  if (!route.descending) params.set('order', 'up');
+  if (route.follow) params.set('follow', '1');
+  if (route.inode && route.view !== 'inode') params.set('sel', route.inode);
+  const path = route.view === 'inode' ? `inode/${encodeURIComponent(route.inode)}` : route.view;
+  const query = params.toString().replaceAll('%3A', ':').replaceAll('%2F', '/');
+  return `#/${path}${query ? `?${query}` : ''}`;
+}
+
+/** The part of a subscription that a route decides; the table adds its window. */
+export function subscriptionOf(route: Route): Subscribe {
+  return {
+    type: 'subscribe',
+    view: route.view,
+    ...(route.host ? { host: route.host } : {}),
+    ...(route.view === 'inodes'
+      ? { filter: route.filter, sort: route.sort, descending: route.descending }
+      : {}),
+    ...(route.view === 'inode' ? { inode: route.inode } : {}),
+  };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,125 @@
+import { formatAge } from '../format/duration.ts';
+import { Foreign, ForeignLines } from '../parts/Foreign.tsx';
+import { connectionState, retryConnection, second, store } from '../session.ts';
+
+/** Across the page, under the top bar: what the reader must know before reading on. */
+export function Strips() {
+  return (
+    <aside class="strips" aria-label="Notices">
+      <ConnectionStrip />
+      <ReplayStrip />
+      <Progress />
+      <FailedTracers />
+      <RequestError />
+    </aside>
+  );
+}
+
+function ConnectionStrip() {
+  const state = connectionState.value;
+  return (
+    <div role="status" aria-live="polite">
+      {state.phase === 'lost' && (
+        <p class="strip strip-bad">
+          <b>{state.ever ? 'connection lost' : 'no connection'}</b>{' '}
+          {formatAge(second.value - state.since)} ago — retrying.{' '}
+          {state.ever
+            ? 'What is shown is the last that arrived.'
+            : 'Does lastref still run, and is the ssh port forwarding up?'}
+          <button type="button" onClick={retryConnection}>
+            retry now
+          </button>
+        </p>
+      )}
+      {state.phase === 'refused' && (
+        <p class="strip strip-bad">
+          <b>lastref does not accept this page’s link.</b> Its token is missing or from an earlier
+          run. lastref prints a fresh link on start: open that one. (If it runs in the background,
+          look at its output for <code>http://…/?token=…</code>)
+          <button type="button" onClick={retryConnection}>
+            try again
+          </button>
+        </p>
+      )}
+      {state.phase === 'outdated' && (
+        <p class="strip strip-bad">
+          <b>lastref was updated</b> and speaks protocol {state.server}; this page is older.
+          <button type="button" onClick={() => location.reload()}>
+            reload
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}
+
+function ReplayStrip() {
+  const hello = store.hello.value;
+  if (!hello || (!hello.banner && hello.mode === 'live')) return null;
+  return (
+    <p class="strip strip-info">
+      {hello.mode === 'replay' && <b>replay</b>}{' '}
+      <ForeignLines text={hello.banner ?? 'This is a recording, not a live host.'} />
+    </p>
+  );
+}
+
+/** What a tracer that is on its way is doing right now. */
+function Progress() {
+  const busy = store.hosts.value.filter((host) => BUSY.has(host.status) && host.message !== '');
+  return (
+    <div role="status">
+      {busy.map((host) => (
+        <p key={host.host} class="strip strip-busy">
+          <b>
+            <Foreign text={host.host} />
+          </b>{' '}
+          {host.status}: <ForeignLines text={host.message} />
+        </p>
+      ))}
+    </div>
+  );
+}
+
+const BUSY = new Set<string>(['connecting', 'planning', 'attaching', 'restarting']);
+
+/** A tracer that cannot trace: its whole reason, and what to do, until it is mended. */
+function FailedTracers() {
+  const failed = store.hosts.value.filter((host) => host.status === 'failed');
+  return (
+    <div role="alert">
+      {failed.map((host) => (
+        <div key={host.host} class="strip strip-bad">
+          <b>
+            cannot trace <Foreign text={host.host} />
+          </b>
+          <pre>
+            <ForeignLines text={host.message} />
+          </pre>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** Errors that belong to a filter are shown at the filter instead. */
+function RequestError() {
+  const error = store.error.value;
+  return (
+    <div role="alert">
+      {error && error.at === undefined && (
+        <p class="strip strip-bad">
+          <ForeignLines text={error.message} />
+          <button
+            type="button"
+            onClick={() => {
+              store.error.value = null;
+            }}
+          >
+            dismiss
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,17 @@
+import type { PageView } from '../route.ts';
+
+/** The navigation: number keys follow the order, letters stay when the order changes. */
+export const NAVIGATION: readonly NavigationItem[] = [
+  { view: 'overview', title: 'Overview', letter: 'o' },
+  { view: 'inodes', title: 'Inodes', letter: 'i' },
+  { view: 'inode', title: 'Inode', letter: 'n' },
+  { view: 'hugepages', title: 'Hugepages', letter: 'h' },
+  { view: 'callbacks', title: 'Callbacks', letter: 'c' },
+  { view: 'losses', title: 'Losses', letter: 'l' },
+];
+
+export interface NavigationItem {
+  readonly view: PageView;
+  readonly title: string;
+  readonly letter: string;
+}

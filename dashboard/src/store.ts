@@ -1,0 +1,149 @@
+import { batch, type Signal, signal } from '@preact/signals';
+import type {
+  CallbackRow,
+  ErrorMessage,
+  Hello,
+  HostState,
+  HugepageRow,
+  InodeDetail,
+  InodePage,
+  LossesView,
+  ServerMessage,
+  StageLatency,
+  Totals,
+  Update,
+} from '../../server/protocol/messages.ts';
+import { foldUpdates } from './fold.ts';
+import { SeriesBuffer } from './series.ts';
+
+/**
+ * What the page shows. Messages are folded into `#next` as they come and become
+ * visible all together when `commit` runs, once in an animation frame. While
+ * paused they stay in `#next`, except the first answer to a new subscription:
+ * whoever pauses and then opens another view sees that view as it was at that moment.
+ */
+export class Store {
+  readonly hello: Signal<Hello | null> = signal(null);
+  readonly hosts: Signal<readonly HostState[]> = signal([]);
+  readonly totals: Signal<Totals | null> = signal(null);
+  readonly latencies: Signal<readonly StageLatency[] | null> = signal(null);
+  readonly inodes: Signal<InodePage | null> = signal(null);
+  /** Undefined: not answered yet. Null: the server does not know this inode (any more). */
+  readonly inode: Signal<InodeDetail | null | undefined> = signal(undefined);
+  readonly hugepages: Signal<readonly HugepageRow[] | null> = signal(null);
+  readonly callbacks: Signal<readonly CallbackRow[] | null> = signal(null);
+  readonly losses: Signal<LossesView | null> = signal(null);
+  readonly error: Signal<ErrorMessage | null> = signal(null);
+  /** Not signals inside: charts read it in their own frame when `seriesVersion` moves. */
+  readonly series = new SeriesBuffer();
+  readonly seriesVersion = signal(0);
+  /** Server's wall clock of what is shown, ms; 0 before the first update. */
+  readonly shownAt = signal(0);
+  /** Server's wall clock of the first update: since when this page has been looking. */
+  readonly firstAt = signal(0);
+  readonly paused = signal(false);
+  /** Updates not shown because of the pause. */
+  readonly held = signal(0);
+  /** Server's wall clock of the newest update, shown or held. */
+  readonly latestAt = signal(0);
+  /** Updates folded by the server because this page was slow. */
+  readonly coalesced = signal(0);
+  readonly received = signal(0);
+  /** The server's clock minus this machine's, ms. */
+  clockOffset = 0;
+
+  #next: Update | null = null;
+  #letThrough = true;
+  readonly #scheduleCommit: () => void;
+  readonly #now: () => number;
+
+  constructor(scheduleCommit: () => void, now: () => number = Date.now) {
+    this.#scheduleCommit = scheduleCommit;
+    this.#now = now;
+  }
+
+  receive(message: ServerMessage): void {
+    if (message.type === 'hello') {
+      this.hello.value = message;
+    } else if (message.type === 'error') {
+      this.error.value = message;
+      this.#letThrough = false;
+    } else {
+      this.clockOffset = message.now_ms - this.#now();
+      if (message.series) this.series.append(message.series);
+      this.#next = foldUpdates(this.#next, message);
+      if (this.paused.value && !this.#letThrough) this.held.value++;
+      this.#scheduleCommit();
+    }
+  }
+
+  /** A new subscription was sent: its answer is shown even while paused. */
+  expectAnswer(): void {
+    this.#letThrough = true;
+    this.error.value = null;
+  }
+
+  /** Makes what has arrived visible. */
+  commit(): void {
+    const update = this.#next;
+    if (!update) return;
+    batch(() => {
+      this.latestAt.value = update.now_ms;
+      if (this.firstAt.value === 0) this.firstAt.value = update.now_ms;
+      // A dying tracer must not hide behind a pause: health is always live.
+      if (update.hosts) this.hosts.value = update.hosts;
+      if (this.paused.value && !this.#letThrough) return;
+      this.#next = null;
+      this.#show(update);
+      if (isWhole(update)) this.#letThrough = false;
+    });
+  }
+
+  setPaused(paused: boolean): void {
+    this.paused.value = paused;
+    this.#letThrough = false;
+    this.held.value = 0;
+    if (!paused) this.commit();
+  }
+
+  /** The server's clock now, ms, from this machine's clock. */
+  serverNow(): number {
+    return this.paused.value ? this.shownAt.value : this.#now() + this.clockOffset;
+  }
+
+  #show(update: Update): void {
+    this.shownAt.value = update.now_ms;
+    this.held.value = 0;
+    this.received.value++;
+    this.coalesced.value += update.coalesced;
+    if (update.totals) this.totals.value = update.totals;
+    if (update.latencies) this.latencies.value = update.latencies;
+    if (update.inodes) this.inodes.value = update.inodes;
+    if (update.inode !== undefined) this.inode.value = update.inode;
+    if (update.hugepages) this.hugepages.value = update.hugepages;
+    if (update.callbacks) this.callbacks.value = update.callbacks;
+    if (update.losses) this.losses.value = update.losses;
+    if (update.series) this.seriesVersion.value++;
+  }
+}
+
+/** Whether an update holds every section of its view: the answer to a subscription. */
+function isWhole(update: Update): boolean {
+  if (!update.hosts) return false;
+  switch (update.view) {
+    case 'overview':
+      return update.series?.reset === true;
+    case 'inodes':
+      return update.inodes !== undefined;
+    case 'inode':
+      return update.inode !== undefined;
+    case 'hugepages':
+      return update.hugepages !== undefined;
+    case 'callbacks':
+      return update.callbacks !== undefined;
+    case 'losses':
+      return update.losses !== undefined;
+    default:
+      return true;
+  }
+}

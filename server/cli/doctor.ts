@@ -1,0 +1,61 @@
+/** `lastref doctor`: which stages can be seen on a host, how, and why not. */
+import { selectHost } from '../host/select.ts';
+import { isObserved, type Plan, STAGE_TEXT, STAGES } from '../protocol/stages.ts';
+import { parseFilesystems } from '../tracer/filesystems.ts';
+import { prepare } from '../tracer/prepare.ts';
+import { EXIT } from './exit.ts';
+
+export async function doctor(options: {
+  host: string;
+  fs: string;
+  json: boolean;
+}): Promise<number> {
+  const host = selectHost(options.host);
+  const fs = parseFilesystems(options.fs);
+  try {
+    await host.open((text) => process.stderr.write(`lastref: ${text}\n`));
+    const prepared = await prepare(host, fs);
+    const { facts } = prepared;
+    const { plan, probes } = prepared.plan();
+    if (options.json) {
+      const { traceable, symbols, tracepoints, ...rest } = facts;
+      process.stdout.write(`${JSON.stringify({ host: host.name, ...rest, plan }, null, 2)}\n`);
+    } else {
+      process.stdout.write(
+        `${host.name}: Linux ${facts.kernel} ${facts.machine}, ${facts.cpus} CPUs, ` +
+          `bpftrace ${facts.bpftrace || 'not installed'}, BTF ${facts.btf ? 'yes' : 'no'}\n` +
+          `boot ${facts.bootId}\n\n${planText(plan)}\n`,
+      );
+    }
+    return probes.length === 0 ? EXIT.tracing : EXIT.good;
+  } finally {
+    await host.close();
+  }
+}
+
+/** One stage a line; reasons that many stages share are told once, below. */
+export function planText(plan: Plan): string {
+  const lines: string[] = [];
+  const reasons: { text: string; help: string | undefined }[] = [];
+  for (const stage of STAGES) {
+    const entry = plan[stage];
+    if (isObserved(entry)) {
+      const note = entry.note === undefined ? '' : `  (${entry.note})`;
+      lines.push(`  yes  ${stage.padEnd(18)} ${entry.probe}${note}`);
+      continue;
+    }
+    let known = reasons.findIndex((reason) => reason.text === entry.missing);
+    if (known < 0) known = reasons.push({ text: entry.missing, help: entry.help }) - 1;
+    lines.push(`  NO   ${stage.padEnd(18)} [${known + 1}]`);
+  }
+  reasons.forEach(({ text, help }, i) => {
+    lines.push('', `  [${i + 1}] ${text}`);
+    if (help !== undefined) lines.push(`      ${help}`);
+  });
+  const missing = STAGES.filter((stage) => !isObserved(plan[stage]));
+  if (missing.length > 0) {
+    lines.push('', 'What is not seen there:');
+    for (const stage of missing) lines.push(`  ${stage.padEnd(18)} ${STAGE_TEXT[stage]}`);
+  }
+  return lines.join('\n');
+}

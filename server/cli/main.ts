@@ -1,0 +1,127 @@
+#!/usr/bin/env node
+/** The command line: what each command takes. What it does is in a file of its own. */
+import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander';
+import { VERSION } from '../protocol/version.ts';
+import { DEFAULT_FILESYSTEMS } from '../tracer/filesystems.ts';
+import { EXIT, explain } from './exit.ts';
+import { VM_ACTIONS, type VmAction } from './vm.ts';
+
+const DEFAULT_PORT = 7373;
+/** Ended inodes kept in memory with all their evidence. */
+const DEFAULT_KEEP = 20_000;
+
+const program = new Command('lastref')
+  .description('See, live and after the fact, how Linux tears down inodes and gives hugepages back')
+  .version(VERSION)
+  .exitOverride()
+  .enablePositionalOptions()
+  .configureHelp({ showGlobalOptions: false });
+
+const fsOption = ['--fs <list>', 'filesystems, by comma', DEFAULT_FILESYSTEMS.join(',')] as const;
+const hostText = 'local, vm, vm:KERNEL, or what ssh accepts';
+
+program
+  .command('live')
+  .description('trace a host and watch it in the browser; a workload runs once the tracer is ready')
+  .option('--host <host>', `${hostText} (repeatable)`, collect, [])
+  .option(...fsOption)
+  .option('--port <port>', 'port of the page on loopback; 0: any free one', integer, DEFAULT_PORT)
+  .option('--no-open', 'do not open a browser')
+  .option('--record <file>', 'keep everything in this file')
+  .option('--push <file>', 'copy a file to where the workload runs (repeatable)', collect, [])
+  .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
+  .option('--buffer-pages <pages>', "4 KiB pages of bpftrace's buffer (a power of two)", integer)
+  .argument('[workload...]', 'command to run on the first host, after --')
+  .action(async (workload: string[], options) => {
+    const { live } = await import('./live.ts');
+    const host = options.host.length === 0 ? ['local'] : options.host;
+    return finish(await live({ ...options, host }, workload));
+  });
+
+program
+  .command('report')
+  .description('the numbers: of a running server of this user, or of a recording')
+  .argument('[file]', 'a recording')
+  .option('--json', 'one JSON object', false)
+  .option('--port <port>', 'port of the running server', integer, DEFAULT_PORT)
+  .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
+  .action(async (file: string | undefined, options) => {
+    const { report } = await import('./report.ts');
+    return finish(await report(file, options));
+  });
+
+program
+  .command('replay')
+  .description('the page over a recording')
+  .argument('<file>', 'a recording')
+  .option('--speed <factor>', 'times the recorded pace, or max', speed, 1)
+  .option('--port <port>', 'port of the page on loopback; 0: any free one', integer, DEFAULT_PORT)
+  .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
+  .option('--no-open', 'do not open a browser')
+  .option('--why <text>', 'shown in the banner: why this is a recording')
+  .action(async (file: string, options) => {
+    const { replay } = await import('./replay.ts');
+    return finish(await replay(file, options));
+  });
+
+program
+  .command('doctor')
+  .description('which stages can be seen on a host, how, and why not')
+  .option('--host <host>', hostText, 'local')
+  .option(...fsOption)
+  .option('--json', 'one JSON object', false)
+  .action(async (options) => {
+    const { doctor } = await import('./doctor.ts');
+    return finish(await doctor(options));
+  });
+
+program
+  .command('bpf')
+  .description('print the bpftrace program that would be attached on a host')
+  .option('--host <host>', hostText, 'local')
+  .option(...fsOption)
+  .action(async (options) => {
+    const { bpf } = await import('./bpf.ts');
+    return finish(await bpf(options));
+  });
+
+program
+  .command('vm')
+  .description('the bundled QEMU guests: a real kernel to trace')
+  .addArgument(new Argument('<action>').choices(VM_ACTIONS))
+  .argument('[command...]', 'for ssh: what to run there')
+  .option('--kernel <kernel>', '6.1, 6.12, 6.18 or 7', '6.12')
+  .option('--json', 'for up and status: JSON', false)
+  .passThroughOptions()
+  .action(async (action: VmAction, command: string[], options) => {
+    const { vm } = await import('./vm.ts');
+    return finish(await vm(action, options, command));
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) finish(error.exitCode === 0 ? EXIT.good : EXIT.usage);
+  else finish(explain(error));
+}
+
+/** Not process.exit: what was written to a pipe must get there. */
+function finish(code: number): void {
+  process.exitCode = code;
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function integer(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number');
+  return Number(text);
+}
+
+function speed(text: string): number {
+  if (text === 'max') return Number.POSITIVE_INFINITY;
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('expected a number above 0, or max');
+  return value;
+}

@@ -1,0 +1,31 @@
+/** `lastref replay FILE`: the page over a recording. */
+import { RecordingReader } from '../recording/reader.ts';
+import { Replay } from '../recording/replay.ts';
+import { startWeb } from '../web/server.ts';
+import { EXIT } from './exit.ts';
+import { forgetServer, rememberServer } from './servers.ts';
+
+export async function replay(
+  file: string,
+  options: { speed: number; port: number; keep: number; why?: string },
+): Promise<number> {
+  const reader = new RecordingReader(file);
+  const name = file.split('/').at(-1)!;
+  const banner = `This is a recording (${name}), not a live host${options.why === undefined ? '' : `: ${options.why}`}`;
+  const source = new Replay(reader, { keep: options.keep, banner });
+  const web = await startWeb({ source, port: options.port });
+  rememberServer(web);
+  process.stdout.write(`lastref: ${web.link}\n`);
+  const stopped = new Promise<void>((resolve) => {
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
+  });
+  await Promise.race([source.play(options.speed), stopped]);
+  if (reader.damage !== null) process.stderr.write(`lastref: ${reader.damage}\n`);
+  await stopped;
+  source.stop();
+  forgetServer(web.port);
+  await web.close();
+  reader.close();
+  return EXIT.good;
+}

@@ -1,0 +1,120 @@
+/**
+ * The shell script that runs bpftrace on a test host. It arrives as an argument
+ * of `sh -c`, the bpftrace program over standard input; nothing is left on the
+ * host. What it guarantees: when its standard input ends, or says nothing for
+ * four seconds (the server died, the network was cut), bpftrace is gone.
+ *
+ * Standard input: `LENGTH\n`, the program, then one byte at a time: `.` I am
+ * alive (each second), `c` make a canary inode, `q` end.
+ *
+ * Standard output: bpftrace's, untouched. Standard error, line by line:
+ *   b TEXT                            what bpftrace said on its standard error
+ *   a clock UPTIME WALLNS             /proc/uptime (s) and the wall clock (ns), read together
+ *   a pid PID                         bpftrace's
+ *   a pool UPTIME KB NODE TOTAL FREE RESERVED|- SURPLUS
+ *   a misses TYPE:ID:N ...            each program of bpftrace, its recursion_misses
+ *   a canary FS STDEV INO             an inode was made and has been dropped
+ *   a nocanary FS WHY
+ *   a exit STATUS                     bpftrace ended
+ */
+
+/** POSIX; `read -t` is used where the shell has it (bash), else timeout(1) and head(1). */
+const AGENT = String.raw`
+if [ -n "$BASH_VERSION" ]; then beat() { IFS= read -r -t 4 -n 1 c; }
+else beat() { c=$(timeout 4 head -c 1); [ -n "$c" ]; }; fi
+say() { printf 'a %s\n' "$*" >&2; }
+read -r length || exit 2
+program=$(head -c "$length")
+read -r up _ < /proc/uptime; say clock "$up" "$(date +%s%N)"
+d=$(mktemp -d) && mkfifo "$d/e" && exec 9<>"$d/e" || { say fail cannot make a fifo; exit 2; }
+rm -rf "$d"
+( exec <&9 9<&- >&2
+  while IFS= read -r l; do [ "$l" = ==lastref-end ] && exit; printf 'b %s\n' "$l"; done ) &
+reader=$!
+printf '%s\n' "$program" | env $LASTREF_BPFTRACE_ENV bpftrace -B line - 2>&9 &
+pid=$!
+say pid "$pid"
+exec >/dev/null
+( exec 9<&- 0<&-
+  while kill -0 "$pid" 2>/dev/null; do
+    read -r up _ < /proc/uptime
+    for p in /sys/kernel/mm/hugepages/hugepages-*kB; do
+      [ -r "$p/nr_hugepages" ] || continue
+      k=$§{p##*-}; k=$§{k%kB}
+      read -r t < "$p/nr_hugepages"; read -r f < "$p/free_hugepages"
+      read -r r < "$p/resv_hugepages"; read -r s < "$p/surplus_hugepages"
+      say pool "$up" "$k" -1 "$t" "$f" "$r" "$s"
+    done
+    for p in /sys/devices/system/node/node[0-9]*/hugepages/hugepages-*kB; do
+      [ -r "$p/nr_hugepages" ] || continue
+      k=$§{p##*-}; k=$§{k%kB}; n=$§{p#*/node/node}; n=$§{n%%/*}
+      read -r t < "$p/nr_hugepages"; read -r f < "$p/free_hugepages"; read -r s < "$p/surplus_hugepages"
+      say pool "$up" "$k" "$n" "$t" "$f" - "$s"
+    done
+    awk '/^prog_type:/{t=$2} /^prog_id:/{i=$2} /^recursion_misses:/{m=m " " t ":" i ":" $2}
+         END{print "a misses" m}' /proc/"$pid"/fdinfo/* >&2 2>/dev/null
+    sleep 1
+  done ) &
+sampler=$!
+canary() {
+  for fs in $LASTREF_CANARY; do
+    case $fs in
+    shmem)
+      f=/dev/shm/.lastref-canary-$$
+      if { exec 8<>"$f"; } 2>/dev/null; then
+        s=$(stat -Lc '%d %i' "$f"); rm -f "$f"; exec 8>&-; say canary shmem "$s"
+      else say nocanary shmem /dev/shm is not writable; fi ;;
+    hugetlbfs)
+      if command -v perl >/dev/null; then
+        case $(uname -m) in aarch64|riscv64) nr=279;; *) nr=319;; esac
+        s=$(perl -e '$n = "lastref-canary"; $f = syscall($ARGV[0], $n, 4); exit 1 if $f < 0;
+          open(H, "<&=", $f); @s = stat(H); print "$s[0] $s[1]"' "$nr" 2>/dev/null)
+      elif command -v python3 >/dev/null; then
+        s=$(python3 -c 'import os; f = os.memfd_create("lastref-canary", 4); s = os.fstat(f)
+print(s.st_dev, s.st_ino)' 2>/dev/null)
+      else s=; fi
+      if [ -n "$s" ]; then say canary hugetlbfs "$s"
+      else say nocanary hugetlbfs neither perl nor python3 could make a hugetlb memfd; fi ;;
+    esac
+  done
+}
+while kill -0 "$pid" 2>/dev/null && beat; do
+  case $c in c) canary 9<&- & ;; q) break ;; esac
+done
+kill -INT "$pid" 2>/dev/null
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+  kill -0 "$pid" 2>/dev/null || break; sleep 0.1
+done
+kill -KILL "$pid" 2>/dev/null
+wait "$pid"; status=$?
+kill "$sampler" 2>/dev/null
+echo ==lastref-end >&9
+wait "$reader"
+say exit "$status"
+`.replaceAll('$§', '$');
+
+/** Quotes a word for a POSIX shell. */
+export function quote(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/**
+ * bpftrace needs tracefs. Where it is not mounted, it is for this script alone, in
+ * a mount namespace of its own: the host's settings stay as they are.
+ */
+export function withTracefs(script: string): string {
+  return [
+    `s=${quote(script)}`,
+    'sh=$(command -v bash || command -v sh)',
+    'if [ -d /sys/kernel/tracing/events ] || [ -d /sys/kernel/debug/tracing/events ]; then exec "$sh" -c "$s"; fi',
+    `exec unshare -m "$sh" -c 'mount -t tracefs tracefs /sys/kernel/tracing; exec "$0" -c "$1"' "$sh" "$s"`,
+  ].join('\n');
+}
+
+/** The agent's script for one tracer. `env` goes to bpftrace; `canaries` are filesystems. */
+export function agentScript(env: Record<string, string>, canaries: readonly string[]): string {
+  const settings = Object.entries(env).map(([key, value]) => `${key}=${value}`);
+  return withTracefs(
+    `LASTREF_BPFTRACE_ENV=${quote(settings.join(' '))}\nLASTREF_CANARY=${quote(canaries.join(' '))}\n${AGENT}`,
+  );
+}

@@ -1,0 +1,42 @@
+/**
+ * A distribution of durations in fixed memory: buckets of equal ratio, 32 to each
+ * power of two, so that a percentile is right to 2.2 %. Deterministic.
+ */
+const SUB = 32;
+const BUCKETS = 54 * SUB;
+
+export class Histogram {
+  count = 0;
+  max = 0;
+  readonly #buckets = new Uint32Array(BUCKETS);
+
+  add(ns: number): void {
+    const value = ns < 1 ? 1 : ns;
+    const exponent = Math.floor(Math.log2(value));
+    const sub = Math.floor((value / 2 ** exponent - 1) * SUB);
+    this.#buckets[Math.min(BUCKETS - 1, exponent * SUB + sub)]!++;
+    this.count++;
+    if (ns > this.max) this.max = ns;
+  }
+
+  /** Adds all of another distribution. */
+  merge(other: Histogram): void {
+    for (let i = 0; i < BUCKETS; i++) this.#buckets[i]! += other.#buckets[i]!;
+    this.count += other.count;
+    this.max = Math.max(this.max, other.max);
+  }
+
+  /** The upper end of the bucket that holds the quantile, at most the maximum; 0 when empty. */
+  quantile(q: number): number {
+    if (this.count === 0) return 0;
+    let left = Math.max(1, Math.ceil(q * this.count));
+    for (let i = 0; i < BUCKETS; i++) {
+      left -= this.#buckets[i]!;
+      if (left <= 0) {
+        const upper = 2 ** Math.floor(i / SUB) * (1 + ((i % SUB) + 1) / SUB);
+        return Math.min(this.max, Math.round(upper));
+      }
+    }
+    return this.max;
+  }
+}

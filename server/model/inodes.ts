@@ -1,0 +1,154 @@
+/**
+ * Every incarnation: those whose end is still to come, and the most recent of
+ * those that ended. Bounded: the oldest ended ones are dropped and counted.
+ */
+import type { Address } from '../protocol/units.ts';
+import { Histogram } from './histogram.ts';
+import { Incarnation } from './incarnation.ts';
+
+/** What is counted by filesystem, for all time. */
+export interface FsCounts {
+  ended: number;
+  lost: number;
+  live: number;
+}
+
+/** The pairs of stages whose latency is kept. */
+export const LATENCY_PAIRS = [
+  ['evict', 'evict_end'],
+  ['evict_inode', 'evict_inode_end'],
+  ['evict', 'clear_inode'],
+  ['destroy_inode', 'i_callback'],
+  ['i_callback', 'free_inode'],
+  ['evict_inode', 'free_inode'],
+  ['evict', 'i_callback'],
+] as const;
+
+export class Inodes {
+  readonly byFs = new Map<string, FsCounts>();
+  /** Ended incarnations that were dropped from memory. */
+  dropped = 0;
+  /** `pair fs` to its distribution. */
+  readonly latencies = new Map<string, Histogram>();
+  /** Changes whenever anything here does. */
+  revision = 0;
+  #next = 1;
+  readonly #byNumber = new Map<number, Incarnation>();
+  readonly #byKey = new Map<number | string, Incarnation>();
+  /** Ended ones, oldest first, from #oldest on. */
+  #ended: Incarnation[] = [];
+  #oldest = 0;
+  readonly #keep: number;
+
+  constructor(keep: number) {
+    this.#keep = keep;
+  }
+
+  /** All that are known: ended ones first, in the order they ended. */
+  *all(): Iterable<Incarnation> {
+    yield* this.#byNumber.values();
+  }
+
+  get size(): number {
+    return this.#byNumber.size;
+  }
+
+  byNumber(number: number): Incarnation | undefined {
+    return this.#byNumber.get(number);
+  }
+
+  /** The incarnation that an address (or, without addresses, a device and number) names now. */
+  current(key: number | string): Incarnation | undefined {
+    return this.#byKey.get(key);
+  }
+
+  begin(
+    key: number | string,
+    fs: string,
+    dev: number,
+    address: Address,
+    ino: number,
+    ts: number,
+  ): Incarnation {
+    const inode = new Incarnation(this.#next++, fs, dev, address, ino, ts);
+    this.#byNumber.set(inode.number, inode);
+    this.#byKey.set(key, inode);
+    this.counts(fs).live++;
+    this.revision++;
+    return inode;
+  }
+
+  /** Nothing later will name this incarnation by its key. */
+  release(key: number | string, inode: Incarnation): void {
+    if (this.#byKey.get(key) === inode) this.#byKey.delete(key);
+  }
+
+  /** Its memory went back (`ended`), or its end fell into a gap (`lost`). */
+  end(inode: Incarnation, state: 'ended' | 'lost'): void {
+    inode.state = state;
+    this.revision++;
+    const counts = this.counts(inode.fs);
+    counts.live--;
+    if (!inode.canary) {
+      counts.ended++;
+      if (state === 'lost') counts.lost++;
+      else this.#measure(inode);
+    }
+    this.#ended.push(inode);
+    if (this.#ended.length - this.#oldest > this.#keep) this.#dropOldest();
+  }
+
+  /** The canary is lastref's own: it is in no count. */
+  disown(inode: Incarnation): void {
+    if (inode.canary) return;
+    inode.canary = true;
+    const counts = this.counts(inode.fs);
+    if (inode.state === 'ended' || inode.state === 'lost') counts.ended--;
+    this.revision++;
+  }
+
+  counts(fs: string): FsCounts {
+    let counts = this.byFs.get(fs);
+    if (counts === undefined) {
+      counts = { ended: 0, lost: 0, live: 0 };
+      this.byFs.set(fs, counts);
+    }
+    return counts;
+  }
+
+  /** The latency that is known only after the end: free_inode runs inside i_callback. */
+  measurePair(inode: Incarnation, from: 'i_callback' | 'evict_inode', to: 'free_inode'): void {
+    const ns = inode.between(from, to);
+    if (ns !== null && ns >= 0 && !inode.canary)
+      this.#histogram(`${from}..${to}`, inode.fs).add(ns);
+  }
+
+  #measure(inode: Incarnation): void {
+    for (const [from, to] of LATENCY_PAIRS) {
+      if (to === 'free_inode') continue;
+      const ns = inode.between(from, to);
+      if (ns !== null && ns >= 0) this.#histogram(`${from}..${to}`, inode.fs).add(ns);
+    }
+  }
+
+  #histogram(pair: string, fs: string): Histogram {
+    const key = `${pair} ${fs}`;
+    let histogram = this.latencies.get(key);
+    if (histogram === undefined) {
+      histogram = new Histogram();
+      this.latencies.set(key, histogram);
+    }
+    return histogram;
+  }
+
+  #dropOldest(): void {
+    const inode = this.#ended[this.#oldest++]!;
+    this.#byNumber.delete(inode.number);
+    this.release(inode.address || `${inode.dev}:${inode.ino}`, inode);
+    if (!inode.canary) this.dropped++;
+    if (this.#oldest > 8192) {
+      this.#ended = this.#ended.slice(this.#oldest);
+      this.#oldest = 0;
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/** The counters of each hugepage pool, as the host's /sys shows them each second. */
+
+/** Pages. `node` -1 is the whole host; reserved is not counted by node. */
+export interface PoolSample {
+  /** Nanoseconds of the epoch. */
+  readonly ts: number;
+  readonly sizeKb: number;
+  readonly node: number;
+  readonly total: number;
+  readonly free: number;
+  readonly reserved: number | null;
+  readonly surplus: number;
+}
+
+export class Pools {
+  readonly #latest = new Map<string, PoolSample>();
+
+  sample(sample: PoolSample): void {
+    this.#latest.set(`${sample.sizeKb} ${sample.node}`, sample);
+  }
+
+  /** The newest sample of each pool, by size and node. */
+  latest(): PoolSample[] {
+    return [...this.#latest.values()].sort((a, b) => a.sizeKb - b.sizeKb || a.node - b.node);
+  }
+}

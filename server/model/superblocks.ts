@@ -1,0 +1,89 @@
+/**
+ * The callbacks of each superblock seen, the documented rule that their
+ * combination falls under, and whether what ran agrees.
+ */
+import type { EventOf } from '../protocol/events.ts';
+import type { SbDev } from '../protocol/units.ts';
+
+/** Superblock magic numbers (include/uapi/linux/magic.h) to the names of the types. */
+const FS_OF_MAGIC = new Map<number, string>([
+  [0x958458f6, 'hugetlbfs'],
+  [0x01021994, 'tmpfs'],
+  [0x474d454d, 'guest_memfd'],
+  [0xef53, 'ext4'],
+  [0x9fa0, 'proc'],
+  [0x09041934, 'anon_inodefs'],
+]);
+
+export interface Superblock {
+  readonly dev: SbDev;
+  readonly fs: string;
+  readonly drop_inode: string;
+  readonly evict_inode: string;
+  readonly destroy_inode: string;
+  readonly free_inode: string;
+  /** Inodes whose i_callback carried the free_inode of this table, and others. */
+  confirmed: number;
+  contradicted: number;
+}
+
+export class Superblocks {
+  readonly #byDev = new Map<number, Superblock>();
+
+  /** A superblock was seen in evict(). A device number may be given to another type later. */
+  seen(event: EventOf<'sb'>): void {
+    const known = this.#byDev.get(event.dev);
+    if (
+      known !== undefined &&
+      known.fs === event.fstype &&
+      known.evict_inode === event.evict_inode &&
+      known.destroy_inode === event.destroy_inode &&
+      known.free_inode === event.free_inode
+    ) {
+      return;
+    }
+    this.#byDev.set(event.dev, {
+      dev: event.dev as SbDev,
+      fs: event.fstype,
+      drop_inode: event.drop_inode,
+      evict_inode: event.evict_inode,
+      destroy_inode: event.destroy_inode,
+      free_inode: event.free_inode,
+      confirmed: 0,
+      contradicted: 0,
+    });
+  }
+
+  get(dev: number): Superblock | undefined {
+    return this.#byDev.get(dev);
+  }
+
+  all(): Superblock[] {
+    return [...this.#byDev.values()].sort((a, b) => a.dev - b.dev);
+  }
+
+  /** The type of a superblock by its device, or by its magic number, or as a number. */
+  fsName(dev: number, magic: number): string {
+    return this.#byDev.get(dev)?.fs ?? FS_OF_MAGIC.get(magic) ?? `0x${magic.toString(16)}`;
+  }
+
+  /** i_callback() ran with this free_inode (`0`: NULL) for an inode of that superblock. */
+  ran(dev: number, freeInode: string): void {
+    const sb = this.#byDev.get(dev);
+    if (sb === undefined) return;
+    if (sb.free_inode === freeInode) sb.confirmed++;
+    else sb.contradicted++;
+  }
+}
+
+/** Which combination of destroy_inode and free_inode applies (Documentation/filesystems/porting.rst). */
+export function teardownRule(destroyInode: string, freeInode: string): string {
+  if (destroyInode !== '0' && freeInode !== '0') {
+    return 'destroy_inode at once, free_inode after a grace period from i_callback';
+  }
+  if (destroyInode !== '0') {
+    return 'destroy_inode at once and frees by itself; no call_rcu, no i_callback';
+  }
+  if (freeInode !== '0') return 'free_inode after a grace period from i_callback';
+  return 'NULL/NULL: free_inode_nonrcu after a grace period from i_callback';
+}

@@ -1,0 +1,267 @@
+/**
+ * The grammar of the lines that the programs in bpf/ print, version 1.
+ *
+ *   NAME TS CPU PID TID FIELD...
+ *
+ * One line per event, fields separated by one space. TS is bpftrace's `nsecs`
+ * (CLOCK_BOOTTIME), PID and TID are those of the task that ran on the CPU.
+ * Text that a process may choose (`comm`) comes last and as hexadecimal words,
+ * so that no process can split or forge a line. The decoder, the ledger, the
+ * documentation and the test that holds the .bt files against this table are all
+ * made from it.
+ *
+ * A program begins with `lastref 1 NAME`; `@hits[ID]: N` lines (bpftrace's
+ * `print(@hits)`) carry the number of lines each probe meant to print.
+ */
+export const GRAMMAR_VERSION = 1;
+
+/**
+ * u: unsigned decimal; i: signed decimal; a: kernel address in hex without 0x;
+ * x: mask in hex; s: kernel symbol (no blank inside, `0` for NULL); c: the 16
+ * bytes of a comm as two little-endian 64-bit words in hex, separated by a
+ * space; t: kernel text up to the end of the line.
+ */
+export type FieldType = 'u' | 'i' | 'a' | 'x' | 's' | 'c' | 't';
+
+export interface LineSpec {
+  /** Key in @hits. Never reused. */
+  readonly id: number;
+  readonly fields: readonly (readonly [name: string, type: FieldType])[];
+  /** Kernel function and file the line comes from. */
+  readonly source: string;
+}
+
+export const LINES = {
+  tick: { id: 0, fields: [['seq', 'u']], source: 'an interval of the program itself' },
+  beat: {
+    id: 25,
+    fields: [],
+    source: 'a timer on each CPU, where each CPU has a buffer of its own',
+  },
+  sb: {
+    id: 1,
+    fields: [
+      ['sb', 'a'],
+      ['dev', 'u'],
+      ['magic', 'x'],
+      ['drop_inode', 's'],
+      ['evict_inode', 's'],
+      ['destroy_inode', 's'],
+      ['free_inode', 's'],
+      ['fstype', 't'],
+    ],
+    source: 'struct super_block and its s_op, read in evict() (fs/inode.c)',
+  },
+  alloc_inode: {
+    id: 2,
+    fields: [
+      ['inode', 'a'],
+      ['dev', 'u'],
+      ['magic', 'x'],
+    ],
+    source: 'alloc_inode() returned (fs/inode.c)',
+  },
+  evict: {
+    id: 3,
+    fields: [
+      ['inode', 'a'],
+      ['dev', 'u'],
+      ['magic', 'x'],
+      ['ino', 'u'],
+      ['nlink', 'u'],
+      ['mode', 'u'],
+      ['size', 'u'],
+      ['blocks', 'u'],
+      ['nrpages', 'u'],
+      ['comm', 'c'],
+    ],
+    source: 'evict() entered (fs/inode.c)',
+  },
+  evict_inode: {
+    id: 4,
+    fields: [['inode', 'a']],
+    source: 's_op->evict_inode entered, e.g. hugetlbfs_evict_inode() (fs/hugetlbfs/inode.c)',
+  },
+  evict_inode_end: { id: 5, fields: [['inode', 'a']], source: 's_op->evict_inode returned' },
+  clear_inode: {
+    id: 6,
+    fields: [
+      ['inode', 'a'],
+      ['nrpages', 'u'],
+      ['state', 'x'],
+    ],
+    source: 'clear_inode() entered (fs/inode.c)',
+  },
+  destroy_inode: {
+    id: 7,
+    fields: [
+      ['inode', 'a'],
+      ['state', 'x'],
+    ],
+    source: 'destroy_inode() entered (fs/inode.c)',
+  },
+  destroy_op: {
+    id: 8,
+    fields: [['inode', 'a']],
+    source: 's_op->destroy_inode entered, e.g. hugetlbfs_destroy_inode()',
+  },
+  evict_end: { id: 9, fields: [['inode', 'a']], source: 'evict() returned (fs/inode.c)' },
+  i_callback: {
+    id: 10,
+    fields: [
+      ['inode', 'a'],
+      ['free_inode', 's'],
+      ['flags', 'x'],
+      ['comm', 'c'],
+    ],
+    source: 'i_callback() entered (fs/inode.c); flags are those of the interrupted task',
+  },
+  free_inode: {
+    id: 11,
+    fields: [['inode', 'a']],
+    source: 's_op->free_inode entered, e.g. hugetlbfs_free_inode()',
+  },
+  hugepage_add: {
+    id: 12,
+    fields: [
+      ['folio', 'a'],
+      ['inode', 'a'],
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['index', 'u'],
+      ['blocks', 'u'],
+      ['ret', 'i'],
+    ],
+    source: 'hugetlb_add_to_page_cache() returned (mm/hugetlb.c)',
+  },
+  hugepage_remove: {
+    id: 13,
+    fields: [
+      ['folio', 'a'],
+      ['inode', 'a'],
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['index', 'u'],
+      ['refcount', 'i'],
+    ],
+    source: 'filemap_remove_folio() entered for a hugetlb folio (mm/filemap.c)',
+  },
+  hugepage_free: {
+    id: 14,
+    fields: [
+      ['folio', 'a'],
+      ['anon', 'u'],
+      ['private', 'x'],
+      ['refcount', 'i'],
+      ['comm', 'c'],
+    ],
+    source: 'free_huge_folio() entered (mm/hugetlb.c)',
+  },
+  hugepage_enqueue: {
+    id: 15,
+    fields: [
+      ['folio', 'a'],
+      ['free', 'u'],
+      ['reserved', 'u'],
+    ],
+    source: 'enqueue_hugetlb_folio() entered: counters before the increment (mm/hugetlb.c)',
+  },
+  hugepage_to_buddy: {
+    id: 16,
+    fields: [['folio', 'a']],
+    source: 'update_and_free_hugetlb_folio() entered (mm/hugetlb.c)',
+  },
+  reserve: {
+    id: 17,
+    fields: [
+      ['inode', 'a'],
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['from', 'i'],
+      ['to', 'i'],
+      ['vma', 'a'],
+      ['ret', 'i'],
+    ],
+    source: 'hugetlb_reserve_pages() returned (mm/hugetlb.c)',
+  },
+  unreserve: {
+    id: 18,
+    fields: [
+      ['inode', 'a'],
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['start', 'i'],
+      ['end', 'i'],
+      ['freed', 'i'],
+    ],
+    source: 'hugetlb_unreserve_pages() entered (mm/hugetlb.c)',
+  },
+  resv_map_release: {
+    id: 19,
+    fields: [['resv_map', 'a']],
+    source: 'resv_map_release() entered (mm/hugetlb.c)',
+  },
+  tp_alloc_inode: {
+    id: 20,
+    fields: [
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['mode', 'u'],
+    ],
+    source: 'tracepoint hugetlbfs:hugetlbfs_alloc_inode (6.13 and newer)',
+  },
+  tp_evict_inode: {
+    id: 21,
+    fields: [
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['nlink', 'u'],
+      ['mode', 'u'],
+      ['size', 'u'],
+      ['blocks', 'u'],
+      ['comm', 'c'],
+    ],
+    source: 'tracepoint hugetlbfs:hugetlbfs_evict_inode: first thing in hugetlbfs_evict_inode()',
+  },
+  tp_free_inode: {
+    id: 22,
+    fields: [
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['flags', 'x'],
+      ['comm', 'c'],
+    ],
+    source: 'tracepoint hugetlbfs:hugetlbfs_free_inode, in hugetlbfs_free_inode() after RCU',
+  },
+  tp_hugepage_add: {
+    id: 23,
+    fields: [
+      ['pfn', 'u'],
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['index', 'u'],
+      ['order', 'u'],
+    ],
+    source: 'tracepoint filemap:mm_filemap_add_to_page_cache',
+  },
+  tp_hugepage_remove: {
+    id: 24,
+    fields: [
+      ['pfn', 'u'],
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['index', 'u'],
+      ['order', 'u'],
+    ],
+    source: 'tracepoint filemap:mm_filemap_delete_from_page_cache',
+  },
+} as const satisfies Record<string, LineSpec>;
+
+export type LineName = keyof typeof LINES;
+export const LINE_NAMES = Object.keys(LINES) as LineName[];
+
+/** Lines that keep time and are no events. */
+export type TimeLine = 'tick' | 'beat';
+
+/** Lines that are counted in @hits, and so in the ledger. */
+export const COUNTED_LINES = LINE_NAMES.filter((name) => name !== 'tick' && name !== 'beat');

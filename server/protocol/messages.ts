@@ -1,0 +1,336 @@
+/**
+ * What crosses the WebSocket at /ws. Text frames, one JSON object each.
+ *
+ * The client says which view it shows (`subscribe`); the server answers with an
+ * `update` that holds every section of that view in full, and from then on, at
+ * most ten times a second, with updates that hold only the sections that changed.
+ * Sections replace what the client has, except `series`, whose points are
+ * appended. A client that reconnects subscribes again and gets everything anew.
+ */
+import { z } from 'zod/mini';
+import type { Context, InodeStage, Plan } from './stages.ts';
+
+export const MESSAGE_VERSION = 1;
+
+export const VIEWS = [
+  'overview',
+  'inodes',
+  'inode',
+  'hugepages',
+  'callbacks',
+  'alerts',
+  'losses',
+] as const;
+export type View = (typeof VIEWS)[number];
+
+export const INODE_SORTS = ['recent', 'ino', 'pages', 'owed', 'evict_ns', 'grace_ns'] as const;
+
+/** Client to server: show this view from now on. The only message a client sends. */
+export const Subscribe = z.object({
+  type: z.literal('subscribe'),
+  view: z.enum(VIEWS),
+  /** Host filter: a host's name; all hosts without it. */
+  host: z.optional(z.string().check(z.maxLength(256))),
+  /** Inodes: the filter expression, the order, and the rows in sight. */
+  filter: z.optional(z.string().check(z.maxLength(1000))),
+  sort: z.optional(z.enum(INODE_SORTS)),
+  descending: z.optional(z.boolean()),
+  offset: z.optional(z.number().check(z.int(), z.gte(0), z.lte(10_000_000))),
+  limit: z.optional(z.number().check(z.int(), z.gte(0), z.lte(500))),
+  /** Inode: the `id` of an InodeRow. */
+  inode: z.optional(z.string().check(z.maxLength(64))),
+});
+export type Subscribe = z.infer<typeof Subscribe>;
+
+/** Server to client. */
+export type ServerMessage = Hello | Update | ErrorMessage;
+
+/** The first message on a connection. */
+export interface Hello {
+  readonly type: 'hello';
+  readonly version: typeof MESSAGE_VERSION;
+  readonly lastref: string;
+  readonly mode: 'live' | 'replay';
+  /** Shown across the page, e.g. that this is a recording and why. */
+  readonly banner: string | null;
+  /** The running workload, as typed; null without one. */
+  readonly workload: string | null;
+}
+
+/** The request could not be met; the last good subscription stays. */
+export interface ErrorMessage {
+  readonly type: 'error';
+  /** What was wrong, where, and what to do. */
+  readonly message: string;
+  /** For a filter: where in the expression, in characters. */
+  readonly at?: number;
+}
+
+export interface Update {
+  readonly type: 'update';
+  /** Counts up by one per message on this connection. */
+  readonly seq: number;
+  readonly view: View;
+  /** How many updates were folded into this one because the client was slow. */
+  readonly coalesced: number;
+  /** Server's wall clock, milliseconds since 1970. */
+  readonly now_ms: number;
+  /** In every view: each host with its tracer, plan and ledger. */
+  readonly hosts?: readonly HostState[];
+  /** Overview. */
+  readonly series?: Series;
+  readonly latencies?: readonly StageLatency[];
+  readonly totals?: Totals;
+  /** Inodes. */
+  readonly inodes?: InodePage;
+  /** Inode; null when it is not (or no longer) known. */
+  readonly inode?: InodeDetail | null;
+  /** Hugepages. */
+  readonly hugepages?: readonly HugepageRow[];
+  /** Callbacks. */
+  readonly callbacks?: readonly CallbackRow[];
+  /** Losses. */
+  readonly losses?: LossesView;
+}
+
+export type TracerStatus =
+  | 'connecting' // reaching the host, booting a guest
+  | 'planning' // asking the host what it offers
+  | 'attaching' // bpftrace runs; no canary has come through yet
+  | 'ready' // a canary inode has come through every planned stage
+  | 'restarting' // bpftrace or the connection was lost; a gap is open
+  | 'stopped' // ended on purpose
+  | 'failed'; // cannot trace; `message` says why and what to do
+
+/** One host of the session. */
+export interface HostState {
+  readonly host: string;
+  readonly status: TracerStatus;
+  /** Progress while not ready; the reason and what to do when failed. */
+  readonly message: string;
+  /** Boot id: the epoch. Empty until known. */
+  readonly epoch: string;
+  readonly kernel: string;
+  readonly bpftrace: string;
+  readonly fs: readonly string[];
+  readonly plan: Plan | null;
+  /** Milliseconds since the tracer's last line; null before the first. */
+  readonly silent_ms: number | null;
+  readonly events_per_s: number;
+  readonly ledger: Ledger;
+  readonly gaps: number;
+}
+
+/** Where every hit of a probe went. Counts of events. */
+export interface Ledger {
+  /** Hits of the kernel functions: programs run plus not_run. */
+  readonly kernel_hits: number;
+  /** Lines decoded into events. */
+  readonly decoded: number;
+  /** The program never ran: another tracing program was active on that CPU. Null: this kernel does not tell. */
+  readonly not_run: number | null;
+  readonly map_full: number;
+  readonly ring_buffer: number;
+  readonly rejected: number;
+  /** Hits counted in the kernel whose line has not arrived yet; 0 in a quiet second. */
+  readonly in_flight: number;
+  /** Hits = decoded + losses, exactly; null while events are in flight or the counts are not known. */
+  readonly balanced: boolean | null;
+}
+
+/** One probe's part of the ledger. */
+export interface ProbeLedger extends Ledger {
+  readonly host: string;
+  readonly probe: string;
+  readonly stage: string;
+}
+
+/**
+ * Points of one second each, appended. `t` is the wall clock in ms. All arrays
+ * of one message have the length of `t`. `reset` means: forget earlier points.
+ */
+export interface Series {
+  readonly reset: boolean;
+  readonly t: readonly number[];
+  /** Inodes ended in that second, by `host fs`. */
+  readonly ended: Readonly<Record<string, readonly number[]>>;
+  /** Pools, by `host size_kb node` (node -1: all nodes). */
+  readonly pools: Readonly<Record<string, PoolSeries>>;
+  /** Events decoded, and losses of every place, in that second. */
+  readonly events: readonly number[];
+  readonly lost: readonly number[];
+}
+
+/** Hugepages; null where the counter does not exist (reserved is global only). */
+export interface PoolSeries {
+  readonly total: readonly (number | null)[];
+  readonly free: readonly (number | null)[];
+  readonly reserved: readonly (number | null)[];
+  readonly surplus: readonly (number | null)[];
+}
+
+/** Latency between two stages, over the session, nanoseconds. */
+export interface StageLatency {
+  /** For instance `evict..evict_end`. */
+  readonly pair: string;
+  readonly fs: string;
+  readonly count: number;
+  readonly p50_ns: number;
+  readonly p90_ns: number;
+  readonly p99_ns: number;
+  readonly max_ns: number;
+}
+
+export interface Totals {
+  readonly inodes_live: number;
+  readonly inodes_ended: number;
+  /** Inodes whose end fell into a gap; part of inodes_ended. */
+  readonly inodes_lost: number;
+  /** Null where no host shows hugepages being freed. */
+  readonly hugepages_freed: number | null;
+  readonly hugepages_attributed: number | null;
+  /** Hugepages that left their inode's page cache and are not yet back. */
+  readonly hugepages_outstanding: number | null;
+}
+
+/**
+ * Where an incarnation stands. `open`: seen, not in evict (it has hugepages or
+ * was born while tracing). `grace`: destroyed, waiting for RCU. `ended`: freed.
+ * `lost`: its end fell into a gap.
+ */
+export type InodeState = 'open' | 'evicting' | 'grace' | 'ended' | 'lost';
+
+/** One incarnation in the table. Durations are null when a stage was not seen. */
+export interface InodeRow {
+  /** `<epoch number>.<incarnation number>`: unique in the session. */
+  readonly id: string;
+  readonly host: string;
+  readonly fs: string;
+  /** `major:minor` */
+  readonly dev: string;
+  readonly ino: number;
+  /** Sixteen hex digits; empty where the host shows no address. */
+  readonly address: string;
+  readonly state: InodeState;
+  /** Wall clock of evict begin (else of the first sighting), ms. */
+  readonly at_ms: number;
+  readonly pid: number;
+  readonly comm: string;
+  /** Hugepages held at evict, given back since, and still owed. */
+  readonly pages: number;
+  /** Null where the way back to the pool is not observable on this host. */
+  readonly freed: number | null;
+  readonly owed: number | null;
+  readonly size: number;
+  readonly nlink: number | null;
+  /** evict begin to evict end. */
+  readonly evict_ns: number | null;
+  /** destroy_inode to i_callback: the grace period. */
+  readonly grace_ns: number | null;
+  /** True when losses overlap its life: what is missing may have been lost. */
+  readonly doubtful: boolean;
+}
+
+export interface InodePage {
+  readonly total: number;
+  readonly matched: number;
+  readonly offset: number;
+  readonly rows: readonly InodeRow[];
+  /** Ended inodes dropped from memory (oldest first); counted in totals. */
+  readonly dropped: number;
+}
+
+/** One line of evidence on an inode's timeline. */
+export interface TimelineEntry {
+  /** A stage, or `hugepage_add`, `hugepage_remove`, `hugepage_free`, `reserve`, `unreserve`, ... */
+  readonly what: string;
+  /** Nanoseconds since evict begin (or the first sighting); may be negative. */
+  readonly ns: number;
+  readonly cpu: number;
+  readonly context: Context;
+  readonly pid: number;
+  readonly tid: number;
+  readonly comm: string;
+  /** Human detail: `folio ff.. index 3 refcount 514`. */
+  readonly detail: string;
+}
+
+/** What became of one hugepage of an inode. */
+export interface InodeHugepage {
+  readonly folio: string;
+  /** Page frame number; null where it cannot be computed. */
+  readonly pfn: number | null;
+  readonly index: number;
+  readonly fate: 'cached' | 'removed' | 'pool' | 'buddy' | 'unknown';
+  /** References beyond the page cache's own when it left the cache; null: not seen. */
+  readonly extra_refs: number | null;
+  /** Nanoseconds from removal to free; null: not (yet) freed. */
+  readonly back_ns: number | null;
+}
+
+export interface InodeDetail {
+  readonly row: InodeRow;
+  /** For each stage: seen at (ns since evict), or why not. */
+  readonly stages: readonly {
+    readonly stage: InodeStage;
+    readonly ns: number | null;
+    readonly context: Context;
+    /** Why there is no time: `not observable here: ...`, `lost`, `not reached`, `not called: s_op->destroy_inode is NULL`. */
+    readonly why: string;
+  }[];
+  readonly timeline: readonly TimelineEntry[];
+  readonly hugepages: readonly InodeHugepage[];
+  readonly callbacks: CallbackRow | null;
+}
+
+/** A hugepage outside the pool, as far as it is known. */
+export interface HugepageRow {
+  readonly host: string;
+  readonly folio: string;
+  readonly pfn: number | null;
+  readonly state: 'cached' | 'removed';
+  readonly inode: string;
+  readonly fs: string;
+  readonly ino: number;
+  readonly index: number;
+  readonly extra_refs: number | null;
+  /** Wall clock, ms, since when it is in this state. */
+  readonly since_ms: number;
+}
+
+/** The s_op table of one superblock, by symbol name; `0` is a NULL pointer. */
+export interface CallbackRow {
+  readonly host: string;
+  readonly fs: string;
+  readonly dev: string;
+  readonly drop_inode: string;
+  readonly evict_inode: string;
+  readonly destroy_inode: string;
+  readonly free_inode: string;
+  /** Which documented combination of destroy_inode and free_inode applies (Documentation/filesystems/porting.rst). */
+  readonly rule: string;
+  /** Checked against what ran: inodes whose i_callback carried this free_inode, and others. */
+  readonly confirmed: number;
+  readonly contradicted: number;
+}
+
+export interface Gap {
+  readonly host: string;
+  readonly from_ms: number;
+  /** Null: still open. */
+  readonly to_ms: number | null;
+  readonly lost: number;
+  readonly where: 'not_run' | 'map_full' | 'ring_buffer' | 'rejected' | 'tracer_down';
+  readonly detail: string;
+}
+
+export interface LossesView {
+  readonly probes: readonly ProbeLedger[];
+  readonly gaps: readonly Gap[];
+  /** Samples of rejected lines, escaped. */
+  readonly samples: readonly {
+    readonly host: string;
+    readonly line: string;
+    readonly why: string;
+  }[];
+}

@@ -1,0 +1,95 @@
+/** The report: what scripts and CI systems read. Keys are fixed; new ones may be added. */
+import { z } from 'zod';
+
+const count = z.int().nonnegative();
+
+export const Report = z.object({
+  format: z.literal(1),
+  epochs: z.array(
+    z.object({
+      id: z.string(),
+      host: z.string(),
+      kernel: z.string(),
+      bpftrace: z.string(),
+      /** ISO 8601 */
+      started: z.string(),
+      plan: z.record(
+        z.string(),
+        z.union([
+          z.object({ probe: z.string(), note: z.string().optional() }),
+          z.object({ missing: z.string(), help: z.string().optional() }),
+        ]),
+      ),
+    }),
+  ),
+  events: z.object({ decoded: count, rejected: count, late: count }),
+  losses: z.object({
+    /** Null: the kernel does not tell. */
+    not_run: count.nullable(),
+    map_full: count,
+    ring_buffer: count,
+    rejected: count,
+    /** Null while events are on their way. */
+    balanced: z.boolean().nullable(),
+  }),
+  inodes: z.object({
+    ended: count,
+    live: count,
+    /** Part of `ended`: their end fell into a gap. */
+    lost: count,
+    by_fs: z.record(z.string(), z.object({ ended: count, live: count, lost: count })),
+  }),
+  /** By pair of stages, all filesystems together, then `PAIR FS` for each. */
+  stages: z.record(
+    z.string(),
+    z.object({ count, p50_ns: count, p90_ns: count, p99_ns: count, max_ns: count }),
+  ),
+  callbacks: z.array(
+    z.object({
+      host: z.string(),
+      fs: z.string(),
+      s_dev: z.string(),
+      drop_inode: z.string(),
+      evict_inode: z.string(),
+      destroy_inode: z.string(),
+      free_inode: z.string(),
+      rule: z.string(),
+      confirmed: count,
+      contradicted: count,
+    }),
+  ),
+  /** Null where no host shows hugepages being freed. */
+  hugepages: z.object({
+    allocated: count,
+    freed: count.nullable(),
+    attributed: count.nullable(),
+    outstanding: count.nullable(),
+  }),
+  pools: z.array(
+    z.object({
+      host: z.string(),
+      size_kb: count,
+      /** -1: the whole host. */
+      node: z.int(),
+      total: count,
+      free: count,
+      reserved: count.nullable(),
+      surplus: count,
+    }),
+  ),
+  contract: z.array(z.unknown()),
+  leaks: z.array(z.unknown()),
+  alerts: z.array(z.unknown()),
+  gaps: z.array(
+    z.object({
+      host: z.string(),
+      /** Nanoseconds of the epoch; null: not yet over. */
+      from_ns: z.number(),
+      to_ns: z.number().nullable(),
+      lost: count,
+      where: z.string(),
+      detail: z.string(),
+    }),
+  ),
+});
+export type Report = z.infer<typeof Report>;

@@ -1,0 +1,100 @@
+/** Opens a recording and gives its epochs and frames back, in the order they came. */
+import { existsSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { zstdDecompressSync } from 'node:zlib';
+import {
+  BeginFrame,
+  EndFrame,
+  EpochInfo,
+  type FrameKind,
+  RECORDING_VERSION,
+} from '../protocol/recording.ts';
+import { APPLICATION_ID, FRAME_KINDS } from './schema.ts';
+
+/** A file that is no recording, or one that this version cannot read. */
+export class RecordingError extends RangeError {
+  constructor(file: string, what: string) {
+    super(`${file}: ${what}`);
+    this.name = 'RecordingError';
+  }
+}
+
+export interface Frame {
+  readonly epoch: number;
+  readonly kind: FrameKind;
+  readonly bytes: Buffer;
+  /** Wall clock of the chunk it came in, ms. */
+  readonly atMs: number;
+}
+
+export class RecordingReader {
+  readonly epochs: readonly EpochInfo[];
+  /** Set when reading ended early: what was damaged. Everything before it was given. */
+  damage: string | null = null;
+  readonly #file: string;
+  readonly #db: DatabaseSync;
+
+  /** Throws RecordingError. */
+  constructor(file: string) {
+    this.#file = file;
+    if (!existsSync(file)) throw new RecordingError(file, 'there is no such file');
+    try {
+      this.#db = new DatabaseSync(file, { readOnly: true });
+      const { application_id: id } = this.#db.prepare('PRAGMA application_id').get() as {
+        application_id: number;
+      };
+      if (id !== APPLICATION_ID) throw new RecordingError(file, 'not a recording of lastref');
+    } catch (error) {
+      if (error instanceof RecordingError) throw error;
+      throw new RecordingError(file, `not a recording of lastref (${(error as Error).message})`);
+    }
+    const format = this.#db.prepare("SELECT value FROM meta WHERE key = 'format'").get() as
+      | { value: string }
+      | undefined;
+    if (Number(format?.value) !== RECORDING_VERSION) {
+      throw new RecordingError(
+        file,
+        `has format ${format?.value ?? 'none'}; this lastref reads format ${RECORDING_VERSION}. Use the lastref that wrote it, or a newer one.`,
+      );
+    }
+    const rows = this.#db.prepare('SELECT info FROM epochs ORDER BY number').all() as {
+      info: string;
+    }[];
+    this.epochs = rows.map(({ info }) => EpochInfo.parse(JSON.parse(info)) as unknown as EpochInfo);
+  }
+
+  *frames(): Iterable<Frame> {
+    const chunks = this.#db
+      .prepare('SELECT epoch, from_ms, frames FROM chunks ORDER BY seq')
+      .iterate();
+    try {
+      for (const chunk of chunks) {
+        const { epoch, from_ms, frames } = chunk as {
+          epoch: number;
+          from_ms: number;
+          frames: Uint8Array;
+        };
+        yield* this.#framesOf(epoch, from_ms, zstdDecompressSync(frames));
+      }
+    } catch (error) {
+      this.damage = `${this.#file} is damaged: ${(error as Error).message}`;
+    }
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  *#framesOf(epoch: number, atMs: number, data: Buffer): Iterable<Frame> {
+    for (let at = 0; at < data.length; ) {
+      const kind = FRAME_KINDS.get(data[at]!);
+      const length = data.readUInt32LE(at + 1);
+      const bytes = data.subarray(at + 5, at + 5 + length);
+      if (kind === undefined || bytes.length !== length) throw new Error('a frame is cut off');
+      if (kind === 'begin') BeginFrame.parse(JSON.parse(bytes.toString('utf8')));
+      if (kind === 'end') EndFrame.parse(JSON.parse(bytes.toString('utf8')));
+      yield { epoch, kind, bytes, atMs };
+      at += 5 + length;
+    }
+  }
+}

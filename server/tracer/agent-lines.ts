@@ -1,0 +1,104 @@
+/** What the agent says on standard error (see host/agent.ts), line by line. */
+
+export type AgentLine =
+  | { readonly kind: 'clock'; readonly uptimeNs: number; readonly wallMs: number }
+  | { readonly kind: 'pid'; readonly pid: number }
+  | {
+      readonly kind: 'pool';
+      readonly uptimeNs: number;
+      readonly sizeKb: number;
+      readonly node: number;
+      readonly total: number;
+      readonly free: number;
+      readonly reserved: number | null;
+      readonly surplus: number;
+    }
+  | { readonly kind: 'misses'; readonly programs: readonly ProgramMisses[] }
+  | { readonly kind: 'canary'; readonly fs: string; readonly dev: number; readonly ino: number }
+  | { readonly kind: 'nocanary'; readonly fs: string; readonly why: string }
+  | { readonly kind: 'exit'; readonly status: number }
+  | { readonly kind: 'fail'; readonly why: string }
+  /** bpftrace's own standard error. */
+  | { readonly kind: 'bpftrace'; readonly text: string }
+  /** Anything else: the shell, ssh, sudo. */
+  | { readonly kind: 'other'; readonly text: string };
+
+/** One program that bpftrace has loaded, from /proc/PID/fdinfo. */
+export interface ProgramMisses {
+  /** BPF_PROG_TYPE_* (include/uapi/linux/bpf.h): 5 tracepoint, 26 tracing (fentry, fexit). */
+  readonly type: number;
+  readonly id: number;
+  readonly misses: number;
+}
+
+/** Splits chunks cut anywhere into lines; a line is bounded. */
+export class LineSplitter {
+  #rest = '';
+  readonly #each: (line: string) => void;
+
+  constructor(each: (line: string) => void) {
+    this.#each = each;
+  }
+
+  push(chunk: Buffer): void {
+    const lines = (this.#rest + chunk.toString('latin1')).split('\n');
+    this.#rest = lines.pop()!.slice(0, 8192);
+    for (const line of lines) if (line !== '') this.#each(line);
+  }
+
+  end(): void {
+    if (this.#rest !== '') this.#each(this.#rest);
+    this.#rest = '';
+  }
+}
+
+export function parseAgentLine(line: string): AgentLine {
+  if (line.startsWith('b ')) return { kind: 'bpftrace', text: line.slice(2) };
+  const words = line.split(' ');
+  if (words[0] !== 'a') return { kind: 'other', text: line };
+  const number = (i: number) => Number(words[i]);
+  const seconds = (i: number) => Math.round(Number(words[i]) * 100) * 1e7;
+  switch (words[1]) {
+    case 'clock':
+      return { kind: 'clock', uptimeNs: seconds(2), wallMs: Number(words[3]) / 1e6 };
+    case 'pid':
+      return { kind: 'pid', pid: number(2) };
+    case 'pool':
+      if (words.length !== 9) break;
+      return {
+        kind: 'pool',
+        uptimeNs: seconds(2),
+        sizeKb: number(3),
+        node: number(4),
+        total: number(5),
+        free: number(6),
+        reserved: words[7] === '-' ? null : number(7),
+        surplus: number(8),
+      };
+    case 'misses': {
+      const programs = words.slice(2).map((word) => word.split(':').map(Number));
+      if (programs.some((p) => p.length !== 3 || p.some(Number.isNaN))) break;
+      return {
+        kind: 'misses',
+        programs: programs.map(([type, id, misses]) => ({ type: type!, id: id!, misses: misses! })),
+      };
+    }
+    case 'canary':
+      if (words.length !== 5) break;
+      return { kind: 'canary', fs: words[2]!, dev: kernelDev(number(3)), ino: number(4) };
+    case 'nocanary':
+      return { kind: 'nocanary', fs: words[2] ?? '', why: words.slice(3).join(' ') };
+    case 'exit':
+      return { kind: 'exit', status: number(2) };
+    case 'fail':
+      return { kind: 'fail', why: words.slice(2).join(' ') };
+  }
+  return { kind: 'other', text: line };
+}
+
+/** From st_dev as stat(2) gives it to s_dev as the kernel keeps it (include/linux/kdev_t.h). */
+export function kernelDev(dev: number): number {
+  const major = Math.floor(dev / 256) & 0xfff;
+  const minor = (dev & 0xff) | (Math.floor(dev / 4096) & 0xfff00);
+  return major * 2 ** 20 + minor;
+}

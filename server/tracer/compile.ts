@@ -1,0 +1,129 @@
+/** One bpftrace program out of a plan, in the dialect of the host's bpftrace. */
+import { GRAMMAR_VERSION } from '../protocol/grammar.ts';
+import type { Btf } from './btf.ts';
+import type { HostFacts } from './facts.ts';
+import { FILESYSTEMS } from './filesystems.ts';
+import type { TracePlan } from './plan.ts';
+import type { ProbeBlock } from './programs.ts';
+
+export interface Program {
+  readonly text: string;
+  /** First and last line of each probe in the text, so that an error can be led back to it. */
+  readonly places: readonly {
+    readonly attach: string;
+    readonly from: number;
+    readonly to: number;
+  }[];
+}
+
+/** @param btf needed by bpftrace 0.18 and older, which has no offsetof(). */
+export function compile(plan: TracePlan, facts: HostFacts, btf: Btf | null): Program {
+  const parts: string[] = [
+    'BEGIN',
+    '{',
+    ...plan.fs.map((name) => `\t@fs[0x${FILESYSTEMS[name]!.magic.toString(16)}] = 1;`),
+    `\tprintf("lastref ${GRAMMAR_VERSION} session\\n");`,
+    '}',
+  ];
+  const places: { attach: string; from: number; to: number }[] = [];
+  for (const probe of plan.probes) {
+    const lines = dialect(probe, facts, btf).split('\n');
+    places.push({
+      attach: probe.attach,
+      from: parts.length + 1,
+      to: parts.length + lines.length,
+    });
+    parts.push(...lines);
+  }
+  parts.push(
+    'interval:ms:100',
+    '{',
+    '\t@tick++;',
+    '\tprintf("tick %llu %d %d %d %llu\\n", nsecs, cpu, pid, tid, @tick);',
+    '}',
+    'interval:s:1 { print(@hits); }',
+    ...(hasRingBuffer(facts.bpftrace) ? [] : PERF_BUFFER_BEAT),
+    `END { ${usedMaps(plan.probes)
+      .map((map) => `clear(${map});`)
+      .join(' ')} }`,
+  );
+  return { text: `${parts.join('\n')}\n`, places };
+}
+
+/** bpftrace prints every map at its end; only @hits is wanted. */
+function usedMaps(probes: readonly ProbeBlock[]): string[] {
+  const text = probes.map((p) => p.predicate + p.body).join('\n');
+  const maps = new Set([...text.matchAll(/@\w+/g)].map((match) => match[0]));
+  maps.add('@fs');
+  maps.add('@tick');
+  maps.delete('@hits');
+  return [...maps];
+}
+
+function dialect(probe: ProbeBlock, facts: HostFacts, btf: Btf | null): string {
+  let body = probe.body;
+  if (facts.stateIsStruct) body = body.replaceAll('->i_state)', '->i_state.__state)');
+  if (!facts.btf) {
+    // nothing is known of struct task_struct: no comm, no flags
+    body = body
+      .replace(/^\t\$c = .*\n/m, '')
+      .replaceAll('*(uint64 *)$c, *(uint64 *)($c + 8)', '(uint64)0, (uint64)0')
+      .replaceAll('(uint64)((struct task_struct *)curtask)->flags', '(uint64)0');
+  }
+  if (!hasOffsetof(facts.bpftrace)) {
+    body = body.replace(/offsetof\(struct (\w+), (\w+)\)/g, (_, struct, member) => {
+      const offset = btf?.offsetOf(struct, member) ?? null;
+      if (offset === null) throw new Error(`BTF has no struct ${struct} with a member ${member}`);
+      return String(offset);
+    });
+  }
+  return `${probe.attach}\n${probe.predicate}{\n${body}}`;
+}
+
+/**
+ * With a perf buffer for each CPU, a loss is told only with the next line of that
+ * CPU, and a CPU that says nothing holds up the order: so each one speaks.
+ */
+const PERF_BUFFER_BEAT = [
+  'profile:hz:5 { printf("beat %llu %d %d %d\\n", nsecs, cpu, pid, tid); }',
+];
+
+/** bpftrace has one ring buffer for all CPUs since 0.19, one perf buffer for each before. */
+export function hasRingBuffer(version: string): boolean {
+  return hasOffsetof(version);
+}
+
+/** bpftrace has offsetof() since 0.19. */
+export function hasOffsetof(version: string): boolean {
+  const [major, minor] = version.split('.').map(Number) as [number, number];
+  return major > 0 || minor >= 19;
+}
+
+/**
+ * Which probes an error of bpftrace speaks of, with its words: from the place in
+ * the text, or from the name of the program or function.
+ */
+export function blame(stderr: string, program: Program): Map<string, string> {
+  const blamed = new Map<string, string>();
+  for (const line of stderr.split('\n')) {
+    if (!line.includes('ERROR')) continue;
+    const words = line.replace(/^.*?ERROR: /, 'bpftrace: ').trim();
+    const at = /^stdin:(\d+)/.exec(line);
+    for (const { attach, from, to } of program.places) {
+      const [kind, , target] = attach.split(':');
+      const named =
+        new RegExp(`'${escape(attach)}'|\\b${escape(attach.replace(/^\w+:/, ''))}\\b`).test(line) ||
+        (target !== undefined &&
+          new RegExp(
+            `${kind === 'kfunc' ? '(fentry|kfunc)' : '(fexit|kretfunc)'}_\\w*?_${escape(target)}_\\d`,
+          ).test(line));
+      const placed = at !== null && Number(at[1]) >= from && Number(at[1]) <= to;
+      if (named || placed) blamed.set(attach, words);
+    }
+  }
+  return blamed;
+}
+
+function escape(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}

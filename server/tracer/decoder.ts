@@ -1,0 +1,144 @@
+/**
+ * bpftrace's standard output, byte by byte, into events. Takes chunks cut
+ * anywhere; gives what each whole line says. Pure: the same bytes give the same
+ * calls, whatever the chunks.
+ */
+import type { TraceEvent } from '../protocol/events.ts';
+import { GRAMMAR_VERSION } from '../protocol/grammar.ts';
+import { readUnsigned } from './fields.ts';
+import { Rejection, readLine } from './line-reader.ts';
+
+/** What a decoder has to say, in the order of the lines. */
+export interface DecoderSink {
+  event(event: TraceEvent): void;
+  /** `print(@hits)`: how many lines the probe with this id has meant to print since it began. */
+  hits(id: number, count: number): void;
+  /** bpftrace says that this many events did not fit into its buffer. */
+  lost(events: number): void;
+  /** A program begins. */
+  program(name: string): void;
+  /** A line that is none of ours. `line` is cut to 200 bytes, control bytes escaped. */
+  rejected(line: string, why: string): void;
+}
+
+/** Longer than any line of the grammar; what exceeds it is rejected up to its newline. */
+const MAX_LINE = 1024;
+
+const NEWLINE = 10;
+
+export class Decoder {
+  readonly #sink: DecoderSink;
+  /** The unfinished line at the end of the last chunk. */
+  #rest: Buffer = Buffer.alloc(0);
+  /** Inside a line that was too long, until its newline. */
+  #skipping = false;
+  /** The epoch's first time: seconds and nanoseconds. */
+  #originS = -1;
+  #originNs = 0;
+
+  constructor(sink: DecoderSink) {
+    this.#sink = sink;
+  }
+
+  /** The epoch's first time in nanoseconds since boot; null before the first line. */
+  get origin(): bigint | null {
+    return this.#originS < 0
+      ? null
+      : BigInt(this.#originS) * 1_000_000_000n + BigInt(this.#originNs);
+  }
+
+  push(chunk: Buffer): void {
+    const buf = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let start = 0;
+    for (;;) {
+      const end = buf.indexOf(NEWLINE, start);
+      if (end < 0) break;
+      if (this.#skipping) this.#skipping = false;
+      else if (end > start) this.#line(buf, start, end);
+      start = end + 1;
+    }
+    this.#rest = start === buf.length ? Buffer.alloc(0) : Buffer.from(buf.subarray(start));
+    if (this.#rest.length > MAX_LINE) {
+      if (!this.#skipping) this.#reject(this.#rest, 0, this.#rest.length, 'longer than any line');
+      this.#skipping = true;
+      this.#rest = Buffer.alloc(0);
+    }
+  }
+
+  /** The stream has ended: an unfinished line is a line that was cut. */
+  end(): void {
+    if (this.#rest.length > 0 && !this.#skipping) {
+      this.#reject(this.#rest, 0, this.#rest.length, 'cut off: the stream ended inside the line');
+    }
+    this.#rest = Buffer.alloc(0);
+    this.#skipping = false;
+  }
+
+  #line(buf: Buffer, start: number, end: number): void {
+    const first = buf[start]!;
+    // lower case: ours; the rest is what bpftrace itself prints
+    if (first >= 0x61 && first <= 0x7a && end - start <= MAX_LINE) {
+      if (first === 0x6c && this.#program(buf, start, end)) return;
+      const event = readLine(buf, start, end, this.#time);
+      if (event instanceof Rejection) this.#reject(buf, start, end, event.why);
+      else this.#sink.event(event);
+      return;
+    }
+    this.#own(buf, start, end);
+  }
+
+  /** The bound reader of times, so that no closure is made per line. */
+  readonly #time = (buf: Buffer, start: number, end: number): number => {
+    const split = Math.max(start, end - 9);
+    const ns = readUnsigned(buf, split, end);
+    const s = split === start ? 0 : readUnsigned(buf, start, split);
+    if (this.#originS < 0) {
+      if (Number.isNaN(s + ns)) return Number.NaN;
+      this.#originS = s;
+      this.#originNs = ns;
+    }
+    return (s - this.#originS) * 1e9 + (ns - this.#originNs);
+  };
+
+  #program(buf: Buffer, start: number, end: number): boolean {
+    if (buf.toString('latin1', start, Math.min(end, start + 8)) !== 'lastref ') return false;
+    const match = /^lastref (\d{1,4}) ([a-z+-]{1,60})$/.exec(buf.toString('latin1', start, end));
+    if (match === null) {
+      this.#reject(buf, start, end, 'not a header: expected `lastref VERSION NAME`');
+    } else if (Number(match[1]) !== GRAMMAR_VERSION) {
+      this.#reject(
+        buf,
+        start,
+        end,
+        `grammar version ${match[1]}; this lastref reads version ${GRAMMAR_VERSION}`,
+      );
+    } else {
+      this.#sink.program(match[2]!);
+    }
+    return true;
+  }
+
+  /** bpftrace's own lines: maps, lost events, its greeting. */
+  #own(buf: Buffer, start: number, end: number): void {
+    const text = buf.toString('latin1', start, Math.min(end, start + 200));
+    const hits = /^@hits\[(\d{1,4})\]: (\d{1,16})$/.exec(text);
+    if (hits !== null) return this.#sink.hits(Number(hits[1]), Number(hits[2]));
+    const lost = /^Lost (\d{1,16}) events$/.exec(text);
+    if (lost !== null) return this.#sink.lost(Number(lost[1]));
+    if (/^Attach(ing|ed) \d+ probes?(\.\.\.)?$/.test(text) || text.startsWith('@')) return;
+    this.#reject(buf, start, end, 'neither one of our lines nor one of bpftrace');
+  }
+
+  #reject(buf: Buffer, start: number, end: number, why: string): void {
+    const sample = buf.toString('latin1', start, Math.min(end, start + 200));
+    this.#sink.rejected(escapeControls(sample), why);
+  }
+}
+
+/** Bytes that are not printable ASCII, as \xNN. */
+export function escapeControls(text: string): string {
+  return text.replace(
+    /[^\x20-\x7e]/g,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}

@@ -1,0 +1,110 @@
+/** What a test host offers to a tracer, asked of the host itself. */
+import { withTracefs } from '../host/agent.ts';
+import { type Host, HostError } from '../host/host.ts';
+
+export interface HostFacts {
+  /** `uname -r`. */
+  readonly kernel: string;
+  readonly machine: string;
+  /** /proc/sys/kernel/random/boot_id: the epoch. */
+  readonly bootId: string;
+  /** `0.23.2`; empty when bpftrace is not installed. */
+  readonly bpftrace: string;
+  readonly cpus: number;
+  /** KiB, /proc/meminfo: the default hugepage, and all memory. */
+  readonly hugepageKb: number;
+  readonly memoryKb: number;
+  /** Whether /sys/kernel/btf/vmlinux is there. */
+  readonly btf: boolean;
+  /** Wanted functions that ftrace can attach to; null when the kernel does not tell, with why. */
+  readonly traceable: readonly string[] | null;
+  readonly traceableWhy: string;
+  /** Wanted functions that are in /proc/kallsyms at all. */
+  readonly symbols: readonly string[];
+  /** `hugetlbfs:hugetlbfs_evict_inode`, ... */
+  readonly tracepoints: readonly string[];
+  /** i_state is a struct with a member `__state` (7.0 and newer). */
+  readonly stateIsStruct: boolean;
+}
+
+/** A shell script that prints `== SECTION` and what belongs to it. */
+function discoveryScript(functions: readonly string[]): string {
+  return withTracefs(
+    [
+      't=/sys/kernel/tracing; [ -d $t/events ] || t=/sys/kernel/debug/tracing',
+      `want='${functions.join('|')}'`,
+      'echo "== kernel"; uname -r',
+      'echo "== machine"; uname -m',
+      'echo "== boot"; cat /proc/sys/kernel/random/boot_id',
+      'echo "== bpftrace"; command -v bpftrace >/dev/null && bpftrace --version 2>/dev/null',
+      'echo "== cpus"; grep -c ^processor /proc/cpuinfo',
+      "echo '== hugepage'; awk '/^Hugepagesize:/{print $2}' /proc/meminfo",
+      "echo '== memory'; awk '/^MemTotal:/{print $2}' /proc/meminfo",
+      'echo "== btf"; [ -r /sys/kernel/btf/vmlinux ] && echo yes',
+      'echo "== state"; grep -ac inode_state_flags_enum /sys/kernel/btf/vmlinux 2>/dev/null',
+      'echo "== traceable"; { grep -oE "^($want)( |\\$)" $t/available_filter_functions || [ $? = 1 ]; } 2>&1 | tr -d " "',
+      'echo "== symbols"; awk \'{print $3}\' /proc/kallsyms | grep -xE "$want" | sort -u',
+      'echo "== tracepoints"; cd $t/events 2>/dev/null && ls -d hugetlbfs/*/ filemap/mm_filemap_*/ 2>/dev/null | sed "s,/$,,; s,/,:,"',
+    ].join('\n'),
+  );
+}
+
+/** Asks the host. `functions`: the kernel functions that some plan might want. */
+export async function discover(host: Host, functions: readonly string[]): Promise<HostFacts> {
+  const answer = await host.run(discoveryScript(functions), { root: true, timeoutMs: 120_000 });
+  const facts = parseFacts(answer.stdout);
+  if (facts === null) {
+    throw new HostError(
+      host.name,
+      `asked what ${host.name} offers to a tracer, and got no answer:\n${answer.stderr.trim().split('\n').slice(-3).join('\n')}`,
+      'Is it a Linux machine with a POSIX shell, and is /proc mounted?',
+    );
+  }
+  return facts;
+}
+
+/** Exported for tests: what the discovery script printed. */
+export function parseFacts(text: string): HostFacts | null {
+  const sections = new Map<string, string[]>();
+  let current: string[] = [];
+  for (const line of text.split('\n')) {
+    if (line.startsWith('== ')) {
+      current = [];
+      sections.set(line.slice(3).trim(), current);
+    } else if (line !== '') {
+      current.push(line.trim());
+    }
+  }
+  const first = (section: string) => sections.get(section)?.[0] ?? '';
+  const kernel = first('kernel');
+  if (kernel === '' || !sections.has('tracepoints')) return null;
+  const listed = sections.get('traceable') ?? [];
+  const complaint = listed.find((line) => line.includes(':'));
+  const traceable = listed.filter((line) => /^[\w.]+$/.test(line));
+  const known = complaint === undefined && traceable.length > 0;
+  return {
+    kernel,
+    machine: first('machine'),
+    bootId: first('boot'),
+    bpftrace: /(\d+\.\d+\.\d+)/.exec(first('bpftrace'))?.[1] ?? '',
+    cpus: Number(first('cpus')) || 1,
+    hugepageKb: Number(first('hugepage')) || 2048,
+    memoryKb: Number(first('memory')) || 1_000_000,
+    btf: first('btf') === 'yes',
+    traceable: known ? traceable : null,
+    traceableWhy: complaint === undefined ? 'ftrace lists no function' : reason(complaint),
+    symbols: sections.get('symbols') ?? [],
+    tracepoints: sections.get('tracepoints') ?? [],
+    stateIsStruct: Number(first('state')) > 0,
+  };
+}
+
+/** `grep:/sys/...:Operationnotpermitted` (blanks were squeezed) in words. */
+function reason(complaint: string): string {
+  if (/notpermitted/i.test(complaint)) {
+    return 'the kernel refuses to list its functions (Operation not permitted: locked down)';
+  }
+  if (/nosuchfile/i.test(complaint))
+    return 'this kernel has no function tracer (CONFIG_DYNAMIC_FTRACE)';
+  return complaint;
+}

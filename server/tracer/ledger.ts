@@ -1,0 +1,174 @@
+/**
+ * Where every hit of a probe went. Two witnesses that know nothing of each other:
+ * the counters in the kernel (@hits, recursion_misses) and what arrived here,
+ * with what bpftrace itself says it lost. They must agree to the last event.
+ */
+import { COUNTED_LINES, LINES, type LineName } from '../protocol/grammar.ts';
+import type { Ledger } from '../protocol/messages.ts';
+
+/** Ticks (of 100 ms) without an event after which nothing is on its way any more. */
+const QUIET_TICKS = 3;
+
+interface Row {
+  /** Lines the probe meant to print: runs before this one, and this one. */
+  pastHits: number;
+  hits: number;
+  pastDecoded: number;
+  decoded: number;
+  notRun: number;
+}
+
+export class TracerLedger {
+  rejected = 0;
+  /** Updates of BPF maps that failed because a map was full. */
+  mapFull = 0;
+  /** Events that bpftrace says did not fit into its buffer. */
+  #reported = 0;
+  readonly #rows = new Map<LineName, Row>();
+  /** Lines that must have been and were not seen, by the model; see Model.unseen. */
+  readonly #unseen: ReadonlyMap<LineName, number>;
+  #knowsMisses = false;
+  /** Misses of programs that could not be led back to a line. */
+  #unknownMisses = 0;
+  #tick = 0;
+  #lastDecodeTick = 0;
+  #lastHitsTick = -1;
+  #nameOfId = new Map<number, LineName>(COUNTED_LINES.map((name) => [LINES[name].id, name]));
+
+  constructor(unseen: ReadonlyMap<LineName, number> = new Map()) {
+    this.#unseen = unseen;
+  }
+
+  decoded(name: LineName): void {
+    if (name === 'beat') return;
+    if (name === 'tick') {
+      this.#tick++;
+      return;
+    }
+    this.#row(name).decoded++;
+    this.#lastDecodeTick = this.#tick;
+  }
+
+  hits(id: number, count: number): void {
+    const name = this.#nameOfId.get(id);
+    if (name === undefined) return;
+    const row = this.#row(name);
+    if (count !== row.hits) this.#lastDecodeTick = Math.max(this.#lastDecodeTick, this.#tick);
+    row.hits = count;
+    this.#lastHitsTick = this.#tick;
+  }
+
+  lost(events: number): void {
+    this.#reported += events;
+  }
+
+  /** This many more invocations of the probe of a line were skipped by the kernel. */
+  missed(name: LineName | null, count: number): void {
+    this.#knowsMisses = true;
+    if (name === null) this.#unknownMisses += count;
+    else this.#row(name).notRun += count;
+  }
+
+  /** bpftrace ended: its counters begin anew. What was counted and did not arrive died with it. */
+  endRun(): void {
+    for (const row of this.#rows.values()) {
+      row.pastHits += Math.max(row.hits, row.decoded);
+      row.pastDecoded += row.decoded;
+      row.hits = 0;
+      row.decoded = 0;
+    }
+    this.#lastHitsTick = this.#tick;
+    this.#lastDecodeTick = this.#tick - QUIET_TICKS;
+  }
+
+  /** Events decoded since the beginning, ticks apart. */
+  get events(): number {
+    let sum = 0;
+    for (const row of this.#rows.values()) sum += row.pastDecoded + row.decoded;
+    return sum;
+  }
+
+  /** Everything lost so far, of all places; what is still in flight apart. */
+  get lostEvents(): number {
+    const { not_run, map_full, ring_buffer, rejected } = this.totals();
+    return (not_run ?? 0) + map_full + ring_buffer + rejected;
+  }
+
+  /** By line, in the order of the grammar. */
+  rows(): { line: LineName; ledger: Ledger }[] {
+    const quiet = this.#quiet();
+    return COUNTED_LINES.filter((line) => this.#rows.has(line)).map((line) => {
+      const row = this.#rows.get(line)!;
+      const missing = Math.max(0, row.hits - row.decoded);
+      const died = row.pastHits - row.pastDecoded;
+      const decoded = row.pastDecoded + row.decoded;
+      const ring = died + (quiet ? missing : 0);
+      const inFlight = quiet ? 0 : missing;
+      const notRun = this.#notRun(line, row, died + missing);
+      return {
+        line,
+        ledger: {
+          kernel_hits: notRun + decoded + ring + inFlight,
+          decoded,
+          not_run: this.#knowsMisses ? notRun : null,
+          map_full: 0,
+          ring_buffer: ring,
+          rejected: 0,
+          in_flight: inFlight,
+          balanced: quiet ? row.hits >= row.decoded : null,
+        },
+      };
+    });
+  }
+
+  totals(): Ledger {
+    const quiet = this.#quiet();
+    let decoded = 0;
+    let notRun = this.#unknownMisses;
+    let missing = 0;
+    let died = 0;
+    let negative = false;
+    for (const [line, row] of this.#rows) {
+      decoded += row.pastDecoded + row.decoded;
+      notRun += this.#notRun(line, row, row.pastHits - row.pastDecoded + row.hits - row.decoded);
+      missing += Math.max(0, row.hits - row.decoded);
+      died += row.pastHits - row.pastDecoded;
+      if (row.hits < row.decoded) negative = true;
+    }
+    // what is missing was lost in the buffer as far as bpftrace says so, else rejected by us
+    const ring = Math.min(missing, this.#reported);
+    const cut = quiet ? Math.min(missing - ring, this.rejected) : 0;
+    const unexplained = missing - ring - cut;
+    return {
+      kernel_hits: notRun + decoded + died + missing,
+      decoded,
+      not_run: this.#knowsMisses ? notRun : null,
+      map_full: this.mapFull,
+      ring_buffer: died + ring,
+      rejected: cut,
+      in_flight: unexplained,
+      balanced: !quiet ? null : unexplained === 0 && !negative && this.#knowsMisses,
+    };
+  }
+
+  /** The kernel's own count, or what the lives of the inodes lack beyond the losses of the buffer. */
+  #notRun(line: LineName, row: Row, ring: number): number {
+    return Math.max(row.notRun, (this.#unseen.get(line) ?? 0) - Math.max(0, ring));
+  }
+
+  /** Nothing came for a while, and the kernel's counters are newer than the last event. */
+  #quiet(): boolean {
+    return (
+      this.#tick - this.#lastDecodeTick >= QUIET_TICKS && this.#lastHitsTick >= this.#lastDecodeTick
+    );
+  }
+
+  #row(name: LineName): Row {
+    let row = this.#rows.get(name);
+    if (row === undefined) {
+      row = { pastHits: 0, hits: 0, pastDecoded: 0, decoded: 0, notRun: 0 };
+      this.#rows.set(name, row);
+    }
+    return row;
+  }
+}

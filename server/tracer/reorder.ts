@@ -1,0 +1,104 @@
+/**
+ * Events in the order of their time. Each CPU's events come (almost) in order, but
+ * those of different CPUs come as bpftrace's buffers are read: up to 0.18 there is
+ * one perf buffer per CPU, and even one ring buffer is written a moment after the
+ * time was taken. An event is passed on when every CPU has spoken of a later time,
+ * or when it is older than the newest by `boundNs`; one that comes later than that
+ * is passed on at once and counted. A function of the lines alone, so that a
+ * replay gives the same order.
+ */
+import type { TraceEvent } from '../protocol/events.ts';
+
+/** The waiting events of one CPU, ascending by time. */
+class CpuQueue {
+  newest = -1;
+  #events: TraceEvent[] = [];
+  #head = 0;
+
+  get first(): TraceEvent | undefined {
+    return this.#events[this.#head];
+  }
+
+  /** An interrupt may write between taking the time and writing: look back a little. */
+  push(event: TraceEvent): void {
+    const events = this.#events;
+    let at = events.length;
+    while (at > this.#head && events[at - 1]!.ts > event.ts) at--;
+    if (at === events.length) events.push(event);
+    else events.splice(at, 0, event);
+    if (event.ts > this.newest) this.newest = event.ts;
+  }
+
+  shift(): TraceEvent {
+    const event = this.#events[this.#head++]!;
+    if (this.#head === this.#events.length) {
+      this.#events = [];
+      this.#head = 0;
+    } else if (this.#head === 4096) {
+      this.#events = this.#events.slice(this.#head);
+      this.#head = 0;
+    }
+    return event;
+  }
+}
+
+export class Reorder {
+  /** Events passed on after one of a later time. */
+  late = 0;
+  readonly #emit: (event: TraceEvent) => void;
+  readonly #boundNs: number;
+  readonly #queues: CpuQueue[];
+  #max = -1;
+  #passed = -1;
+
+  constructor(cpus: number, boundNs: number, emit: (event: TraceEvent) => void) {
+    this.#queues = Array.from({ length: Math.max(1, cpus) }, () => new CpuQueue());
+    this.#boundNs = boundNs;
+    this.#emit = emit;
+  }
+
+  push(event: TraceEvent): void {
+    if (event.ts < this.#passed) {
+      this.late++;
+      this.#emit(event);
+      return;
+    }
+    // a CPU that came up later than we counted shares the queue of another
+    const queue = this.#queues[event.cpu % this.#queues.length]!;
+    queue.push(event);
+    if (event.ts > this.#max) this.#max = event.ts;
+    this.#release(this.#watermark());
+  }
+
+  /** The stream has ended, or starts anew. */
+  flush(): void {
+    this.#release(Number.POSITIVE_INFINITY);
+    for (const queue of this.#queues) queue.newest = -1;
+  }
+
+  #watermark(): number {
+    let spoken = Number.POSITIVE_INFINITY;
+    for (const queue of this.#queues) if (queue.newest < spoken) spoken = queue.newest;
+    return Math.max(spoken, this.#max - this.#boundNs);
+  }
+
+  #release(watermark: number): void {
+    for (;;) {
+      let least: CpuQueue | null = null;
+      let ts = watermark;
+      for (const queue of this.#queues) {
+        const first = queue.first;
+        if (first !== undefined && first.ts <= ts) {
+          // equal times: the lower CPU goes first, whatever came first
+          if (least !== null && first.ts === ts) continue;
+          least = queue;
+          ts = first.ts;
+        }
+      }
+      if (least === null) return;
+      const event = least.shift();
+      this.#passed = event.ts;
+      this.#emit(event);
+    }
+  }
+}

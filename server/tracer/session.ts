@@ -1,0 +1,64 @@
+/** All hosts of one session, each with its tracer, and every epoch they go through. */
+import type { Host } from '../host/host.ts';
+import type { EpochInfo, FrameKind } from '../protocol/recording.ts';
+import type { Pipeline } from './pipeline.ts';
+import { Tracer, type TracerOptions } from './tracer.ts';
+
+export interface SessionOptions
+  extends Pick<TracerOptions, 'fs' | 'keep' | 'bufferPages' | 'onStatus'> {
+  readonly onFrame?: (epoch: EpochInfo, kind: FrameKind, bytes: Buffer) => void;
+  readonly onEpoch?: (pipeline: Pipeline) => void;
+  readonly workload?: string | null;
+}
+
+export class Session {
+  readonly mode = 'live';
+  readonly banner = null;
+  readonly workload: string | null;
+  readonly tracers: readonly Tracer[];
+  readonly #pipelines: Pipeline[] = [];
+
+  constructor(hosts: readonly Host[], options: SessionOptions) {
+    this.workload = options.workload ?? null;
+    this.tracers = hosts.map(
+      (host) =>
+        new Tracer(host, {
+          ...options,
+          nextEpoch: () => this.#pipelines.length + 1,
+          onEpoch: (pipeline) => {
+            this.#pipelines.push(pipeline);
+            options.onEpoch?.(pipeline);
+          },
+        }),
+    );
+  }
+
+  start(): void {
+    for (const tracer of this.tracers) tracer.start();
+  }
+
+  /** Ends all tracers; bpftrace is gone from every host when this resolves. */
+  async stop(): Promise<void> {
+    await Promise.all(this.tracers.map((tracer) => tracer.stop()));
+  }
+
+  hosts(): readonly {
+    host: string;
+    status: Tracer['status'];
+    message: string;
+    pipeline: Pipeline | null;
+    heardAt: number | null;
+  }[] {
+    return this.tracers.map(({ host, status, message, pipeline, heardAt }) => ({
+      host: host.name,
+      status,
+      message,
+      pipeline,
+      heardAt,
+    }));
+  }
+
+  pipelines(): readonly Pipeline[] {
+    return this.#pipelines;
+  }
+}

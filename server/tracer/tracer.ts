@@ -1,0 +1,323 @@
+/**
+ * Keeps one host traced: reaches it, plans, launches bpftrace, feeds the pipeline,
+ * and starts again when bpftrace or the connection is lost. Everything the kernel
+ * side says is passed to `onFrame` first, then to the pipeline.
+ */
+import { agentScript } from '../host/agent.ts';
+import { type Host, HostError, type HostProcess } from '../host/host.ts';
+import type { LineName } from '../protocol/grammar.ts';
+import type { TracerStatus } from '../protocol/messages.ts';
+import type { EpochInfo, FrameKind } from '../protocol/recording.ts';
+import type { AgentLine } from './agent-lines.ts';
+import { blame, hasRingBuffer, type Program } from './compile.ts';
+import type { HostFacts } from './facts.ts';
+import { Pipeline } from './pipeline.ts';
+import type { TracePlan } from './plan.ts';
+import { prepare, requireBpftrace } from './prepare.ts';
+
+export interface TracerOptions {
+  readonly fs: readonly string[];
+  /** Ended incarnations kept in memory. */
+  readonly keep: number;
+  /** 4 KiB pages of bpftrace's buffer; by default chosen from the host's memory. */
+  readonly bufferPages?: number;
+  /** Number of the next epoch in the session, from 1. */
+  readonly nextEpoch: () => number;
+  /** A new epoch begins: the first one, or the host was booted again. */
+  readonly onEpoch?: (pipeline: Pipeline) => void;
+  readonly onFrame?: (epoch: EpochInfo, kind: FrameKind, bytes: Buffer) => void;
+  readonly onStatus?: (tracer: Tracer) => void;
+  /** Wall clock, ms. */
+  readonly now?: () => number;
+}
+
+/** How often attaching is tried again without the probes that were refused. */
+const MAX_ATTEMPTS = 10;
+const HEARTBEAT_MS = 1000;
+/** bpftrace's start takes 25 s with many probes in an emulated guest. */
+const READY_TIMEOUT_MS = 180_000;
+
+export class Tracer {
+  readonly host: Host;
+  status: TracerStatus = 'connecting';
+  message = '';
+  facts: HostFacts | null = null;
+  pipeline: Pipeline | null = null;
+  /** Wall clock of the last bytes from the host, ms. */
+  heardAt: number | null = null;
+  /** Times bpftrace was started again. */
+  restarts = 0;
+  readonly #options: TracerOptions;
+  readonly #now: () => number;
+  readonly #dropped = new Map<string, string>();
+  #process: HostProcess | null = null;
+  #stopping = false;
+  #backoffMs = 250;
+  #wake: (() => void) | null = null;
+  #loop: Promise<void> | null = null;
+
+  constructor(host: Host, options: TracerOptions) {
+    this.host = host;
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** Begins; returns at once. */
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  /** Resolves when the tracer is ready; rejects with a HostError when it cannot be. */
+  ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setInterval(() => {
+        if (this.status === 'ready') resolve();
+        else if (this.status === 'failed' || this.status === 'stopped') {
+          reject(new HostError(this.host.name, this.message, ''));
+        } else return;
+        clearInterval(timer);
+      }, 50);
+    });
+  }
+
+  /** Ends tracing; bpftrace is gone from the host when this resolves. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#process?.stdin.write('q');
+    this.#wake?.();
+    const timer = setTimeout(() => this.#process?.kill(), 10_000);
+    await this.#loop;
+    clearTimeout(timer);
+    await this.host.close();
+    if (this.status !== 'failed') this.#set('stopped', '');
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.host.open((text) => this.#set('connecting', text));
+    } catch (error) {
+      return this.#fail(error);
+    }
+    for (let first = true; !this.#stopping; first = false) {
+      try {
+        if (!(await this.#session(first))) return;
+      } catch (error) {
+        if (first || !(error instanceof HostError)) return this.#fail(error);
+        this.#set('restarting', error.message);
+      }
+      if (this.#stopping) return;
+      this.restarts++;
+      await this.#pause();
+    }
+  }
+
+  /** From asking the host to the end of bpftrace. False: do not go on. */
+  async #session(first: boolean): Promise<boolean> {
+    if (first) this.#set('planning', `asking ${this.host.name} what it offers`);
+    const prepared = await prepare(this.host, this.#options.fs);
+    const { facts } = prepared;
+    this.facts = facts;
+    requireBpftrace(this.host, facts);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS && !this.#stopping; attempt++) {
+      const plan = prepared.plan(this.#dropped);
+      if (plan.probes.length === 0) throw nothingToAttach(this.host.name, plan);
+      const program = prepared.compile(plan);
+      const pipeline = this.#pipelineFor(facts, plan);
+      const { status, errors } = await this.#bpftrace(pipeline, plan, program);
+      if (this.#stopping) return false;
+      if (this.pipeline === pipeline && this.status === 'restarting') return true;
+      // it never became ready: leave out what was refused, else give up
+      const refused = blame(errors.join('\n'), program);
+      const unknown = [...refused].filter(([attach]) => !this.#dropped.has(attach));
+      if (unknown.length === 0) {
+        throw new HostError(
+          this.host.name,
+          `bpftrace ended on ${this.host.name} before it was ready (exit status ${status}):\n${errors.slice(-6).join('\n')}`,
+          'Run the program by hand to see more: lastref bpf --host HOST | ssh HOST sudo bpftrace -v -',
+        );
+      }
+      for (const [attach, why] of unknown) this.#dropped.set(attach, why);
+    }
+    return !this.#stopping;
+  }
+
+  /** One run of bpftrace, to its end. */
+  async #bpftrace(
+    pipeline: Pipeline,
+    plan: TracePlan,
+    program: Program,
+  ): Promise<{ status: number | null; errors: string[] }> {
+    const { info } = pipeline;
+    const env = {
+      BPFTRACE_PERF_RB_PAGES: String(this.#options.bufferPages ?? defaultPages(this.facts!)),
+    };
+    const child = this.host.spawn(agentScript(env, info.canaries), { root: true });
+    this.#process = child;
+    const lines = plan.probes.map((probe) => probe.lines.at(-1)!);
+    if (this.status !== 'restarting') {
+      this.#set('attaching', `attaching ${plan.probes.length} probes`);
+    }
+    this.#frame(pipeline, 'begin', Buffer.from(JSON.stringify({ programs: lines })));
+    const errors: string[] = [];
+    let status: number | null = null;
+    this.#agentLine = (line) => {
+      if (line.kind === 'exit') status = line.status;
+      if (line.kind === 'fail') errors.push(line.why);
+      if (line.kind === 'nocanary') errors.push(`no canary for ${line.fs}: ${line.why}`);
+      const text = line.kind === 'bpftrace' || line.kind === 'other' ? line.text : null;
+      // every 0.17 as root says this, and works
+      if (text !== null && !text.includes('RLIMIT_MEMLOCK')) {
+        errors.push(text);
+        if (errors.length > 200) errors.splice(0, 100);
+      }
+    };
+    child.stdout.on('data', (bytes: Buffer) => this.#frame(pipeline, 'out', bytes));
+    child.stderr.on('data', (bytes: Buffer) => this.#frame(pipeline, 'err', bytes));
+    const bytes = Buffer.from(program.text);
+    child.stdin.write(`${bytes.length}\n`);
+    child.stdin.write(bytes);
+    const began = this.#now();
+    const heartbeat = setInterval(() => {
+      child.stdin.write('.');
+      if (pipeline.readyAt !== null) return;
+      if (pipeline.info.canaries.length > 0 && pipeline.model.now > 0) child.stdin.write('c');
+      if (this.#now() - began > READY_TIMEOUT_MS) {
+        errors.push('no canary inode came through the planned stages within three minutes');
+        child.stdin.write('q');
+      }
+    }, HEARTBEAT_MS);
+    // its output ends at once when bpftrace dies; the agent takes a moment more
+    const closed = new Promise<void>((resolve) => child.stdout.once('close', resolve));
+    await Promise.race([closed, child.ended]);
+    const wasReady = pipeline.readyAt !== null;
+    if (!this.#stopping && wasReady) {
+      this.#set('restarting', 'bpftrace ended; starting it again');
+    }
+    const grace = setTimeout(() => child.kill(), 6000);
+    const ended = await child.ended;
+    await closed;
+    clearTimeout(grace);
+    clearInterval(heartbeat);
+    this.#process = null;
+    const why = describeEnd(status, ended.code, errors);
+    this.#frame(pipeline, 'end', Buffer.from(JSON.stringify({ wanted: this.#stopping, why })));
+    if (!this.#stopping && wasReady) this.#set('restarting', `${why}; starting it again`);
+    return { status: status ?? ended.code, errors };
+  }
+
+  #agentLine: (line: AgentLine) => void = () => {};
+
+  /** The one way in: first to the recording, then to the pipeline. */
+  #frame(pipeline: Pipeline, kind: FrameKind, bytes: Buffer): void {
+    this.#options.onFrame?.(pipeline.info, kind, bytes);
+    feed(pipeline, kind, bytes);
+    if (kind === 'out') this.heardAt = this.#now();
+    if (pipeline.readyAt !== null && (kind === 'out' || kind === 'err')) {
+      if (this.status === 'attaching' || this.status === 'restarting') {
+        this.#backoffMs = 250;
+        this.#set('ready', '');
+      }
+    }
+  }
+
+  /** The same epoch goes on unless the host was booted again or sees other stages. */
+  #pipelineFor(facts: HostFacts, plan: TracePlan): Pipeline {
+    const current = this.pipeline;
+    if (
+      current !== null &&
+      current.info.boot_id === facts.bootId &&
+      JSON.stringify(current.info.plan) === JSON.stringify(plan.plan)
+    ) {
+      return current;
+    }
+    const info: EpochInfo = {
+      number: this.#options.nextEpoch(),
+      host: this.host.name,
+      boot_id: facts.bootId,
+      kernel: facts.kernel,
+      machine: facts.machine,
+      bpftrace: facts.bpftrace,
+      cpus: facts.cpus,
+      hugepage_kb: facts.hugepageKb,
+      fs: [...plan.fs],
+      canaries: canariesFor(plan),
+      started_ms: this.#now(),
+      plan: plan.plan,
+    };
+    this.pipeline = new Pipeline(info, {
+      keep: this.#options.keep,
+      onAgent: (line) => this.#agentLine(line),
+    });
+    this.#options.onEpoch?.(this.pipeline);
+    return this.pipeline;
+  }
+
+  #pause(): Promise<void> {
+    const ms = this.#backoffMs;
+    this.#backoffMs = Math.min(10_000, ms * 2);
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stopping) return;
+    const text = error instanceof Error ? error.message : String(error);
+    const hint = error instanceof HostError && error.hint !== '' ? `\n${error.hint}` : '';
+    this.#set('failed', `${text}${hint}`);
+  }
+
+  #set(status: TracerStatus, message: string): void {
+    this.status = status;
+    this.message = message;
+    this.#options.onStatus?.(this);
+  }
+}
+
+/** Gives one frame to the pipeline: what live does as it comes, and a replay again. */
+export function feed(pipeline: Pipeline, kind: FrameKind, bytes: Buffer): void {
+  if (kind === 'out') return pipeline.out(bytes);
+  if (kind === 'err') return pipeline.err(bytes);
+  const said = JSON.parse(bytes.toString('utf8')) as unknown;
+  if (kind === 'begin') pipeline.begin((said as { programs: LineName[] }).programs);
+  else pipeline.end((said as { wanted: boolean }).wanted, (said as { why: string }).why);
+}
+
+/** A 128th of the memory, over all CPUs where each has a buffer; a power of two from 1 to 64 MiB. */
+function defaultPages(facts: HostFacts): number {
+  const buffers = hasRingBuffer(facts.bpftrace) ? 1 : facts.cpus;
+  const pages = facts.memoryKb / 4 / 128 / buffers;
+  return 2 ** Math.floor(Math.log2(Math.min(16384, Math.max(256, pages))));
+}
+
+/** Inodes that can be made from a shell, of those filesystems that the plan shows. */
+function canariesFor(plan: TracePlan): string[] {
+  const whole = 'probe' in plan.plan.evict;
+  return plan.fs.filter((fs) => fs === 'hugetlbfs' || (fs === 'shmem' && whole));
+}
+
+function nothingToAttach(host: string, plan: TracePlan): HostError {
+  const why = new Set(
+    Object.values(plan.plan).flatMap((e) => ('missing' in e ? [`  ${e.missing}`] : [])),
+  );
+  return new HostError(
+    host,
+    `no stage of ${plan.fs.join(', ')} can be observed on ${host}:\n${[...why].slice(0, 8).join('\n')}`,
+    'See: lastref doctor --host HOST',
+  );
+}
+
+function describeEnd(
+  status: number | null,
+  clientCode: number | null,
+  errors: readonly string[],
+): string {
+  if (status === 137) return 'bpftrace was killed (SIGKILL)';
+  if (status !== null) return `bpftrace ended with status ${status}`;
+  const last = errors.at(-1);
+  return `the connection to the host was lost${clientCode === 255 && last ? `: ${last}` : ''}`;
+}

@@ -1,0 +1,106 @@
+/** The last ten minutes, a point each second, for the charts of every client. */
+import type { PoolSeries, Series } from '../protocol/messages.ts';
+import type { Source } from './source.ts';
+
+const POINTS = 600;
+
+interface Point {
+  readonly t: number;
+  readonly ended: ReadonlyMap<string, number>;
+  readonly pools: ReadonlyMap<string, readonly (number | null)[]>;
+  readonly events: number;
+  readonly lost: number;
+}
+
+const POOL_FIELDS = ['total', 'free', 'reserved', 'surplus'] as const;
+
+export class History {
+  /** Points ever taken; the newest POINTS are kept. */
+  taken = 0;
+  readonly #points: Point[] = [];
+  readonly #source: Source;
+  readonly #before = new Map<string, number>();
+  /** Events per second of each host, over the last second. */
+  readonly eventsPerS = new Map<string, number>();
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  /** Takes one point; call once a second. `now`: wall clock, ms. */
+  sample(now: number): void {
+    const ended = new Map<string, number>();
+    const pools = new Map<string, readonly (number | null)[]>();
+    const rates = new Map<string, number>();
+    let events = 0;
+    let lost = 0;
+    this.#source.pipelines().forEach((pipeline, epoch) => {
+      const { host } = pipeline.info;
+      for (const [fs, counts] of pipeline.model.inodes.byFs) {
+        const key = `${host} ${fs}`;
+        const more = this.#since(`ended ${epoch} ${fs}`, counts.ended);
+        ended.set(key, (ended.get(key) ?? 0) + more);
+      }
+      const rate = this.#since(`events ${epoch}`, pipeline.ledger.events);
+      rates.set(host, (rates.get(host) ?? 0) + rate);
+      events += rate;
+      lost += this.#since(`lost ${epoch}`, pipeline.ledger.lostEvents);
+    });
+    for (const { host, pipeline } of this.#source.hosts()) {
+      for (const pool of pipeline?.model.pools.latest() ?? []) {
+        if (pool.total === 0 && pool.reserved === 0 && pool.surplus === 0) continue;
+        const values = POOL_FIELDS.map((field) => pool[field]);
+        pools.set(`${host} ${pool.sizeKb} ${pool.node}`, values);
+      }
+    }
+    this.eventsPerS.clear();
+    for (const [host, rate] of rates) this.eventsPerS.set(host, rate);
+    this.#points.push({ t: now, ended, pools, events, lost });
+    if (this.#points.length > POINTS) this.#points.shift();
+    this.taken++;
+  }
+
+  /** Points after the first `known` ever taken; null when there are none. */
+  since(known: number): Series | null {
+    const missing = this.taken - known;
+    if (missing <= 0) return null;
+    const points = this.#points.slice(-Math.min(missing, POINTS));
+    const reset = known === 0 || missing > points.length;
+    return {
+      reset,
+      t: points.map((p) => p.t),
+      ended: spread(points, (p) => p.ended, 0),
+      pools: Object.fromEntries(
+        keysOf(points, (p) => p.pools).map((key) => [key, poolSeries(points, key)]),
+      ),
+      events: points.map((p) => p.events),
+      lost: points.map((p) => p.lost),
+    };
+  }
+
+  #since(key: string, value: number): number {
+    const more = value - (this.#before.get(key) ?? 0);
+    this.#before.set(key, value);
+    // a loss that turns out to be none, or a canary disowned, takes a count back
+    return Math.max(0, more);
+  }
+}
+
+function keysOf<T>(points: readonly Point[], of: (p: Point) => ReadonlyMap<string, T>): string[] {
+  return [...new Set(points.flatMap((p) => [...of(p).keys()]))];
+}
+
+function spread<T>(
+  points: readonly Point[],
+  of: (p: Point) => ReadonlyMap<string, T>,
+  none: T,
+): Record<string, T[]> {
+  return Object.fromEntries(
+    keysOf(points, of).map((key) => [key, points.map((p) => of(p).get(key) ?? none)]),
+  );
+}
+
+function poolSeries(points: readonly Point[], key: string): PoolSeries {
+  const column = (i: number) => points.map((p) => p.pools.get(key)?.[i] ?? null);
+  return { total: column(0), free: column(1), reserved: column(2), surplus: column(3) };
+}

@@ -1,0 +1,186 @@
+/** From the model to what the page shows of an inode. */
+
+import type { Hugepage, Incarnation } from '../model/incarnation.ts';
+import { callbackContext, type Model } from '../model/model.ts';
+import { teardownRule } from '../model/superblocks.ts';
+import type { TraceEvent } from '../protocol/events.ts';
+import { LINES } from '../protocol/grammar.ts';
+import type {
+  CallbackRow,
+  InodeDetail,
+  InodeHugepage,
+  InodeRow,
+  TimelineEntry,
+} from '../protocol/messages.ts';
+import { type Context, INODE_STAGES, type InodeStage, isObserved } from '../protocol/stages.ts';
+import { type Address, formatAddress, formatDev, type SbDev } from '../protocol/units.ts';
+import type { Pipeline } from '../tracer/pipeline.ts';
+import { STAGE_OF_LINE } from '../tracer/programs.ts';
+
+/** When it began to end, else when it was first seen: ns of the epoch. */
+export function began(inode: Incarnation): number {
+  return inode.at('evict') ?? inode.at('evict_inode') ?? inode.first;
+}
+
+export function inodeRow(pipeline: Pipeline, epoch: number, inode: Incarnation): InodeRow {
+  const { model } = pipeline;
+  const evicting = inode.state !== 'open';
+  return {
+    id: `${epoch}.${inode.number}`,
+    host: pipeline.info.host,
+    fs: inode.fs,
+    dev: formatDev(inode.dev as SbDev),
+    ino: inode.ino,
+    address: inode.address === 0 ? '' : formatAddress(inode.address),
+    state: inode.state,
+    at_ms: pipeline.wallMs(began(inode)),
+    pid: inode.pid,
+    comm: inode.comm,
+    pages: inode.pages,
+    freed: model.seesFree ? inode.freed : null,
+    owed: model.seesFree ? owed(inode, evicting) : null,
+    size: inode.size,
+    nlink: inode.nlink,
+    evict_ns:
+      inode.between('evict', 'evict_end') ?? inode.between('evict_inode', 'evict_inode_end'),
+    grace_ns:
+      inode.between('destroy_inode', 'i_callback') ??
+      (isObserved(model.plan.i_callback) ? null : inode.between('evict_inode', 'free_inode')),
+    doubtful: model.doubtful(inode),
+  };
+}
+
+/** Hugepages that left the page cache, or were in it at evict, and are not back. */
+function owed(inode: Incarnation, evicting: boolean): number {
+  const left = Math.max(0, inode.removed - inode.freed);
+  return evicting ? Math.max(left, Math.min(inode.pages, inode.pages - inode.freed)) : left;
+}
+
+export function callbackRow(pipeline: Pipeline, dev: number): CallbackRow | null {
+  const sb = pipeline.model.superblocks.get(dev);
+  if (sb === undefined) return null;
+  return {
+    host: pipeline.info.host,
+    fs: sb.fs,
+    dev: formatDev(sb.dev),
+    drop_inode: sb.drop_inode,
+    evict_inode: sb.evict_inode,
+    destroy_inode: sb.destroy_inode,
+    free_inode: sb.free_inode,
+    rule: teardownRule(sb.destroy_inode, sb.free_inode),
+    confirmed: sb.confirmed,
+    contradicted: sb.contradicted,
+  };
+}
+
+export function inodeDetail(pipeline: Pipeline, epoch: number, inode: Incarnation): InodeDetail {
+  const zero = began(inode);
+  return {
+    row: inodeRow(pipeline, epoch, inode),
+    stages: INODE_STAGES.map((stage) => {
+      const at = inode.at(stage);
+      return {
+        stage,
+        ns: at === null ? null : at - zero,
+        context: at === null ? 'unknown' : stageContext(inode, stage),
+        why: at === null ? whyUnseen(pipeline, inode, stage) : '',
+      };
+    }),
+    timeline: inode.evidence.map((event) => timelineEntry(inode, event, zero)),
+    hugepages: inode.hugepages.map((page) => hugepageOf(page, pipeline.model)),
+    callbacks: callbackRow(pipeline, inode.dev),
+  };
+}
+
+function stageContext(inode: Incarnation, stage: InodeStage): Context {
+  return stage === 'i_callback' || stage === 'free_inode' ? inode.freeContext : 'task';
+}
+
+/** Not observable, NULL, not reached, or lost: each is a different thing. */
+function whyUnseen(pipeline: Pipeline, inode: Incarnation, stage: InodeStage): string {
+  const entry = pipeline.model.plan[stage];
+  if ('missing' in entry) return `not observable here: ${entry.missing}`;
+  const sb = pipeline.model.superblocks.get(inode.dev);
+  const op = {
+    evict_inode: 'evict_inode',
+    evict_inode_end: 'evict_inode',
+    destroy_op: 'destroy_inode',
+    free_inode: 'free_inode',
+  } as const;
+  const name = op[stage as keyof typeof op];
+  if (sb !== undefined && name !== undefined && sb[name] === '0') {
+    return `not called: s_op->${name} is NULL`;
+  }
+  if (inode.state === 'open') return 'not reached: the inode is in use';
+  const later = INODE_STAGES.slice(INODE_STAGES.indexOf(stage) + 1);
+  const passed = inode.state === 'ended' || later.some((s) => inode.at(s) !== null);
+  if (inode.state === 'lost') return 'lost: its end fell into a gap';
+  if (!passed) return inode.state === 'grace' ? 'not reached: waiting for RCU' : 'not reached yet';
+  if (pipeline.model.doubtful(inode)) return 'lost: events were lost while this inode lived';
+  return 'not seen, though nothing is known to be lost: tracing may have begun in between';
+}
+
+function timelineEntry(inode: Incarnation, event: TraceEvent, zero: number): TimelineEntry {
+  const stage =
+    event.kind === 'tick' || event.kind === 'beat' ? 'evict' : STAGE_OF_LINE[event.kind];
+  return {
+    what: stage,
+    ns: event.ts - zero,
+    cpu: event.cpu,
+    context: eventContext(inode, event),
+    pid: event.pid,
+    tid: event.tid,
+    comm: commOf(inode, event),
+    detail: detail(event),
+  };
+}
+
+function eventContext(inode: Incarnation, event: TraceEvent): Context {
+  if (event.kind === 'i_callback' || event.kind === 'tp_free_inode') {
+    return callbackContext(event.flags, event.comm);
+  }
+  return event.kind === 'free_inode' ? inode.freeContext : 'task';
+}
+
+/** Only some lines carry the name of the task; others of the same task share it. */
+function commOf(inode: Incarnation, event: TraceEvent): string {
+  if ('comm' in event) return event.comm;
+  return event.tid === inode.tid && event.kind !== 'free_inode' ? inode.comm : '';
+}
+
+/** What the line says beyond time and place, in words: `refcount 514 index 3`. */
+function detail(event: TraceEvent): string {
+  const values = event as unknown as Record<string, number | string>;
+  const skip = new Set(['inode', 'dev', 'ino', 'comm', 'sb', 'magic']);
+  return LINES[event.kind].fields
+    .filter(([name]) => !skip.has(name))
+    .map(([name, type]) => {
+      const value = values[name]!;
+      if (type === 'a') return `${name} ${formatAddress(value as Address)}`;
+      if (type === 'x') return `${name} 0x${Number(value).toString(16)}`;
+      if (name === 'mode') return `mode 0${Number(value).toString(8)}`;
+      if (Number(value) >= 2 ** 62) return `${name} max`;
+      return `${name} ${value}`;
+    })
+    .join(' ');
+}
+
+function hugepageOf(page: Hugepage, model: Model): InodeHugepage {
+  return {
+    folio: page.folio === 0 ? '' : formatAddress(page.folio),
+    pfn: page.pfn,
+    index: page.index,
+    fate: fateOf(page, model),
+    extra_refs: page.extraRefs,
+    back_ns:
+      page.state === 'freed' && !Number.isNaN(page.removedAt)
+        ? page.freedAt - page.removedAt
+        : null,
+  };
+}
+
+function fateOf(page: Hugepage, model: Model): InodeHugepage['fate'] {
+  if (page.state === 'cached') return 'cached';
+  if (page.state === 'freed') return page.fate ?? 'unknown';
+  return model.seesFree ? 'removed' : 'unknown';
+}

@@ -1,0 +1,23 @@
+/** What the web serves: a live session or a replay. Both look the same from here. */
+import type { TracerStatus } from '../protocol/messages.ts';
+import type { Pipeline } from '../tracer/pipeline.ts';
+
+/** One host of the session. */
+export interface SourceHost {
+  readonly host: string;
+  readonly status: TracerStatus;
+  readonly message: string;
+  /** The running epoch; null before the first. */
+  readonly pipeline: Pipeline | null;
+  /** Wall clock of the last bytes from the host, ms. */
+  readonly heardAt: number | null;
+}
+
+export interface Source {
+  readonly mode: 'live' | 'replay';
+  readonly banner: string | null;
+  readonly workload: string | null;
+  hosts(): readonly SourceHost[];
+  /** All epochs of all hosts, in the order they began; never removed from. */
+  pipelines(): readonly Pipeline[];
+}

@@ -1,0 +1,202 @@
+/**
+ * The WebSocket: each client gets the sections of the view it shows, whole once,
+ * then those that changed, ten times a second at most. A slow client is given
+ * fewer updates and told how many were folded; one that takes none is dropped,
+ * alone. Nothing here ever waits for a client.
+ */
+import type { WebSocket } from 'ws';
+import { FilterError, parseFilter } from '../protocol/filter.ts';
+import {
+  type Hello,
+  MESSAGE_VERSION,
+  type ServerMessage,
+  Subscribe,
+  type Update,
+} from '../protocol/messages.ts';
+import { VERSION } from '../protocol/version.ts';
+import type { History } from './history.ts';
+import type { Source } from './source.ts';
+import type { Views } from './views.ts';
+
+const PERIOD_MS = 100;
+/** Sections that cost more than a millisecond or two are made less often. */
+const HEAVY_EVERY = 3;
+/** Bytes waiting for a client beyond which it gets nothing new. */
+const SLOW_BYTES = 256 * 1024;
+/** A client that has taken nothing for so long is dropped. */
+const STALLED_MS = 60_000;
+
+type Section = Exclude<keyof Update, 'type' | 'seq' | 'view' | 'coalesced' | 'now_ms'>;
+
+export class Stream {
+  readonly #clients = new Set<Client>();
+  readonly #timer: NodeJS.Timeout;
+  /** Clients dropped because they took nothing, and updates folded: for /metrics. */
+  dropped = 0;
+  coalesced = 0;
+
+  readonly source: Source;
+  readonly views: Views;
+  readonly history: History;
+
+  constructor(source: Source, views: Views, history: History) {
+    this.source = source;
+    this.views = views;
+    this.history = history;
+    this.#timer = setInterval(() => this.#tick(), PERIOD_MS);
+    this.#timer.unref();
+  }
+
+  get clients(): number {
+    return this.#clients.size;
+  }
+
+  add(socket: WebSocket): void {
+    const client = new Client(socket, this);
+    this.#clients.add(client);
+    socket.on('close', () => this.#clients.delete(client));
+    socket.on('error', () => socket.terminate());
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    for (const client of this.#clients) client.socket.close(1001, 'lastref ends');
+  }
+
+  #tick(): void {
+    for (const client of this.#clients) {
+      if (client.update(Date.now()) === 'stalled') {
+        this.dropped++;
+        client.socket.terminate();
+      }
+    }
+  }
+}
+
+class Client {
+  readonly socket: WebSocket;
+  readonly #stream: Stream;
+  #ask: Subscribe | null = null;
+  #seq = 0;
+  #coalesced = 0;
+  #slowSince = 0;
+  #turn = 0;
+  /** What each section said last, so that only changes are sent. */
+  readonly #sent = new Map<Section, string>();
+  /** Points of the history that the client has. */
+  #points = 0;
+
+  constructor(socket: WebSocket, stream: Stream) {
+    this.socket = socket;
+    this.#stream = stream;
+    const { mode, banner, workload } = stream.source;
+    const hello: Hello = {
+      type: 'hello',
+      version: MESSAGE_VERSION,
+      lastref: VERSION,
+      mode,
+      banner,
+      workload,
+    };
+    this.#send(hello);
+    socket.on('message', (data, isBinary) => this.#asked(String(data), isBinary));
+  }
+
+  update(now: number): 'ok' | 'stalled' {
+    const ask = this.#ask;
+    if (ask === null) return 'ok';
+    if (this.socket.bufferedAmount > SLOW_BYTES) {
+      this.#coalesced++;
+      this.#stream.coalesced++;
+      this.#slowSince ||= now;
+      return now - this.#slowSince > STALLED_MS ? 'stalled' : 'ok';
+    }
+    this.#slowSince = 0;
+    const sections = this.#sections(ask, now);
+    const parts: string[] = [];
+    for (const [name, value] of sections) {
+      const text = JSON.stringify(value);
+      if (this.#sent.get(name) === text) continue;
+      if (name !== 'series') this.#sent.set(name, text);
+      parts.push(`${JSON.stringify(name)}:${text}`);
+    }
+    if (parts.length === 0) return 'ok';
+    const head = {
+      type: 'update',
+      seq: ++this.#seq,
+      view: ask.view,
+      coalesced: this.#coalesced,
+      now_ms: now,
+    };
+    this.#coalesced = 0;
+    this.socket.send(`${JSON.stringify(head).slice(0, -1)},${parts.join(',')}}`);
+    return 'ok';
+  }
+
+  #sections(ask: Subscribe, now: number): [Section, unknown][] {
+    const { views, history } = this.#stream;
+    const out: [Section, unknown][] = [['hosts', views.hosts(now)]];
+    const heavy = this.#turn++ % HEAVY_EVERY === 0;
+    switch (ask.view) {
+      case 'overview': {
+        const series = history.since(this.#points);
+        this.#points = history.taken;
+        if (series !== null) out.push(['series', series]);
+        out.push(['totals', views.totals(ask.host)]);
+        if (heavy) out.push(['latencies', views.latencies(ask.host)]);
+        break;
+      }
+      case 'inodes':
+        if (heavy) out.push(['inodes', views.inodes(ask)]);
+        break;
+      case 'inode':
+        out.push(['inode', views.inode(ask.inode ?? '')]);
+        break;
+      case 'hugepages':
+        if (heavy) out.push(['hugepages', views.hugepages(ask.host)]);
+        break;
+      case 'callbacks':
+        out.push(['callbacks', views.callbacks(ask.host)]);
+        break;
+      case 'losses':
+        out.push(['losses', views.losses(ask.host)]);
+        break;
+    }
+    return out;
+  }
+
+  #asked(text: string, isBinary: boolean): void {
+    if (isBinary) return this.#refuse('expected a text frame with JSON, got a binary one');
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      return this.#refuse('expected JSON');
+    }
+    const parsed = Subscribe.safeParse(value);
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0]!;
+      return this.#refuse(`subscribe: ${issue.path.join('.') || 'message'}: ${issue.message}`);
+    }
+    try {
+      // a filter that is none must not take the place of the one that works
+      parseFilter(parsed.data.filter ?? '');
+    } catch (error) {
+      if (!(error instanceof FilterError)) throw error;
+      return this.#send({ type: 'error', message: error.message, at: error.at });
+    }
+    this.#ask = parsed.data;
+    this.#sent.clear();
+    this.#points = 0;
+    this.#turn = 0;
+    this.update(Date.now());
+  }
+
+  #refuse(message: string): void {
+    this.#send({ type: 'error', message });
+  }
+
+  #send(message: ServerMessage): void {
+    this.socket.send(JSON.stringify(message));
+  }
+}

@@ -1,0 +1,220 @@
+/** The sections of each view, made from the model when a client shows that view. */
+import type { Incarnation } from '../model/incarnation.ts';
+import { type Filter, parseFilter } from '../protocol/filter.ts';
+import type {
+  CallbackRow,
+  Gap,
+  HostState,
+  HugepageRow,
+  InodeDetail,
+  InodePage,
+  InodeRow,
+  Ledger,
+  LossesView,
+  StageLatency,
+  Subscribe,
+  Totals,
+} from '../protocol/messages.ts';
+import { formatAddress } from '../protocol/units.ts';
+import type { Pipeline } from '../tracer/pipeline.ts';
+import { STAGE_OF_LINE } from '../tracer/programs.ts';
+import { callbackRow, inodeDetail, inodeRow } from './rows.ts';
+import type { Source } from './source.ts';
+
+const NO_EVENTS: Ledger = {
+  kernel_hits: 0,
+  decoded: 0,
+  not_run: null,
+  map_full: 0,
+  ring_buffer: 0,
+  rejected: 0,
+  in_flight: 0,
+  balanced: null,
+};
+
+export class Views {
+  readonly #source: Source;
+  readonly #eventsPerS: ReadonlyMap<string, number>;
+  /** Rows of ended incarnations do not change any more (but for a late gap). */
+  readonly #rows = new WeakMap<Incarnation, InodeRow>();
+
+  constructor(source: Source, eventsPerS: ReadonlyMap<string, number>) {
+    this.#source = source;
+    this.#eventsPerS = eventsPerS;
+  }
+
+  hosts(now: number): HostState[] {
+    return this.#source.hosts().map(({ host, status, message, pipeline, heardAt }) => ({
+      host,
+      status,
+      message,
+      epoch: pipeline?.info.boot_id ?? '',
+      kernel: pipeline?.info.kernel ?? '',
+      bpftrace: pipeline?.info.bpftrace ?? '',
+      fs: pipeline?.info.fs ?? [],
+      plan: pipeline?.info.plan ?? null,
+      silent_ms: heardAt === null ? null : Math.max(0, Math.round((now - heardAt) / 100) * 100),
+      events_per_s: this.#eventsPerS.get(host) ?? 0,
+      ledger: pipeline?.ledger.totals() ?? NO_EVENTS,
+      gaps: pipeline?.model.gaps.list.length ?? 0,
+    }));
+  }
+
+  totals(host?: string): Totals {
+    const pipelines = this.#pipelines(host).map(([, p]) => p);
+    const seeing = pipelines.filter((p) => p.model.seesFree);
+    const sum = (of: (p: Pipeline) => number) => pipelines.reduce((t, p) => t + of(p), 0);
+    const free = (of: (p: Pipeline) => number) =>
+      seeing.length === 0 ? null : seeing.reduce((t, p) => t + of(p), 0);
+    const inodes = (p: Pipeline) => [...p.model.inodes.byFs.values()];
+    return {
+      inodes_live: sum((p) => inodes(p).reduce((t, c) => t + c.live, 0)),
+      inodes_ended: sum((p) => inodes(p).reduce((t, c) => t + c.ended, 0)),
+      inodes_lost: sum((p) => inodes(p).reduce((t, c) => t + c.lost, 0)),
+      hugepages_freed: free((p) => p.model.hugepages.freed),
+      hugepages_attributed: free((p) => p.model.hugepages.attributed),
+      hugepages_outstanding: free((p) => p.model.hugepages.outstanding),
+    };
+  }
+
+  latencies(host?: string): StageLatency[] {
+    const out: StageLatency[] = [];
+    for (const [, pipeline] of this.#pipelines(host)) {
+      for (const [key, histogram] of pipeline.model.inodes.latencies) {
+        const [pair, fs] = key.split(' ') as [string, string];
+        out.push({
+          pair,
+          fs,
+          count: histogram.count,
+          p50_ns: histogram.quantile(0.5),
+          p90_ns: histogram.quantile(0.9),
+          p99_ns: histogram.quantile(0.99),
+          max_ns: Math.round(histogram.max),
+        });
+      }
+    }
+    return out.sort((a, b) => a.fs.localeCompare(b.fs));
+  }
+
+  /** Throws FilterError for an expression that is none. */
+  inodes(
+    ask: Pick<Subscribe, 'filter' | 'sort' | 'descending' | 'offset' | 'limit' | 'host'>,
+  ): InodePage {
+    const filter: Filter = parseFilter(ask.filter ?? '');
+    const rows: InodeRow[] = [];
+    let total = 0;
+    let dropped = 0;
+    for (const [epoch, pipeline] of this.#pipelines(ask.host)) {
+      dropped += pipeline.model.inodes.dropped;
+      for (const inode of pipeline.model.inodes.all()) {
+        if (inode.canary) continue;
+        total++;
+        const row = this.#row(pipeline, epoch, inode);
+        if (filter(row)) rows.push(row);
+      }
+    }
+    const value = SORT_VALUE[ask.sort ?? 'recent'];
+    const sign = (ask.descending ?? true) ? -1 : 1;
+    rows.sort((a, b) => sign * (value(a) - value(b)));
+    const offset = ask.offset ?? 0;
+    return {
+      total,
+      matched: rows.length,
+      offset,
+      rows: rows.slice(offset, offset + (ask.limit ?? 100)),
+      dropped,
+    };
+  }
+
+  inode(id: string): InodeDetail | null {
+    const match = /^(\d+)\.(\d+)$/.exec(id);
+    const pipeline = match === null ? undefined : this.#source.pipelines()[Number(match[1])];
+    const inode = pipeline?.model.inodes.byNumber(Number(match![2]));
+    if (pipeline === undefined || inode === undefined) return null;
+    return inodeDetail(pipeline, Number(match![1]), inode);
+  }
+
+  hugepages(host?: string): HugepageRow[] {
+    const out: HugepageRow[] = [];
+    for (const [epoch, pipeline] of this.#pipelines(host)) {
+      for (const page of pipeline.model.hugepages.known()) {
+        if (page.owner === null || page.state === 'freed' || out.length >= 20_000) continue;
+        out.push({
+          host: pipeline.info.host,
+          folio: page.folio === 0 ? '' : formatAddress(page.folio),
+          pfn: page.pfn,
+          state: page.state,
+          inode: `${epoch}.${page.owner.number}`,
+          fs: page.owner.fs,
+          ino: page.owner.ino,
+          index: page.index,
+          extra_refs: page.extraRefs,
+          since_ms: pipeline.wallMs(page.since),
+        });
+      }
+    }
+    return out;
+  }
+
+  callbacks(host?: string): CallbackRow[] {
+    return this.#pipelines(host).flatMap(([, pipeline]) =>
+      pipeline.model.superblocks.all().map((sb) => callbackRow(pipeline, sb.dev)!),
+    );
+  }
+
+  losses(host?: string): LossesView {
+    const pipelines = this.#pipelines(host).map(([, p]) => p);
+    return {
+      probes: pipelines.flatMap((pipeline) =>
+        pipeline.ledger.rows().map(({ line, ledger }) => ({
+          ...ledger,
+          host: pipeline.info.host,
+          probe: line,
+          stage: STAGE_OF_LINE[line as keyof typeof STAGE_OF_LINE],
+        })),
+      ),
+      gaps: pipelines.flatMap((pipeline) =>
+        pipeline.model.gaps.list.map(
+          (gap): Gap => ({
+            host: pipeline.info.host,
+            from_ms: pipeline.wallMs(gap.from),
+            to_ms: Number.isFinite(gap.to) ? pipeline.wallMs(gap.to) : null,
+            lost: gap.lost,
+            where: gap.where,
+            detail: gap.detail,
+          }),
+        ),
+      ),
+      samples: pipelines.flatMap((pipeline) =>
+        pipeline.samples.map((sample) => ({ host: pipeline.info.host, ...sample })),
+      ),
+    };
+  }
+
+  #pipelines(host?: string): [number, Pipeline][] {
+    const all = this.#source.pipelines().map((p, i): [number, Pipeline] => [i, p]);
+    return host === undefined ? all : all.filter(([, p]) => p.info.host === host);
+  }
+
+  #row(pipeline: Pipeline, epoch: number, inode: Incarnation): InodeRow {
+    const cached = this.#rows.get(inode);
+    if (cached !== undefined) return cached;
+    const row = inodeRow(pipeline, epoch, inode);
+    // free_inode still follows i_callback, and a loss may be told a second later
+    const settled = inode.state === 'lost' || inode.state === 'ended';
+    if (settled && (row.owed ?? 0) === 0 && pipeline.model.now - inode.last > 3e9) {
+      this.#rows.set(inode, row);
+    }
+    return row;
+  }
+}
+
+/** `recent`: when it began to end. */
+const SORT_VALUE: Record<NonNullable<Subscribe['sort']>, (row: InodeRow) => number> = {
+  recent: (row) => row.at_ms,
+  ino: (row) => row.ino,
+  pages: (row) => row.pages,
+  owed: (row) => row.owed ?? 0,
+  evict_ns: (row) => row.evict_ns ?? 0,
+  grace_ns: (row) => row.grace_ns ?? 0,
+};

@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  formatRoute,
+  PAGE_VIEWS,
+  parseRoute,
+  START,
+  subscriptionOf,
+} from '../../../dashboard/src/route.ts';
+import { INODE_SORTS, Subscribe } from '../../../server/protocol/messages.ts';
+
+describe('routes', () => {
+  it('is the overview without a hash', () => {
+    expect(parseRoute('')).toEqual(START);
+    expect(parseRoute('#/nonsense?x=1')).toEqual(START);
+  });
+
+  it('reads a shared link', () => {
+    expect(
+      parseRoute('#/inodes?host=vm&filter=fs:hugetlbfs+pages%3E0&sort=evict_ns&order=up&sel=1.42'),
+    ).toEqual({
+      ...START,
+      view: 'inodes',
+      host: 'vm',
+      filter: 'fs:hugetlbfs pages>0',
+      sort: 'evict_ns',
+      descending: false,
+      inode: '1.42',
+    });
+  });
+
+  it('has the inode in the path', () => {
+    expect(formatRoute({ ...START, view: 'inode', inode: '1.42' })).toBe('#/inode/1.42');
+    expect(parseRoute('#/inode/1.42').inode).toBe('1.42');
+  });
+
+  it('goes to the table when the inode is missing', () => {
+    expect(parseRoute('#/inode/').view).toBe('inodes');
+  });
+
+  it('does not fail on a broken escape', () => {
+    expect(parseRoute('#/inode/%E0%A4%A').inode).toBe('%E0%A4%A');
+  });
+
+  it('comes back the same through the address, and is a valid subscription', () => {
+    const route = fc.record({
+      view: fc.constantFrom(...PAGE_VIEWS),
+      host: fc.string({ maxLength: 60 }),
+      filter: fc.string({ maxLength: 200 }),
+      sort: fc.constantFrom(...INODE_SORTS),
+      descending: fc.boolean(),
+      follow: fc.boolean(),
+      inode: fc.string({ minLength: 1, maxLength: 20 }),
+    });
+    fc.assert(
+      fc.property(route, (given) => {
+        expect(parseRoute(formatRoute(given))).toEqual(given);
+        expect(Subscribe.safeParse(subscriptionOf(given)).success).toBe(true);
+      }),
+    );
+  });
+});
