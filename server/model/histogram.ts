@@ -11,7 +11,7 @@ export class Histogram {
   readonly #buckets = new Uint32Array(BUCKETS);
 
   add(ns: number): void {
-    const value = ns < 1 ? 1 : ns;
+    const value = Math.max(ns, 1);
     const exponent = Math.floor(Math.log2(value));
     const sub = Math.floor((value / 2 ** exponent - 1) * SUB);
     this.#buckets[Math.min(BUCKETS - 1, exponent * SUB + sub)]!++;

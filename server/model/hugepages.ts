@@ -20,11 +20,19 @@ export class Hugepages {
   readonly #known = new Map<number, Hugepage>();
   /** Freed a moment ago, waiting for the word where they went. Bounded by the CPUs. */
   readonly #freeing = new Map<number, Hugepage>();
+  /** Where the array of struct page begins (x86-64, sparse vmemmap), to tell page frame numbers. */
+  vmemmap: { base: Address; pageSize: number } | null = null;
   readonly #observesFree: boolean;
 
   /** `observesFree`: whether this host shows hugepages being freed. */
   constructor(observesFree: boolean) {
     this.#observesFree = observesFree;
+  }
+
+  /** Page frame number of a folio; null where the host does not tell where struct pages lie. */
+  pfnOf(folio: Address): number | null {
+    if (this.vmemmap === null || folio === 0) return null;
+    return ((folio - this.vmemmap.base) * 8) / this.vmemmap.pageSize;
   }
 
   *known(): Iterable<Hugepage> {

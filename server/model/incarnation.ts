@@ -54,6 +54,8 @@ export class Incarnation {
   pages = 0;
   removed = 0;
   freed = 0;
+  /** Of `freed`, those given back before evict: truncated, or holes. */
+  freedBefore = 0;
   readonly hugepages: Hugepage[] = [];
   hugepagesMore = 0;
   readonly evidence: TraceEvent[] = [];

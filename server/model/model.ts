@@ -75,6 +75,9 @@ export class Model {
         return this.#presumeLost();
       case 'beat':
         return;
+      case 'vmemmap':
+        this.hugepages.vmemmap = { base: event.base, pageSize: event.size };
+        return;
       case 'sb':
         return this.superblocks.seen(event);
       case 'alloc_inode': {
@@ -172,7 +175,10 @@ export class Model {
       if (before.state !== 'ended') this.#lose(before);
     }
     const fs = this.superblocks.fsName(dev, magic);
-    return this.inodes.begin(address, fs, dev, address, ino, event.ts);
+    const inode = this.inodes.begin(address, fs, dev, address, ino, event.ts);
+    inode.pid = event.pid;
+    inode.tid = event.tid;
+    return inode;
   }
 
   #evict(event: EventOf<'evict'>): void {
@@ -188,6 +194,7 @@ export class Model {
     this.#lastUser(inode, event);
     // i_blocks counts what is in the cache, also what was added before tracing began
     if (inode.fs === 'hugetlbfs') inode.pages = event.blocks / this.#sectorsPerHugepage;
+    inode.freedBefore = inode.freed;
     inode.reach('evict', event.ts);
     inode.note(event);
     this.#evicting.set(event.tid, inode);
@@ -287,6 +294,8 @@ export class Model {
         this.#lose(inode);
       }
       inode = this.inodes.begin(key, 'hugetlbfs', event.dev, 0 as Address, event.ino, event.ts);
+      inode.pid = event.pid;
+      inode.tid = event.tid;
       this.#disownCanary(inode);
     }
     inode.note(event);

@@ -38,6 +38,14 @@ export const LINES = {
     fields: [],
     source: 'a timer on each CPU, where each CPU has a buffer of its own',
   },
+  vmemmap: {
+    id: 26,
+    fields: [
+      ['base', 'a'],
+      ['size', 'u'],
+    ],
+    source: 'vmemmap_base and sizeof(struct page): turns a folio into a page frame number (x86-64)',
+  },
   sb: {
     id: 1,
     fields: [
@@ -260,8 +268,11 @@ export const LINES = {
 export type LineName = keyof typeof LINES;
 export const LINE_NAMES = Object.keys(LINES) as LineName[];
 
-/** Lines that keep time and are no events. */
-export type TimeLine = 'tick' | 'beat';
+/** Lines that keep time or place, and are no events. */
+export const UNCOUNTED_LINES = ['tick', 'beat', 'vmemmap'] as const;
+export type UncountedLine = (typeof UNCOUNTED_LINES)[number];
 
 /** Lines that are counted in @hits, and so in the ledger. */
-export const COUNTED_LINES = LINE_NAMES.filter((name) => name !== 'tick' && name !== 'beat');
+export const COUNTED_LINES = LINE_NAMES.filter(
+  (name) => !(UNCOUNTED_LINES as readonly LineName[]).includes(name),
+);

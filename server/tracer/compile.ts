@@ -41,6 +41,7 @@ export function compile(plan: TracePlan, facts: HostFacts, btf: Btf | null): Pro
     '\t@tick++;',
     '\tprintf("tick %llu %d %d %d %llu\\n", nsecs, cpu, pid, tid, @tick);',
     '}',
+    ...(facts.symbols.includes('vmemmap_base') ? VMEMMAP : []),
     'interval:s:1 { print(@hits); }',
     ...(hasRingBuffer(facts.bpftrace) ? [] : PERF_BUFFER_BEAT),
     `END { ${usedMaps(plan.probes)
@@ -88,6 +89,15 @@ const PERF_BUFFER_BEAT = [
   'profile:hz:5 { printf("beat %llu %d %d %d\\n", nsecs, cpu, pid, tid); }',
 ];
 
+/** Told again and again, so that a lost line does no harm. */
+const VMEMMAP = [
+  'interval:s:5',
+  '{',
+  '\tprintf("vmemmap %llu %d %d %d %llx %u\\n", nsecs, cpu, pid, tid,',
+  '\t    *(uint64 *)kaddr("vmemmap_base"), sizeof(struct page));',
+  '}',
+];
+
 /** bpftrace has one ring buffer for all CPUs since 0.19, one perf buffer for each before. */
 export function hasRingBuffer(version: string): boolean {
   return hasOffsetof(version);
@@ -112,10 +122,10 @@ export function blame(stderr: string, program: Program): Map<string, string> {
     for (const { attach, from, to } of program.places) {
       const [kind, , target] = attach.split(':');
       const named =
-        new RegExp(`'${escape(attach)}'|\\b${escape(attach.replace(/^\w+:/, ''))}\\b`).test(line) ||
+        new RegExp(`'${escapeRegExp(attach)}'|\\b${escapeRegExp(attach.replace(/^\w+:/, ''))}\\b`).test(line) ||
         (target !== undefined &&
           new RegExp(
-            `${kind === 'kfunc' ? '(fentry|kfunc)' : '(fexit|kretfunc)'}_\\w*?_${escape(target)}_\\d`,
+            `${kind === 'kfunc' ? '(fentry|kfunc)' : '(fexit|kretfunc)'}_\\w*?_${escapeRegExp(target)}_\\d`,
           ).test(line));
       const placed = at !== null && Number(at[1]) >= from && Number(at[1]) <= to;
       if (named || placed) blamed.set(attach, words);
@@ -124,6 +134,6 @@ export function blame(stderr: string, program: Program): Map<string, string> {
   return blamed;
 }
 
-function escape(text: string): string {
+function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }

@@ -43,7 +43,7 @@ function discoveryScript(functions: readonly string[]): string {
       'echo "== btf"; [ -r /sys/kernel/btf/vmlinux ] && echo yes',
       'echo "== state"; grep -ac inode_state_flags_enum /sys/kernel/btf/vmlinux 2>/dev/null',
       'echo "== traceable"; { grep -oE "^($want)( |\\$)" $t/available_filter_functions || [ $? = 1 ]; } 2>&1 | tr -d " "',
-      'echo "== symbols"; awk \'{print $3}\' /proc/kallsyms | grep -xE "$want" | sort -u',
+      'echo "== symbols"; awk \'{print $3}\' /proc/kallsyms | grep -xE "$want|vmemmap_base" | sort -u',
       'echo "== tracepoints"; cd $t/events 2>/dev/null && ls -d hugetlbfs/*/ filemap/mm_filemap_*/ 2>/dev/null | sed "s,/$,,; s,/,:,"',
     ].join('\n'),
   );

@@ -8,6 +8,8 @@ import type { Ledger } from '../protocol/messages.ts';
 
 /** Ticks (of 100 ms) without an event after which nothing is on its way any more. */
 const QUIET_TICKS = 3;
+/** Ticks after which what the kernel had counted must have arrived, or been told to be lost. */
+const LATE_TICKS = 300;
 
 interface Row {
   /** Lines the probe meant to print: runs before this one, and this one. */
@@ -33,6 +35,10 @@ export class TracerLedger {
   #tick = 0;
   #lastDecodeTick = 0;
   #lastHitsTick = -1;
+  /** The kernel's counts of a moment, not yet explained by what arrived; oldest first. */
+  #pending: { readonly tick: number; readonly hits: number }[] = [];
+  /** Whether any count has been explained so far. */
+  #explained = false;
   #nameOfId = new Map<number, LineName>(COUNTED_LINES.map((name) => [LINES[name].id, name]));
 
   constructor(unseen: ReadonlyMap<LineName, number> = new Map()) {
@@ -40,9 +46,10 @@ export class TracerLedger {
   }
 
   decoded(name: LineName): void {
-    if (name === 'beat') return;
+    if (name === 'beat' || name === 'vmemmap') return;
     if (name === 'tick') {
       this.#tick++;
+      this.#explain();
       return;
     }
     this.#row(name).decoded++;
@@ -79,6 +86,7 @@ export class TracerLedger {
     }
     this.#lastHitsTick = this.#tick;
     this.#lastDecodeTick = this.#tick - QUIET_TICKS;
+    this.#pending = [];
   }
 
   /** Events decoded since the beginning, ticks apart. */
@@ -147,8 +155,31 @@ export class TracerLedger {
       ring_buffer: died + ring,
       rejected: cut,
       in_flight: unexplained,
-      balanced: !quiet ? null : unexplained === 0 && !negative && this.#knowsMisses,
+      balanced: this.#balanced(quiet && (unexplained > 0 || negative)),
     };
+  }
+
+  /** True: every count up to a moment ago is explained. `off`: the account is quiet and wrong. */
+  #balanced(off: boolean): boolean | null {
+    const oldest = this.#pending[0];
+    const late = oldest !== undefined && this.#tick - oldest.tick > LATE_TICKS;
+    if (off || late) return false;
+    return this.#explained && this.#knowsMisses ? true : null;
+  }
+
+  /** Takes the kernel's counts of this moment, and lets go of those that are explained. */
+  #explain(): void {
+    let hits = 0;
+    let arrived = this.#reported + this.rejected;
+    for (const row of this.#rows.values()) {
+      hits += row.hits;
+      arrived += row.decoded;
+    }
+    if (this.#lastHitsTick === this.#tick - 1) this.#pending.push({ tick: this.#tick, hits });
+    while (this.#pending.length > 0 && this.#pending[0]!.hits <= arrived) {
+      this.#pending.shift();
+      this.#explained = true;
+    }
   }
 
   /** The kernel's own count, or what the lives of the inodes lack beyond the losses of the buffer. */

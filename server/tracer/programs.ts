@@ -4,7 +4,7 @@
  * reader sees there.
  */
 import { readFileSync } from 'node:fs';
-import { LINE_NAMES, LINES, type LineName, type TimeLine } from '../protocol/grammar.ts';
+import { LINE_NAMES, LINES, type LineName, type UncountedLine } from '../protocol/grammar.ts';
 import type { Stage } from '../protocol/stages.ts';
 
 export const PROGRAM_FILES = ['teardown.bt', 'hugetlb.bt', 'hugetlbfs-tracepoints.bt'] as const;
@@ -25,7 +25,7 @@ export interface ProbeBlock {
 }
 
 /** Which stage of the plan a line shows. */
-export const STAGE_OF_LINE: Record<Exclude<LineName, TimeLine>, Stage> = {
+export const STAGE_OF_LINE: Record<Exclude<LineName, UncountedLine>, Stage> = {
   sb: 'callbacks',
   alloc_inode: 'alloc_inode',
   evict: 'evict',

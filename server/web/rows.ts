@@ -37,7 +37,7 @@ export function inodeRow(pipeline: Pipeline, epoch: number, inode: Incarnation):
     pid: inode.pid,
     comm: inode.comm,
     pages: inode.pages,
-    freed: model.seesFree ? inode.freed : null,
+    freed: model.seesFree ? inode.freed - inode.freedBefore : null,
     owed: model.seesFree ? owed(inode, evicting) : null,
     size: inode.size,
     nlink: inode.nlink,
@@ -53,7 +53,8 @@ export function inodeRow(pipeline: Pipeline, epoch: number, inode: Incarnation):
 /** Hugepages that left the page cache, or were in it at evict, and are not back. */
 function owed(inode: Incarnation, evicting: boolean): number {
   const left = Math.max(0, inode.removed - inode.freed);
-  return evicting ? Math.max(left, Math.min(inode.pages, inode.pages - inode.freed)) : left;
+  const held = inode.pages - (inode.freed - inode.freedBefore);
+  return evicting ? Math.max(left, held, 0) : left;
 }
 
 export function callbackRow(pipeline: Pipeline, dev: number): CallbackRow | null {
@@ -122,7 +123,7 @@ function whyUnseen(pipeline: Pipeline, inode: Incarnation, stage: InodeStage): s
 
 function timelineEntry(inode: Incarnation, event: TraceEvent, zero: number): TimelineEntry {
   const stage =
-    event.kind === 'tick' || event.kind === 'beat' ? 'evict' : STAGE_OF_LINE[event.kind];
+    STAGE_OF_LINE[event.kind as keyof typeof STAGE_OF_LINE];
   return {
     what: stage,
     ns: event.ts - zero,
@@ -168,7 +169,7 @@ function detail(event: TraceEvent): string {
 function hugepageOf(page: Hugepage, model: Model): InodeHugepage {
   return {
     folio: page.folio === 0 ? '' : formatAddress(page.folio),
-    pfn: page.pfn,
+    pfn: page.pfn ?? model.hugepages.pfnOf(page.folio),
     index: page.index,
     fate: fateOf(page, model),
     extra_refs: page.extraRefs,

@@ -142,7 +142,7 @@ export class Views {
         out.push({
           host: pipeline.info.host,
           folio: page.folio === 0 ? '' : formatAddress(page.folio),
-          pfn: page.pfn,
+          pfn: page.pfn ?? pipeline.model.hugepages.pfnOf(page.folio),
           state: page.state,
           inode: `${epoch}.${page.owner.number}`,
           fs: page.owner.fs,
