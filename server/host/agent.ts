@@ -12,7 +12,7 @@
  *   a clock UPTIME WALLNS             /proc/uptime (s) and the wall clock (ns), read together
  *   a pid PID                         bpftrace's
  *   a pool UPTIME KB NODE TOTAL FREE RESERVED|- SURPLUS
- *   a misses TYPE:ID:N ...            each program of bpftrace, its recursion_misses
+ *   a misses UPTIME TYPE:ID:N ...     each program of bpftrace, its recursion_misses
  *   a canary FS STDEV INO             an inode was made and has been dropped
  *   a nocanary FS WHY
  *   a exit STATUS                     bpftrace ended
@@ -51,8 +51,8 @@ exec >/dev/null
       read -r t < "$p/nr_hugepages"; read -r f < "$p/free_hugepages"; read -r s < "$p/surplus_hugepages"
       say pool "$up" "$k" "$n" "$t" "$f" - "$s"
     done
-    awk '/^prog_type:/{t=$2} /^prog_id:/{i=$2} /^recursion_misses:/{m=m " " t ":" i ":" $2}
-         END{print "a misses" m}' /proc/"$pid"/fdinfo/* >&2 2>/dev/null
+    awk -v u=" $up" '/^prog_type:/{t=$2} /^prog_id:/{i=$2} /^recursion_misses:/{m=m " " t ":" i ":" $2}
+         END{print "a misses" u m}' /proc/"$pid"/fdinfo/* >&2 2>/dev/null
     sleep 1
   done ) &
 sampler=$!

@@ -3,8 +3,8 @@
  * and vsock proxies all work, because it is the user's own client. One master
  * connection carries everything; its control socket lies in a private directory.
  */
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { quote } from './agent.ts';
 import { runCommand, spawnCommand } from './command.ts';
@@ -18,6 +18,9 @@ import {
 } from './host.ts';
 import { sudoRefused } from './local.ts';
 
+/** Sockets of the master connections; a short path, since the kernel allows 107 bytes. */
+const CONTROL_DIRECTORY = join(homedir(), '.cache', 'lastref', 'ssh');
+
 export interface SshOptions {
   /** What the OpenSSH client takes as its destination. */
   readonly destination: string;
@@ -30,7 +33,6 @@ export interface SshOptions {
 export class SshHost implements Host {
   readonly name: string;
   readonly #options: SshOptions;
-  #directory = '';
   #isRoot = false;
 
   constructor(name: string, options: SshOptions) {
@@ -40,7 +42,7 @@ export class SshHost implements Host {
 
   async open(progress: (text: string) => void): Promise<void> {
     progress(`connecting to ${this.name}`);
-    if (this.#directory === '') this.#directory = await mkdtemp(join(tmpdir(), 'lastref-ssh-'));
+    await mkdir(CONTROL_DIRECTORY, { recursive: true, mode: 0o700 });
     const answer = await this.run('id -u', {
       timeoutMs: ((this.#options.connectTimeoutS ?? 30) + 15) * 1000,
     });
@@ -78,10 +80,7 @@ export class SshHost implements Host {
   }
 
   async close(): Promise<void> {
-    if (this.#directory === '') return;
-    await runCommand('ssh', [...this.#connection(), '-O', 'exit', '--', this.#options.destination]);
-    await rm(this.#directory, { recursive: true, force: true });
-    this.#directory = '';
+    // the master goes by itself, 20 s after its last user: another lastref may be one
   }
 
   #connection(): string[] {
@@ -101,7 +100,7 @@ export class SshHost implements Host {
       '-o',
       'ControlPersist=20',
       '-o',
-      `ControlPath=${join(this.#directory, 'c')}`,
+      `ControlPath=${join(CONTROL_DIRECTORY, '%C')}`,
       '-T',
     ];
   }

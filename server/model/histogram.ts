@@ -1,6 +1,7 @@
 /**
- * A distribution of durations in fixed memory: buckets of equal ratio, 32 to each
- * power of two, so that a percentile is right to 2.2 %. Deterministic.
+ * A distribution of durations in fixed memory: each power of two is cut into 32
+ * buckets of equal width, so that a percentile is at most 1/32 (3.2 %) too high.
+ * Deterministic.
  */
 const SUB = 32;
 const BUCKETS = 54 * SUB;

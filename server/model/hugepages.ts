@@ -73,7 +73,8 @@ export class Hugepages {
   ): void {
     const key = pfn === null ? folio : -1 - pfn;
     let page = this.#known.get(key);
-    if (page === undefined || page.state !== 'cached') {
+    if (page?.state === 'removed') this.outstanding--; // its free and its next add were lost
+    if (page === undefined || page.state !== 'cached' || page.owner !== owner) {
       // in the cache before tracing began, or its add was lost
       page = {
         folio,
@@ -106,12 +107,13 @@ export class Hugepages {
     const page = this.#known.get(event.folio);
     this.#known.delete(event.folio);
     if (page?.state === 'removed') this.outstanding--;
-    const owner = page?.owner ?? (event.anon === 0 ? (evicting ?? null) : null);
+    // an anonymous page has left what we knew of it behind: that it was freed then, was lost
+    const owner = event.anon === 0 ? (page?.owner ?? evicting ?? null) : null;
     if (owner !== null) {
       this.attributed++;
       owner.freed++;
     }
-    if (page !== undefined) {
+    if (page !== undefined && owner !== null) {
       page.state = 'freed';
       page.freedAt = event.ts;
       if (this.#freeing.size > 4096) this.#freeing.clear();

@@ -6,6 +6,7 @@ import type { TraceEvent } from '../protocol/events.ts';
 import type { InodeState } from '../protocol/messages.ts';
 import { type Context, INODE_STAGES, type InodeStage } from '../protocol/stages.ts';
 import type { Address } from '../protocol/units.ts';
+import type { Superblock } from './superblocks.ts';
 
 /** Lines kept as evidence per incarnation; the rest is counted. */
 const MAX_EVIDENCE = 512;
@@ -33,7 +34,9 @@ const STAGE_INDEX = new Map<InodeStage, number>(INODE_STAGES.map((s, i) => [s, i
 
 export class Incarnation {
   readonly number: number;
-  readonly fs: string;
+  fs: string;
+  /** The callbacks of its superblock, as they were at evict. */
+  superblock: Superblock | undefined;
   readonly dev: number;
   readonly address: Address;
   ino: number;
@@ -61,6 +64,8 @@ export class Incarnation {
   readonly evidence: TraceEvent[] = [];
   evidenceMore = 0;
   freeContext: Context = 'unknown';
+  /** Where i_callback ran; -1 when not seen. */
+  freeCpu = -1;
   readonly #times = new Float64Array(INODE_STAGES.length).fill(Number.NaN);
 
   constructor(number: number, fs: string, dev: number, address: Address, ino: number, ts: number) {

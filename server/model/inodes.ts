@@ -87,9 +87,9 @@ export class Inodes {
   end(inode: Incarnation, state: 'ended' | 'lost'): void {
     inode.state = state;
     this.revision++;
-    const counts = this.counts(inode.fs);
-    counts.live--;
     if (!inode.canary) {
+      const counts = this.counts(inode.fs);
+      counts.live--;
       counts.ended++;
       if (state === 'lost') counts.lost++;
       else this.#measure(inode);
@@ -104,7 +104,19 @@ export class Inodes {
     inode.canary = true;
     const counts = this.counts(inode.fs);
     if (inode.state === 'ended' || inode.state === 'lost') counts.ended--;
+    else counts.live--;
+    if (inode.state === 'lost') counts.lost--;
     this.revision++;
+  }
+
+  /** The name of its filesystem was only guessed until now. */
+  rename(inode: Incarnation, fs: string): void {
+    if (inode.fs === fs) return;
+    if (!inode.canary) {
+      this.counts(inode.fs).live--;
+      this.counts(fs).live++;
+    }
+    inode.fs = fs;
   }
 
   counts(fs: string): FsCounts {

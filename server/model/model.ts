@@ -4,7 +4,13 @@
  */
 import type { EventOf, TraceEvent } from '../protocol/events.ts';
 import type { LineName } from '../protocol/grammar.ts';
-import { type Context, type InodeStage, isObserved, type Plan } from '../protocol/stages.ts';
+import {
+  type Context,
+  INODE_STAGES,
+  type InodeStage,
+  isObserved,
+  type Plan,
+} from '../protocol/stages.ts';
 import type { Address } from '../protocol/units.ts';
 import { Gaps, type ModelGap } from './gaps.ts';
 import { Hugepages } from './hugepages.ts';
@@ -49,9 +55,8 @@ export class Model {
   readonly #sectorsPerHugepage: number;
   /** Whose evict() runs in which task. */
   readonly #evicting = new Map<number, Incarnation>();
-  /** Waiting for RCU, oldest first, from #waitingFrom on. */
-  #waiting: Incarnation[] = [];
-  #waitingFrom = 0;
+  /** In evict() or waiting for RCU, oldest first. */
+  readonly #waiting = new Set<Incarnation>();
   /** Canaries that were announced before their lines came. */
   readonly #canaries = new Set<string>();
 
@@ -81,6 +86,7 @@ export class Model {
       case 'sb':
         return this.superblocks.seen(event);
       case 'alloc_inode': {
+        if (event.inode === 0) return; // no memory, or no inodes left on that mount
         const current = this.inodes.current(event.inode);
         if (current !== undefined && event.ts < current.first) {
           current.born = true; // came late: what it began is known already
@@ -100,7 +106,8 @@ export class Model {
       case 'destroy_inode': {
         this.#stage(event, event.inode, 'destroy_inode');
         const inode = this.inodes.current(event.inode);
-        if (inode !== undefined) this.#wait(inode);
+        if (inode?.state === 'evicting') inode.state = 'grace';
+        this.#evicting.delete(event.tid); // the last thing evict() does
         return;
       }
       case 'evict_end':
@@ -171,8 +178,7 @@ export class Model {
   ): Incarnation {
     const before = this.inodes.current(address);
     if (before !== undefined) {
-      this.inodes.release(address, before);
-      if (before.state !== 'ended') this.#lose(before);
+      this.#displace(address, before);
     }
     const fs = this.superblocks.fsName(dev, magic);
     const inode = this.inodes.begin(address, fs, dev, address, ino, event.ts);
@@ -181,12 +187,26 @@ export class Model {
     return inode;
   }
 
+  /** Another life goes on at this address: the end of this one was not seen. */
+  #displace(key: number | string, inode: Incarnation): void {
+    this.inodes.release(key, inode);
+    if (inode.state !== 'ended') this.#lose(inode);
+  }
+
+  #end(inode: Incarnation, state: 'ended' | 'lost'): void {
+    this.#waiting.delete(inode);
+    if (this.#evicting.get(inode.tid) === inode) this.#evicting.delete(inode.tid);
+    this.inodes.end(inode, state);
+  }
+
   #evict(event: EventOf<'evict'>): void {
     let inode = this.inodes.current(event.inode);
     if (inode === undefined || inode.state !== 'open' || inode.dev !== event.dev) {
       inode = this.#begin(event.inode, event.dev, event.magic, event.ino, event);
     }
     inode.state = 'evicting';
+    inode.superblock = this.superblocks.get(event.dev);
+    this.inodes.rename(inode, this.superblocks.fsName(event.dev, event.magic));
     inode.ino = event.ino;
     inode.nlink = event.nlink;
     inode.mode = event.mode;
@@ -198,6 +218,7 @@ export class Model {
     inode.reach('evict', event.ts);
     inode.note(event);
     this.#evicting.set(event.tid, inode);
+    this.#waiting.add(inode);
     this.#disownCanary(inode);
     this.#touch();
   }
@@ -208,47 +229,53 @@ export class Model {
     inode.comm = event.comm;
   }
 
-  #stage(event: TraceEvent, address: Address, stage: InodeStage): void {
+  #stage(event: TraceEvent, address: Address, stage: EvictStage): void {
     const inode = this.inodes.current(address);
-    // without its evict the filesystem is not known: tracing began inside it, or a gap
-    if (inode === undefined || inode.state === 'open') return;
+    // without any earlier line the filesystem is not known: tracing began inside it, or a gap
+    if (inode === undefined || (inode.state === 'open' && event.ts < inode.first)) return;
+    if (inode.state === 'open') {
+      // the line of evict() itself was lost, or tracing began after it
+      inode.state = 'evicting';
+      inode.pid = event.pid;
+      inode.tid = event.tid;
+      this.#waiting.add(inode);
+    } else if (isOfAnotherLife(inode, event, stage)) {
+      return this.#displace(address, inode);
+    }
     inode.reach(stage, event.ts);
     inode.note(event);
     this.#touch();
   }
 
-  #wait(inode: Incarnation): void {
-    if (inode.state === 'evicting') inode.state = 'grace';
-    this.#waiting.push(inode);
-  }
-
   #callback(event: EventOf<'i_callback'>): void {
     const inode = this.inodes.current(event.inode);
-    if (inode === undefined || inode.state === 'open') return; // not one of ours, or begun before us
+    if (inode === undefined || event.ts < inode.first) return; // not one of ours, or begun before us
+    if (inode.state === 'ended') return this.inodes.release(event.inode, inode); // another life's
     inode.reach('i_callback', event.ts);
     inode.note(event);
     inode.freeContext = callbackContext(event.flags, event.comm);
-    if (inode.state !== 'ended') {
-      this.superblocks.ran(inode.dev, event.free_inode);
-      this.inodes.end(inode, 'ended');
-    }
+    inode.freeCpu = event.cpu;
+    if (inode.superblock !== undefined) this.superblocks.ran(inode.superblock, event.free_inode);
+    this.#end(inode, 'ended');
     if (event.free_inode === '0') this.inodes.release(event.inode, inode);
   }
 
   #freed(event: EventOf<'free_inode'>): void {
     const inode = this.inodes.current(event.inode);
-    if (inode === undefined || inode.state === 'open') return;
+    if (inode === undefined || event.ts < inode.first) return;
+    this.inodes.release(event.inode, inode);
+    // free_inode runs inside i_callback
+    if (inode.state === 'ended' && event.cpu !== inode.freeCpu) return;
     inode.reach('free_inode', event.ts);
     inode.note(event);
     if (inode.state === 'ended') this.inodes.measurePair(inode, 'i_callback', 'free_inode');
-    else this.inodes.end(inode, 'ended'); // i_callback itself was lost
-    this.inodes.release(event.inode, inode);
+    else this.#end(inode, 'ended'); // i_callback itself was lost
     this.#touch();
   }
 
   #ofInode(event: EventOf<'hugepage_add' | 'hugepage_remove' | 'reserve' | 'unreserve'>): void {
     let inode = this.inodes.current(event.inode);
-    if (inode === undefined || inode.state === 'ended') {
+    if (inode === undefined || isPast(inode, event)) {
       inode = this.#begin(event.inode, event.dev, 0x958458f6, event.ino, event);
     }
     if (inode.state === 'open') {
@@ -282,17 +309,16 @@ export class Model {
       inode.reach('free_inode', event.ts);
       inode.note(event);
       inode.freeContext = callbackContext(event.flags, event.comm);
-      this.inodes.end(inode, 'ended');
+      if (inode.born && inode.at('evict_inode') === null) this.#unseen('tp_evict_inode');
+      this.#end(inode, 'ended');
       this.inodes.measurePair(inode, 'evict_inode', 'free_inode');
       this.inodes.release(key, inode);
       return;
     }
-    const reused = event.kind === 'tp_alloc_inode' && inode !== undefined && event.ts > inode.first;
+    const begins = event.kind === 'tp_alloc_inode' || inode?.state === 'evicting';
+    const reused = begins && event.kind !== 'tp_hugepage_remove' && event.ts > (inode?.last ?? 0);
     if (inode === undefined || reused) {
-      if (inode !== undefined) {
-        this.inodes.release(key, inode);
-        this.#lose(inode);
-      }
+      if (inode !== undefined) this.#displace(key, inode);
       inode = this.inodes.begin(key, 'hugetlbfs', event.dev, 0 as Address, event.ino, event.ts);
       inode.pid = event.pid;
       inode.tid = event.tid;
@@ -310,8 +336,7 @@ export class Model {
       this.#lastUser(inode, event);
       inode.state = 'evicting';
       inode.reach('evict_inode', event.ts);
-      this.#wait(inode);
-      inode.state = 'evicting'; // destroy_inode is not observable: not known to wait yet
+      this.#waiting.add(inode);
     } else if (event.kind === 'tp_hugepage_add') {
       this.hugepages.added(inode, none, event.pfn, event.index >> 9, event.ts);
     } else {
@@ -321,24 +346,14 @@ export class Model {
     this.#touch();
   }
 
-  /** What waits for RCU far too long, while a gap could have swallowed its end, is taken as lost. */
+  /** What waits far too long, while a gap could have swallowed its end, is taken as lost. */
   #presumeLost(): void {
-    const waiting = this.#waiting;
-    while (this.#waitingFrom < waiting.length) {
-      const inode = waiting[this.#waitingFrom]!;
-      if (inode.state === 'evicting' || inode.state === 'grace') {
-        if (this.now - inode.last < PRESUMED_LOST_NS) break;
-        // without a gap it is not lost but stuck, and stays
-        if (this.gaps.overlaps(inode.first, this.now)) {
-          this.inodes.release(inode.address || `${inode.dev}:${inode.ino}`, inode);
-          this.#lose(inode);
-        }
-      }
-      this.#waitingFrom++;
-    }
-    if (this.#waitingFrom > 8192 || this.#waitingFrom === waiting.length) {
-      this.#waiting = waiting.slice(this.#waitingFrom);
-      this.#waitingFrom = 0;
+    for (const inode of this.#waiting) {
+      if (this.now - inode.last < PRESUMED_LOST_NS) return;
+      // without a gap since its last line it is not lost but stuck, and stays
+      if (!this.gaps.overlaps(inode.last, this.now)) continue;
+      this.inodes.release(inode.address || `${inode.dev}:${inode.ino}`, inode);
+      this.#lose(inode);
     }
   }
 
@@ -349,19 +364,49 @@ export class Model {
       if (inode.at('evict_inode') === null) missing.push('tp_evict_inode');
       missing.push('tp_free_inode');
     } else if (inode.at('evict') !== null) {
-      const sb = this.superblocks.get(inode.dev);
+      const sb = inode.superblock;
       for (const stage of ['destroy_inode', 'evict_end', 'i_callback', 'free_inode'] as const) {
         if (stage === 'free_inode' && (sb === undefined || sb.free_inode === '0')) continue;
         if (isObserved(this.plan[stage]) && inode.at(stage) === null) missing.push(stage);
       }
     }
-    for (const line of missing) this.unseen.set(line, (this.unseen.get(line) ?? 0) + 1);
-    this.inodes.end(inode, 'lost');
+    for (const line of missing) this.#unseen(line);
+    this.#end(inode, 'lost');
+  }
+
+  #unseen(line: LineName): void {
+    this.unseen.set(line, (this.unseen.get(line) ?? 0) + 1);
   }
 
   #touch(): void {
     this.inodes.revision++;
   }
+}
+
+/** The stages inside evict(), which all run in one task, in this order. */
+type EvictStage = Exclude<InodeStage, 'evict' | 'i_callback' | 'free_inode'>;
+
+/** Whether a stage at this time cannot be this incarnation's: its address was used again. */
+function isOfAnotherLife(inode: Incarnation, event: TraceEvent, stage: EvictStage): boolean {
+  if (event.tid !== inode.tid) return true;
+  const until = stage === 'evict_end' ? 'i_callback' : 'never'; // RCU may be faster than the task
+  for (let i = INODE_STAGES.indexOf(stage); i < INODE_STAGES.length; i++) {
+    if (INODE_STAGES[i] === until) return false;
+    const at = inode.at(INODE_STAGES[i]!);
+    if (at !== null && at < event.ts) return true;
+  }
+  return false;
+}
+
+/** Whether a line about its pages or reservations is of a time after this incarnation. */
+function isPast(
+  inode: Incarnation,
+  event: EventOf<'hugepage_add' | 'hugepage_remove' | 'reserve' | 'unreserve'>,
+): boolean {
+  if (inode.state === 'open') return false;
+  if (event.ts < inode.last) return false; // late
+  if (inode.state !== 'evicting' || event.tid !== inode.tid) return true;
+  return event.kind === 'hugepage_add' || event.kind === 'reserve';
 }
 
 /** RCU callbacks run in a softirq on top of any task, in ksoftirqd, or in a thread of RCU (rcu_nocbs). */

@@ -17,6 +17,7 @@ const FS_OF_MAGIC = new Map<number, string>([
 
 export interface Superblock {
   readonly dev: SbDev;
+  readonly magic: number;
   readonly fs: string;
   readonly drop_inode: string;
   readonly evict_inode: string;
@@ -44,6 +45,7 @@ export class Superblocks {
     }
     this.#byDev.set(event.dev, {
       dev: event.dev as SbDev,
+      magic: event.magic,
       fs: event.fstype,
       drop_inode: event.drop_inode,
       evict_inode: event.evict_inode,
@@ -64,13 +66,13 @@ export class Superblocks {
 
   /** The type of a superblock by its device, or by its magic number, or as a number. */
   fsName(dev: number, magic: number): string {
-    return this.#byDev.get(dev)?.fs ?? FS_OF_MAGIC.get(magic) ?? `0x${magic.toString(16)}`;
+    const known = this.#byDev.get(dev);
+    if (known?.magic === magic) return known.fs;
+    return FS_OF_MAGIC.get(magic) ?? `0x${magic.toString(16)}`;
   }
 
-  /** i_callback() ran with this free_inode (`0`: NULL) for an inode of that superblock. */
-  ran(dev: number, freeInode: string): void {
-    const sb = this.#byDev.get(dev);
-    if (sb === undefined) return;
+  /** i_callback() ran with this free_inode (`0`: NULL) for an inode of this superblock. */
+  ran(sb: Superblock, freeInode: string): void {
     if (sb.free_inode === freeInode) sb.confirmed++;
     else sb.contradicted++;
   }

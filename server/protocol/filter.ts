@@ -56,20 +56,22 @@ export function parseFilter(expression: string): Filter {
 }
 
 function parseTerm(word: string, at: number): Filter {
-  if (word.length > 1 && word.startsWith('-')) {
-    const term = parseTerm(word.slice(1), at + 1);
-    return (row) => !term(row);
-  }
+  const minus = /^-*(?=[^-]|-$)/.exec(word)![0].length;
+  const term = parsePositive(word.slice(minus), at + minus);
+  return minus % 2 === 0 ? term : (row) => !term(row);
+}
+
+function parsePositive(word: string, at: number): Filter {
   const match = /^([A-Za-z_]+)(>=|<=|!=|[:=<>])(.*)$/.exec(word);
   if (match === null) return parseWord(word);
   const [, key, operator, value] = match as unknown as [string, string, string, string];
-  const type = FILTER_KEYS[key as Key] as 'text' | 'number' | 'duration' | undefined;
-  if (type === undefined) {
+  if (!Object.hasOwn(FILTER_KEYS, key)) {
     throw new FilterError(
       `unknown key ${JSON.stringify(key)}; known are ${Object.keys(FILTER_KEYS).join(', ')}`,
       at,
     );
   }
+  const type: 'text' | 'number' | 'duration' = FILTER_KEYS[key as Key];
   const valueAt = at + key.length + operator.length;
   if (value === '') throw new FilterError(`${key}${operator} what?`, valueAt);
   if (type === 'text') return textTerm(key as Key, operator, value, at + key.length);
@@ -85,7 +87,8 @@ function parseWord(word: string): Filter {
   if (word === 'doubtful') return (row) => row.doubtful;
   if (word === 'leak') return (row) => (row.owed ?? 0) > 0;
   const like = wildcard(`*${word}*`);
-  return (row) => like(row.comm) || like(row.fs) || String(row.ino) === word;
+  const likeFs = word === 'shmem' ? wildcard('tmpfs') : like;
+  return (row) => like(row.comm) || likeFs(row.fs) || String(row.ino) === word;
 }
 
 function textTerm(key: Key, operator: string, value: string, at: number): Filter {

@@ -7,8 +7,8 @@
 export const INODE_STAGES = [
   'evict',
   'evict_inode',
-  'evict_inode_end',
   'clear_inode',
+  'evict_inode_end',
   'destroy_inode',
   'destroy_op',
   'evict_end',

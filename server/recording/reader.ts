@@ -39,35 +39,28 @@ export class RecordingReader {
     this.#file = file;
     if (!existsSync(file)) throw new RecordingError(file, 'there is no such file');
     try {
-      this.#db = new DatabaseSync(file, { readOnly: true });
-      const { application_id: id } = this.#db.prepare('PRAGMA application_id').get() as {
-        application_id: number;
-      };
-      if (id !== APPLICATION_ID) throw new RecordingError(file, 'not a recording of lastref');
+      this.#db = open(file);
     } catch (error) {
       if (error instanceof RecordingError) throw error;
       throw new RecordingError(file, `not a recording of lastref (${(error as Error).message})`);
     }
-    const format = this.#db.prepare("SELECT value FROM meta WHERE key = 'format'").get() as
-      | { value: string }
-      | undefined;
-    if (Number(format?.value) !== RECORDING_VERSION) {
+    try {
+      this.epochs = readEpochs(this.#db, file);
+    } catch (error) {
+      this.#db.close();
+      if (error instanceof RecordingError) throw error;
       throw new RecordingError(
         file,
-        `has format ${format?.value ?? 'none'}; this lastref reads format ${RECORDING_VERSION}. Use the lastref that wrote it, or a newer one.`,
+        `is damaged: what it says of itself cannot be read (${(error as Error).message})`,
       );
     }
-    const rows = this.#db.prepare('SELECT info FROM epochs ORDER BY number').all() as {
-      info: string;
-    }[];
-    this.epochs = rows.map(({ info }) => EpochInfo.parse(JSON.parse(info)) as unknown as EpochInfo);
   }
 
   *frames(): Iterable<Frame> {
-    const chunks = this.#db
-      .prepare('SELECT epoch, from_ms, frames FROM chunks ORDER BY seq')
-      .iterate();
     try {
+      const chunks = this.#db
+        .prepare('SELECT epoch, from_ms, frames FROM chunks ORDER BY seq')
+        .iterate();
       for (const chunk of chunks) {
         const { epoch, from_ms, frames } = chunk as {
           epoch: number;
@@ -97,4 +90,37 @@ export class RecordingReader {
       at += 5 + length;
     }
   }
+}
+
+/** Throws when the file is none of ours. */
+function open(file: string): DatabaseSync {
+  // SQLite refuses a file that is shorter than it says; we want what is there
+  const options = { readOnly: true, defensive: false };
+  const db = new DatabaseSync(file, options);
+  try {
+    db.exec('PRAGMA writable_schema = ON');
+    const { application_id: id } = db.prepare('PRAGMA application_id').get() as {
+      application_id: number;
+    };
+    if (id !== APPLICATION_ID) throw new RecordingError(file, 'not a recording of lastref');
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function readEpochs(db: DatabaseSync, file: string): EpochInfo[] {
+  const format = db.prepare("SELECT value FROM meta WHERE key = 'format'").get() as
+    | { value: string }
+    | undefined;
+  if (format === undefined) throw new Error('it does not tell its format');
+  if (Number(format.value) !== RECORDING_VERSION) {
+    throw new RecordingError(
+      file,
+      `has format ${format.value}; this lastref reads format ${RECORDING_VERSION}. Use the lastref that wrote it, or a newer one.`,
+    );
+  }
+  const rows = db.prepare('SELECT info FROM epochs ORDER BY number').all() as { info: string }[];
+  return rows.map(({ info }) => EpochInfo.parse(JSON.parse(info)) as unknown as EpochInfo);
 }

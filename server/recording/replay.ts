@@ -16,11 +16,16 @@ export class Replay {
   readonly #byNumber = new Map<number, Pipeline>();
   readonly #keep: number;
   #stopped = false;
+  #nowMs = 0;
 
   constructor(reader: RecordingReader, options: { keep: number; banner: string }) {
     this.#reader = reader;
     this.#keep = options.keep;
     this.banner = options.banner;
+  }
+
+  now(): number {
+    return this.#nowMs;
   }
 
   /** Everything at once: for a report. */
@@ -73,7 +78,8 @@ export class Replay {
     }));
   }
 
-  #feed({ epoch, kind, bytes }: Frame): void {
+  #feed({ epoch, kind, bytes, atMs }: Frame): void {
+    this.#nowMs = atMs;
     let pipeline = this.#byNumber.get(epoch);
     if (pipeline === undefined) {
       const info = this.#reader.epochs.find((e) => e.number === epoch);

@@ -81,6 +81,12 @@ export class RecordingWriter {
   close(): void {
     clearInterval(this.#timer);
     this.flush();
+    try {
+      // one file, that can be read where nothing may be written beside it
+      this.#db.exec('PRAGMA journal_mode = DELETE');
+    } catch {
+      // somebody reads it: it stays as it is, and good
+    }
     this.#db.close();
   }
 }

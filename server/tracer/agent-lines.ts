@@ -13,7 +13,11 @@ export type AgentLine =
       readonly reserved: number | null;
       readonly surplus: number;
     }
-  | { readonly kind: 'misses'; readonly programs: readonly ProgramMisses[] }
+  | {
+      readonly kind: 'misses';
+      readonly uptimeNs: number;
+      readonly programs: readonly ProgramMisses[];
+    }
   | { readonly kind: 'canary'; readonly fs: string; readonly dev: number; readonly ino: number }
   | { readonly kind: 'nocanary'; readonly fs: string; readonly why: string }
   | { readonly kind: 'exit'; readonly status: number }
@@ -76,10 +80,12 @@ export function parseAgentLine(line: string): AgentLine {
         surplus: number(8),
       };
     case 'misses': {
-      const programs = words.slice(2).map((word) => word.split(':').map(Number));
+      const programs = words.slice(3).map((word) => word.split(':').map(Number));
+      if (Number.isNaN(seconds(2))) break;
       if (programs.some((p) => p.length !== 3 || p.some(Number.isNaN))) break;
       return {
         kind: 'misses',
+        uptimeNs: seconds(2),
         programs: programs.map(([type, id, misses]) => ({ type: type!, id: id!, misses: misses! })),
       };
     }

@@ -122,7 +122,9 @@ export function blame(stderr: string, program: Program): Map<string, string> {
     for (const { attach, from, to } of program.places) {
       const [kind, , target] = attach.split(':');
       const named =
-        new RegExp(`'${escapeRegExp(attach)}'|\\b${escapeRegExp(attach.replace(/^\w+:/, ''))}\\b`).test(line) ||
+        new RegExp(
+          `'${escapeRegExp(attach)}'|\\b${escapeRegExp(attach.replace(/^\w+:/, ''))}\\b`,
+        ).test(line) ||
         (target !== undefined &&
           new RegExp(
             `${kind === 'kfunc' ? '(fentry|kfunc)' : '(fexit|kretfunc)'}_\\w*?_${escapeRegExp(target)}_\\d`,

@@ -123,7 +123,7 @@ export class TracerLedger {
           ring_buffer: ring,
           rejected: 0,
           in_flight: inFlight,
-          balanced: quiet ? row.hits >= row.decoded : null,
+          balanced: quiet ? row.hits >= row.decoded : missing === 0 ? true : null,
         },
       };
     });

@@ -169,7 +169,7 @@ export class Pipeline {
         break;
       }
       case 'misses':
-        this.#missed(line.programs);
+        this.#missed(line.programs, line.uptimeNs);
         break;
       case 'canary': {
         this.model.canary(line.dev, line.ino);
@@ -192,7 +192,10 @@ export class Pipeline {
   }
 
   /** Programs are loaded in the order of the text: their ids ascend with it. */
-  #missed(programs: readonly ProgramMisses[]): void {
+  #missed(programs: readonly ProgramMisses[], uptimeNs: number): void {
+    const origin = this.#decoder.origin;
+    // the time at which they were read: the events of that time may still be on their way
+    const now = origin === null ? 0 : Math.max(0, uptimeNs - Number(origin));
     const ours = programs.filter((p) => PROBE_TYPES.has(p.type)).sort((a, b) => a.id - b.id);
     if (ours.length < this.#programs.length) return; // still attaching
     const known = ours.length === this.#programs.length;
@@ -204,14 +207,14 @@ export class Pipeline {
       if (more > 0) {
         this.model.gap({
           from: this.#missesAt,
-          to: this.model.now,
+          to: now,
           lost: more,
           where: 'not_run',
           detail: `another tracing program was active on that CPU: ${line ?? 'unknown probe'}`,
         });
       }
     });
-    this.#missesAt = this.model.now;
+    this.#missesAt = now;
   }
 
   #checkReady(): void {

@@ -33,6 +33,10 @@ export class Session {
     );
   }
 
+  now(): number {
+    return Date.now();
+  }
+
   start(): void {
     for (const tracer of this.tracers) tracer.start();
   }

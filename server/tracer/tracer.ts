@@ -52,6 +52,8 @@ export class Tracer {
   readonly #dropped = new Map<string, string>();
   #process: HostProcess | null = null;
   #stopping = false;
+  /** bpftrace runs, as far as its open standard output tells. */
+  #attached = false;
   #backoffMs = 250;
   #wake: (() => void) | null = null;
   #loop: Promise<void> | null = null;
@@ -158,6 +160,7 @@ export class Tracer {
       this.#set('attaching', `attaching ${plan.probes.length} probes`);
     }
     this.#frame(pipeline, 'begin', Buffer.from(JSON.stringify({ programs: lines })));
+    this.#attached = true;
     const errors: string[] = [];
     let status: number | null = null;
     this.#agentLine = (line) => {
@@ -189,6 +192,7 @@ export class Tracer {
     // its output ends at once when bpftrace dies; the agent takes a moment more
     const closed = new Promise<void>((resolve) => child.stdout.once('close', resolve));
     await Promise.race([closed, child.ended]);
+    this.#attached = false;
     const wasReady = pipeline.readyAt !== null;
     if (!this.#stopping && wasReady) {
       this.#set('restarting', 'bpftrace ended; starting it again');
@@ -212,7 +216,8 @@ export class Tracer {
     this.#options.onFrame?.(pipeline.info, kind, bytes);
     feed(pipeline, kind, bytes);
     if (kind === 'out') this.heardAt = this.#now();
-    if (pipeline.readyAt !== null && (kind === 'out' || kind === 'err')) {
+    // what still comes after the end of bpftrace says nothing of the next one
+    if (pipeline.readyAt !== null && this.#attached && kind !== 'begin' && kind !== 'end') {
       if (this.status === 'attaching' || this.status === 'restarting') {
         this.#backoffMs = 250;
         this.#set('ready', '');

@@ -122,8 +122,7 @@ function whyUnseen(pipeline: Pipeline, inode: Incarnation, stage: InodeStage): s
 }
 
 function timelineEntry(inode: Incarnation, event: TraceEvent, zero: number): TimelineEntry {
-  const stage =
-    STAGE_OF_LINE[event.kind as keyof typeof STAGE_OF_LINE];
+  const stage = STAGE_OF_LINE[event.kind as keyof typeof STAGE_OF_LINE];
   return {
     what: stage,
     ns: event.ts - zero,
@@ -160,6 +159,8 @@ function detail(event: TraceEvent): string {
       if (type === 'a') return `${name} ${formatAddress(value as Address)}`;
       if (type === 'x') return `${name} 0x${Number(value).toString(16)}`;
       if (name === 'mode') return `mode 0${Number(value).toString(8)}`;
+      // page cache units, which are base pages since 6.12
+      if (name === 'index' && event.kind === 'hugepage_remove') return `pgoff ${value}`;
       if (Number(value) >= 2 ** 62) return `${name} max`;
       return `${name} ${value}`;
     })

@@ -45,7 +45,7 @@ const NO_TOKEN =
 export async function startWeb(options: WebOptions): Promise<Web> {
   const { source } = options;
   const history = new History(source);
-  const sampler = setInterval(() => history.sample(Date.now()), 1000);
+  const sampler = setInterval(() => history.sample(source.now()), 1000);
   sampler.unref();
   const views = new Views(source, history.eventsPerS);
   const stream = new Stream(source, views, history);
@@ -133,7 +133,7 @@ function routes(app: Express, auth: Auth, source: Source, views: Views, stream: 
     response.json([]);
   });
   app.get('/api/hosts', (_, response) => {
-    response.json(views.hosts(Date.now()));
+    response.json(views.hosts(source.now()));
   });
   app.get('/metrics', (_, response) => {
     response.type('text/plain; version=0.0.4').send(metrics(source, stream));

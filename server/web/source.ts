@@ -17,6 +17,8 @@ export interface Source {
   readonly mode: 'live' | 'replay';
   readonly banner: string | null;
   readonly workload: string | null;
+  /** The time that is shown as now, wall clock in ms: in a replay, that of the recording. */
+  now(): number;
   hosts(): readonly SourceHost[];
   /** All epochs of all hosts, in the order they began; never removed from. */
   pipelines(): readonly Pipeline[];

@@ -112,7 +112,8 @@ class Client {
       return now - this.#slowSince > STALLED_MS ? 'stalled' : 'ok';
     }
     this.#slowSince = 0;
-    const sections = this.#sections(ask, now);
+    const shown = this.#stream.source.now();
+    const sections = this.#sections(ask, shown);
     const parts: string[] = [];
     for (const [name, value] of sections) {
       const text = JSON.stringify(value);
@@ -126,7 +127,7 @@ class Client {
       seq: ++this.#seq,
       view: ask.view,
       coalesced: this.#coalesced,
-      now_ms: now,
+      now_ms: shown,
     };
     this.#coalesced = 0;
     this.socket.send(`${JSON.stringify(head).slice(0, -1)},${parts.join(',')}}`);

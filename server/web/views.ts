@@ -15,6 +15,7 @@ import type {
   Subscribe,
   Totals,
 } from '../protocol/messages.ts';
+import { isObserved } from '../protocol/stages.ts';
 import { formatAddress } from '../protocol/units.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { STAGE_OF_LINE } from '../tracer/programs.ts';
@@ -166,12 +167,16 @@ export class Views {
     const pipelines = this.#pipelines(host).map(([, p]) => p);
     return {
       probes: pipelines.flatMap((pipeline) =>
-        pipeline.ledger.rows().map(({ line, ledger }) => ({
-          ...ledger,
-          host: pipeline.info.host,
-          probe: line,
-          stage: STAGE_OF_LINE[line as keyof typeof STAGE_OF_LINE],
-        })),
+        pipeline.ledger.rows().map(({ line, ledger }) => {
+          const stage = STAGE_OF_LINE[line as keyof typeof STAGE_OF_LINE];
+          const entry = pipeline.info.plan[stage];
+          return {
+            ...ledger,
+            host: pipeline.info.host,
+            probe: isObserved(entry) ? entry.probe : line,
+            stage,
+          };
+        }),
       ),
       gaps: pipelines.flatMap((pipeline) =>
         pipeline.model.gaps.list.map(

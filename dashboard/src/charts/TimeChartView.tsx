@@ -121,11 +121,14 @@ function valueText(line: LineSource): string {
   return formatCount(line.values()[index] ?? null);
 }
 
+const SHORTEST_MS = 30_000;
+
 function drawingOf(lines: readonly LineSource[]) {
   const { t, lost } = store.series;
   // While paused the picture ends where the pause began.
   const to = Math.max(store.serverNow(), store.paused.peek() ? 0 : (t.at(-1) ?? 0));
-  const from = to - chartRange.peek();
+  // A session younger than the range fills the chart all the same.
+  const from = Math.max(to - chartRange.peek(), Math.min(t[0] ?? to, to - SHORTEST_MS));
   return {
     lines: lines.map((line) => ({ ...line, points: pointsOf(t, line.values(), from) })),
     gaps: gapsOf(t, lost, from),

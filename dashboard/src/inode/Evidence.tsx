@@ -91,7 +91,7 @@ function Line(props: {
         title={borrowed ? 'the task that was interrupted; not the cause' : ''}
       >
         {borrowed && 'in '}
-        <Foreign text={entry.comm} empty="(unnamed)" /> {entry.pid}
+        <Foreign text={entry.comm} empty={borrowed ? 'pid' : ''} /> {entry.pid}
         {entry.tid !== entry.pid && `/${entry.tid}`}
       </td>
       <td class="mono wrap">

@@ -40,7 +40,7 @@ export function InodeHead({ detail }: { detail: InodeDetail }) {
           {formatClockMs(row.at_ms)}
         </Fact>
         <Fact name="by">
-          <Foreign text={row.comm} empty="(unnamed)" /> {row.pid}
+          <Foreign text={row.comm} empty="–" /> {row.pid}
         </Fact>
         <Fact name="size">{formatBytes(row.size)}</Fact>
         <Fact name="nlink">{row.nlink ?? '–'}</Fact>

@@ -124,5 +124,6 @@ function knownValues() {
   const fs = new Set(store.hosts.value.flatMap((host) => host.fs));
   const comm = new Set<string>();
   for (const row of store.inodes.value?.rows ?? []) comm.add(row.comm);
-  return { fs: [...fs], comm: [...comm] };
+  const host = store.hosts.value.map((one) => one.host);
+  return { fs: [...fs], comm: [...comm], host };
 }

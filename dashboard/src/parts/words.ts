@@ -34,6 +34,8 @@ export const PAIR_TEXT: Readonly<Record<string, string>> = {
   'evict..evict_end': 'evict() in all',
   'evict..evict_inode': 'before the file system’s hook',
   'evict_inode..evict_inode_end': 's_op->evict_inode',
+  'evict..clear_inode': 'until clear_inode()',
+  'evict_inode..free_inode': 'from its hook to its slab',
   'evict_inode..clear_inode': 'pages and reservations',
   'clear_inode..destroy_inode': 'after clear_inode()',
   'destroy_inode..destroy_op': 'before s_op->destroy_inode',

@@ -62,7 +62,7 @@ function Facts({ target }: { target: Target }) {
           </dd>
           <dt>{borrowed ? 'interrupted' : 'task'}</dt>
           <dd>
-            <Foreign text={entry.comm} empty="(unnamed)" /> {entry.pid}/{entry.tid}
+            <Foreign text={entry.comm} /> {entry.pid}/{entry.tid}
             {borrowed && <span class="dim"> not the cause</span>}
           </dd>
           {entry.detail !== '' && (

@@ -52,6 +52,8 @@ export function drawScene(pen: Pen, scene: Scene): Target[] {
 
 const GAP = 1;
 const OUTSTANDING = 46;
+/** Width that a neighbouring label of the axis may take. */
+const NEIGHBOUR = 62;
 
 /** The whole life in one strip, with a frame around what is in sight. */
 function drawMinimap(pen: Pen, scene: Scene): void {
@@ -104,13 +106,15 @@ function drawAxis(pen: Pen, scene: Scene, height: number, toX: ToX): void {
     const x1 = Math.min(toX(piece.to), width);
     if (x1 - x0 < 8) continue;
     drawBreak(pen, x0, x1, MINIMAP + AXIS - 4);
-    const label = `${formatDuration(piece.to - piece.from)}, not to scale`;
-    const wide = ctx.measureText(label).width;
-    if (wide + 12 < x1 - x0) {
-      ctx.fillStyle = pen.panel;
-      ctx.fillRect((x0 + x1 - wide) / 2 - 3, MINIMAP + 2, wide + 6, AXIS - 8);
+    const length = formatDuration(piece.to - piece.from);
+    // The label of a mark just before the break reaches into it.
+    const room = x1 - x0 - 2 * NEIGHBOUR;
+    const label = [`${length}, not to scale`, length].find(
+      (text) => ctx.measureText(text).width < room,
+    );
+    if (label) {
       ctx.fillStyle = pen.dim;
-      ctx.fillText(label, (x0 + x1 - wide) / 2, MINIMAP + AXIS / 2);
+      ctx.fillText(label, (x0 + x1 - ctx.measureText(label).width) / 2, MINIMAP + AXIS / 2);
     }
   }
 }

@@ -109,6 +109,7 @@ export function longWait(layout: TimelineLayout): number {
 }
 
 interface MutableLane extends Lane {
+  subtitle: string;
   readonly slices: Slice[];
   readonly instants: Instant[];
 }
@@ -157,7 +158,11 @@ function laneOf(lanes: Map<string, MutableLane>, entry: TimelineEntry): MutableL
   const ofTask = entry.context === 'task' || entry.context === 'unknown';
   const key = ofTask ? `${entry.context} ${entry.tid}` : `${entry.context} cpu ${entry.cpu}`;
   const known = lanes.get(key);
-  if (known) return known;
+  if (known) {
+    // Not every line carries the name of its task.
+    if (ofTask && known.subtitle === '') known.subtitle = entry.comm;
+    return known;
+  }
   const lane: MutableLane = {
     key,
     context: entry.context,

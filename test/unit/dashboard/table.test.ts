@@ -56,7 +56,11 @@ describe('row window', () => {
 });
 
 describe('completion', () => {
-  const known = { fs: ['hugetlbfs', 'tmpfs'], comm: ['qemu-system-x86', 'two words'] };
+  const known = {
+    fs: ['hugetlbfs', 'tmpfs'],
+    comm: ['qemu-system-x86', 'two words'],
+    host: ['vm'],
+  };
   const inserts = (text: string) =>
     complete(text, text.length, known).options.map((option) => option.insert);
 
@@ -64,6 +68,8 @@ describe('completion', () => {
     expect(inserts('fs:tmpfs st')).toEqual(['state:']);
     expect(inserts('state:e')).toEqual(['state:evicting', 'state:ended']);
     expect(inserts('fs:h')).toEqual(['fs:hugetlbfs']);
+    expect(inserts('-host:')).toEqual(['host:vm']);
+    expect(inserts('')).toContain('leak');
   });
   it('does not offer a name that cannot be one word', () => {
     expect(inserts('comm:')).toEqual(['comm:qemu-system-x86']);

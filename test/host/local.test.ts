@@ -1,0 +1,184 @@
+/**
+ * The machine the tests run on, traced for real. On a locked-down kernel that has
+ * the hugetlbfs tracepoints only (6.13 and newer), most stages are not observable;
+ * elsewhere these tests hold as well, with more to see.
+ */
+import { execFile } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { InodePage } from '../../server/protocol/messages.ts';
+import { isObserved, type Plan } from '../../server/protocol/stages.ts';
+import { bpftracePids, eventually, lastref, RunningServer, workload } from '../support/cli.ts';
+
+const doctor = await lastref(['doctor', '--host', 'local', '--json', '--fs', 'hugetlbfs']);
+const plan = doctor.code === 0 ? (JSON.parse(doctor.stdout) as { plan: Plan }).plan : null;
+const tracepointsOnly = plan !== null && !isObserved(plan.evict) && isObserved(plan.free_inode);
+
+function run(file: string, args: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    execFile(file, args, (error) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+describe.runIf(tracepointsOnly)('a host that offers tracepoints only', () => {
+  it('says what it can see, and for the rest why not and what would help', () => {
+    expect(plan!.evict_inode).toMatchObject({
+      probe: 'tracepoint:hugetlbfs:hugetlbfs_evict_inode',
+    });
+    expect(plan!.evict).toMatchObject({
+      missing: expect.stringContaining('no fentry'),
+      help: expect.stringContaining('CONFIG_DEBUG_INFO_BTF'),
+    });
+  });
+
+  it('accounts for every event of 200,000 inodes made and dropped at full speed', async () => {
+    const churn = workload('memfd_churn');
+    const server = await RunningServer.ready([
+      'live',
+      '--host',
+      'local',
+      '--port',
+      '0',
+      '--no-open',
+    ]);
+    try {
+      const before = await server.report();
+      const canaries = before.events.decoded;
+      await run(churn, ['200000']);
+      const expected = canaries + 600_000;
+      // a tracepoint may be skipped without being counted; the lives of the inodes tell, after 15 s
+      await eventually(
+        90_000,
+        async () => {
+          const { events, losses } = await server.report();
+          const sum = events.decoded + losses.ring_buffer + losses.rejected + (losses.not_run ?? 0);
+          return losses.balanced === true && sum === expected;
+        },
+        'an exact ledger',
+      );
+      const report = await server.report();
+      expect(report.losses.balanced).toBe(true);
+      expect(report.inodes.by_fs.hugetlbfs).toMatchObject({ ended: 200_000, live: 0 });
+      if ((report.losses.not_run ?? 0) > 0) {
+        expect(report.gaps.some((gap) => gap.where === 'not_run')).toBe(true);
+      }
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
+describe.runIf(plan !== null)('the tracer on this machine', () => {
+  let server: RunningServer;
+
+  beforeAll(async () => {
+    server = await RunningServer.ready([
+      'live',
+      '--host',
+      'local',
+      '--port',
+      '0',
+      '--no-open',
+      '--fs',
+      'hugetlbfs',
+    ]);
+  });
+  afterAll(async () => {
+    await server?.stop();
+  });
+
+  it('shows the name of a process as it is, and is not forged by it', async () => {
+    const churn = workload('memfd_churn');
+    const names = [
+      'a\ntick 1 1 1 1 9',
+      '\n@hits[21]: 9',
+      'Lost 9 events\n',
+      '"<script>\\\x1b[31m',
+      '\u202Eabc',
+      'x\xff\xfe',
+    ];
+    for (const name of names) await run(churn, ['3', name]);
+    const wanted = names.map((name) => Buffer.from(name).subarray(0, 15).toString('utf8'));
+    await eventually(
+      10_000,
+      async () => {
+        const page = await server.get<InodePage>('/api/inodes?limit=100');
+        const seen = new Set(page.rows.map((row) => row.comm));
+        return wanted.every((name) => seen.has(name) || name.includes('\uFFFD'));
+      },
+      'every name',
+    );
+    const report = await server.report();
+    expect(report.events.rejected).toBe(0);
+    expect(report.losses.ring_buffer).toBe(0);
+  });
+
+  it('says at once when bpftrace is killed, starts it again, and keeps the gap as an event', async () => {
+    const [pid] = bpftracePids();
+    process.kill(pid!, 'SIGKILL');
+    await eventually(1500, () => server.stderr.includes('restarting'), 'the word');
+    await eventually(
+      60_000,
+      async () => {
+        const [host] = await server.get<{ status: string }[]>('/api/hosts');
+        return host!.status === 'ready';
+      },
+      'the restart',
+    );
+    const { gaps } = await server.report();
+    const gap = gaps.find((g) => g.where === 'tracer_down');
+    expect(gap).toMatchObject({ detail: expect.stringContaining('SIGKILL') });
+    expect(gap!.to_ns).toBeGreaterThan(gap!.from_ns);
+  });
+
+  it('leaves no bpftrace behind when it is ended, or killed with SIGKILL', async () => {
+    const mine = bpftracePids();
+    expect(mine.length).toBeGreaterThan(0);
+    await server.stop('SIGKILL');
+    await eventually(5000, () => bpftracePids().every((pid) => !mine.includes(pid)), 'its end');
+    const second = await RunningServer.ready([
+      'live',
+      '--host',
+      'local',
+      '--port',
+      '0',
+      '--no-open',
+      '--fs',
+      'hugetlbfs',
+    ]);
+    const before = bpftracePids();
+    expect(before.length).toBeGreaterThan(0);
+    expect(await second.stop('SIGINT')).toBe(0);
+    expect(bpftracePids().filter((pid) => before.includes(pid))).toEqual([]);
+  });
+});
+
+describe('what stands in the way is told on one screen', () => {
+  it.each([
+    [
+      ['live', '--host', 'no-such-host.invalid', '--port', '0', '--no-open'],
+      3,
+      'Could not resolve',
+    ],
+    [['live', '--host', 'local', '--fs', 'nosuchfs', '--port', '0'], 2, 'unknown filesystem'],
+    [['live', '--host', 'vm:1.0', '--port', '0', '--no-open'], 3, '6.12'],
+    [['replay', '/nonexistent.lastref'], 2, 'no such file'],
+    [['report', '--port', '1'], 2, 'no lastref'],
+    [['frobnicate'], 2, 'unknown command'],
+  ])('%j', async (args, code, text) => {
+    const result = await lastref(args);
+    expect(result.stderr).toContain(text);
+    expect(result.stderr.split('\n').length).toBeLessThan(24);
+    expect(result.code).toBe(code);
+  });
+
+  it('a port that is in use', async () => {
+    const { createServer } = await import('node:net');
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const { port } = other.address() as { port: number };
+    const result = await lastref(['live', '--host', 'local', '--port', String(port), '--no-open']);
+    other.close();
+    expect(result.code).toBe(2);
+    expect(result.stderr).toContain(`port ${port} is in use`);
+  });
+});

@@ -1,0 +1,125 @@
+/** Drives the real command line, as a user does. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { HostState } from '../../server/protocol/messages.ts';
+import type { Report } from '../../server/protocol/report.ts';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const MAIN = `${ROOT}server/cli/main.ts`;
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end. */
+export function lastref(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env } });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (text) => {
+      stdout += text;
+    });
+    child.stderr.on('data', (text) => {
+      stderr += text;
+    });
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** A running `lastref live` or `replay`. */
+export class RunningServer {
+  readonly child: ChildProcess;
+  stdout = '';
+  stderr = '';
+  link = '';
+
+  constructor(args: readonly string[]) {
+    this.child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child.stdout!.on('data', (text) => {
+      this.stdout += text;
+    });
+    this.child.stderr!.on('data', (text) => {
+      this.stderr += text;
+    });
+  }
+
+  /** Starts and waits until every host is ready. */
+  static async ready(args: readonly string[]): Promise<RunningServer> {
+    const server = new RunningServer(args);
+    await eventually(120_000, () => {
+      if (server.child.exitCode !== null) throw new Error(`it ended: ${server.stderr}`);
+      server.link = /http:\S+/.exec(server.stdout)?.[0] ?? '';
+      return server.link !== '';
+    });
+    await eventually(240_000, async () => {
+      const hosts = await server.get<HostState[]>('/api/hosts');
+      if (hosts.some((h) => h.status === 'failed')) throw new Error(hosts[0]!.message);
+      return hosts.length > 0 && hosts.every((h) => h.status === 'ready');
+    });
+    return server;
+  }
+
+  async get<T>(path: string): Promise<T> {
+    const url = new URL(this.link);
+    const response = await fetch(new URL(path, url), {
+      headers: { Authorization: `Bearer ${url.searchParams.get('token')}` },
+    });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as T;
+  }
+
+  report(): Promise<Report> {
+    return this.get<Report>('/api/report');
+  }
+
+  /** As Ctrl-C does; resolves to the exit code. */
+  stop(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {
+    const { exitCode, signalCode } = this.child;
+    if (exitCode !== null || signalCode !== null) return Promise.resolve(exitCode);
+    return new Promise((resolve) => {
+      this.child.once('close', (code) => resolve(code));
+      this.child.kill(signal);
+    });
+  }
+}
+
+/** Asks until the answer is yes; an error of the last try is told when time is up. */
+export async function eventually(
+  ms: number,
+  check: () => boolean | Promise<boolean>,
+  what = 'it',
+): Promise<void> {
+  const end = Date.now() + ms;
+  for (;;) {
+    if (await check()) return;
+    if (Date.now() > end) throw new Error(`${what} did not happen within ${ms} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** A workload in C, built once, static. Returns its path. */
+export function workload(name: string): string {
+  const source = `${ROOT}test/workloads/${name}.c`;
+  const built = `${ROOT}test/artefacts/bin/${name}`;
+  if (!existsSync(built) || statSync(built).mtimeMs < statSync(source).mtimeMs) {
+    mkdirSync(`${ROOT}test/artefacts/bin`, { recursive: true });
+    execFileSync('cc', ['-O1', '-Wall', '-static', '-o', built, source]);
+  }
+  return built;
+}
+
+/** Pids of bpftrace on this machine. */
+export function bpftracePids(): number[] {
+  try {
+    return execFileSync('pgrep', ['-x', 'bpftrace'], { encoding: 'utf8' })
+      .split('\n')
+      .filter(Boolean)
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
