@@ -4,13 +4,20 @@ import { parseFilesystems } from '../tracer/filesystems.ts';
 import { prepare, requireBpftrace } from '../tracer/prepare.ts';
 import { EXIT } from './exit.ts';
 
-export async function bpf(options: { host: string; fs: string }): Promise<number> {
+export async function bpf(options: { host: string; fs: string; track: number }): Promise<number> {
   const host = selectHost(options.host);
   try {
     await host.open((text) => process.stderr.write(`lastref: ${text}\n`));
     const prepared = await prepare(host, parseFilesystems(options.fs));
     requireBpftrace(host, prepared.facts);
-    process.stdout.write(prepared.compile(prepared.plan()).text);
+    const programs = prepared.compile(prepared.plan());
+    const chosen = programs[options.track];
+    if (chosen === undefined) {
+      throw new RangeError(
+        `--track: this host needs ${programs.length} program(s), numbered from 0`,
+      );
+    }
+    process.stdout.write(chosen.text);
     return EXIT.good;
   } finally {
     await host.close();

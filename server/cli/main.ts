@@ -79,6 +79,7 @@ program
   .command('bpf')
   .description('print the bpftrace program that would be attached on a host')
   .option('--host <host>', hostText, 'local')
+  .option('--track <track>', '0: what runs in tasks; 1: what runs from RCU', integer, 0)
   .option(...fsOption)
   .action(async (options) => {
     const { bpf } = await import('./bpf.ts');

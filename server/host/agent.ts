@@ -2,17 +2,17 @@
  * The shell script that runs bpftrace on a test host. It arrives as an argument
  * of `sh -c`, the bpftrace program over standard input; nothing is left on the
  * host. What it guarantees: when its standard input ends, or says nothing for
- * four seconds (the server died, the network was cut), bpftrace is gone.
+ * three seconds (the server died, the network was cut), bpftrace is gone.
  *
- * Standard input: `LENGTH\n`, the program, then one byte at a time: `.` I am
- * alive (each second), `c` make a canary inode, `q` end.
+ * Standard input: `LENGTH LENGTH\n`, two programs (the second may be empty), each of
+ * which gets a bpftrace of its own, then one byte at a time: `.` I am
+ * alive (twice a second), `c` make a canary inode, `q` end.
  *
  * Standard output: bpftrace's, untouched. Standard error, line by line:
  *   b TEXT                            what bpftrace said on its standard error
  *   a clock UPTIME WALLNS             /proc/uptime (s) and the wall clock (ns), read together
- *   a pid PID                         bpftrace's
  *   a pool UPTIME KB NODE TOTAL FREE RESERVED|- SURPLUS
- *   a misses UPTIME TYPE:ID:N ...     each program of bpftrace, its recursion_misses
+ *   a misses UPTIME TRACK TYPE:ID:N ...  each program of a bpftrace, its recursion_misses
  *   a canary FS STDEV INO             an inode was made and has been dropped
  *   a nocanary FS WHY
  *   a exit STATUS                     bpftrace ended
@@ -20,23 +20,26 @@
 
 /** POSIX; `read -t` is used where the shell has it (bash), else timeout(1) and head(1). */
 const AGENT = String.raw`
-if [ -n "$BASH_VERSION" ]; then beat() { IFS= read -r -t 4 -n 1 c; }
-else beat() { c=$(timeout 4 head -c 1); [ -n "$c" ]; }; fi
+if [ -n "$BASH_VERSION" ]; then beat() { IFS= read -r -t 3 -n 1 c; }
+else beat() { c=$(timeout 3 head -c 1); [ -n "$c" ]; }; fi
 say() { printf 'a %s\n' "$*" >&2; }
-read -r length || exit 2
+read -r length length2 || exit 2
 program=$(head -c "$length")
+program2=$(head -c "$length2")
 read -r up _ < /proc/uptime; say clock "$up" "$(date +%s%N)"
 d=$(mktemp -d) && mkfifo "$d/e" && exec 9<>"$d/e" || { say fail cannot make a fifo; exit 2; }
 rm -rf "$d"
 ( exec <&9 9<&- >&2
   while IFS= read -r l; do [ "$l" = ==lastref-end ] && exit; printf 'b %s\n' "$l"; done ) &
 reader=$!
-printf '%s\n' "$program" | env $LASTREF_BPFTRACE_ENV bpftrace -B line - 2>&9 &
-pid=$!
-say pid "$pid"
+start() { printf '%s\n' "$1" | env $LASTREF_BPFTRACE_ENV bpftrace -B line - 2>&9 & }
+start "$program"; pids=$!
+[ -z "$program2" ] || { start "$program2"; pids="$pids $!"; }
+all_run() { for p in $pids; do kill -0 "$p" 2>/dev/null || return 1; done; }
+end_all() { for p in $pids; do kill "-$1" "$p" 2>/dev/null; done; }
 exec >/dev/null
 ( exec 9<&- 0<&-
-  while kill -0 "$pid" 2>/dev/null; do
+  while all_run; do
     read -r up _ < /proc/uptime
     for p in /sys/kernel/mm/hugepages/hugepages-*kB; do
       [ -r "$p/nr_hugepages" ] || continue
@@ -51,8 +54,13 @@ exec >/dev/null
       read -r t < "$p/nr_hugepages"; read -r f < "$p/free_hugepages"; read -r s < "$p/surplus_hugepages"
       say pool "$up" "$k" "$n" "$t" "$f" - "$s"
     done
-    awk -v u=" $up" '/^prog_type:/{t=$2} /^prog_id:/{i=$2} /^recursion_misses:/{m=m " " t ":" i ":" $2}
-         END{print "a misses" u m}' /proc/"$pid"/fdinfo/* >&2 2>/dev/null
+    track=0
+    for p in $pids; do
+      awk -v u=" $up $track" '/^prog_type:/{t=$2} /^prog_id:/{i=$2}
+        /^recursion_misses:/{m=m " " t ":" i ":" $2} END{print "a misses" u m}' \
+        /proc/"$p"/fdinfo/* >&2 2>/dev/null
+      track=$((track + 1))
+    done
     sleep 1
   done ) &
 sampler=$!
@@ -78,15 +86,22 @@ print(s.st_dev, s.st_ino)' 2>/dev/null)
     esac
   done
 }
-while kill -0 "$pid" 2>/dev/null && beat; do
-  case $c in c) canary 9<&- & ;; q) break ;; esac
+wanted=
+while all_run && beat; do
+  case $c in c) canary 9<&- & ;; q) wanted=1; break ;; esac
 done
-kill -INT "$pid" 2>/dev/null
+# nobody listens any more: no farewell
+died=
+for p in $pids; do kill -0 "$p" 2>/dev/null || died=$p; done
+if [ -n "$wanted" ]; then end_all INT; else end_all KILL; fi
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
-  kill -0 "$pid" 2>/dev/null || break; sleep 0.1
+  some=; for p in $pids; do kill -0 "$p" 2>/dev/null && some=1; done
+  [ -n "$some" ] || break; sleep 0.1
 done
-kill -KILL "$pid" 2>/dev/null
-wait "$pid"; status=$?
+end_all KILL
+# the one that died by itself says why; the other was ended because of it
+for p in $pids; do wait "$p"; s=$?; [ "$p" != "$died" ] || own=$s; done
+status=$§{own:-$s}
 kill "$sampler" 2>/dev/null
 echo ==lastref-end >&9
 wait "$reader"

@@ -35,8 +35,9 @@ export const LINES = {
   tick: { id: 0, fields: [['seq', 'u']], source: 'an interval of the program itself' },
   beat: {
     id: 25,
-    fields: [],
-    source: 'a timer on each CPU, where each CPU has a buffer of its own',
+    fields: [['track', 'u']],
+    source:
+      'a timer of a program that has no tick; on each CPU, where each has a buffer of its own',
   },
   vmemmap: {
     id: 26,
@@ -267,6 +268,21 @@ export const LINES = {
 
 export type LineName = keyof typeof LINES;
 export const LINE_NAMES = Object.keys(LINES) as LineName[];
+
+/**
+ * Two bpftrace processes share the probes of a session: track 1 has those that run
+ * from RCU, track 0 the others. Since 0.21 the lines of one bpftrace are put
+ * together in memory that its programs on a CPU share, so a softirq that interrupts
+ * a task in one of them overwrites its line. Programs of one track do not interrupt
+ * each other.
+ */
+export const TRACKS = 2;
+const RCU_LINES: readonly LineName[] = ['i_callback', 'free_inode'];
+
+/** The track whose program prints this line. A beat says it itself. */
+export function trackOf(name: LineName): 0 | 1 {
+  return RCU_LINES.includes(name) ? 1 : 0;
+}
 
 /** Lines that keep time or place, and are no events. */
 export const UNCOUNTED_LINES = ['tick', 'beat', 'vmemmap'] as const;

@@ -2,7 +2,6 @@
 
 export type AgentLine =
   | { readonly kind: 'clock'; readonly uptimeNs: number; readonly wallMs: number }
-  | { readonly kind: 'pid'; readonly pid: number }
   | {
       readonly kind: 'pool';
       readonly uptimeNs: number;
@@ -16,6 +15,7 @@ export type AgentLine =
   | {
       readonly kind: 'misses';
       readonly uptimeNs: number;
+      readonly track: number;
       readonly programs: readonly ProgramMisses[];
     }
   | { readonly kind: 'canary'; readonly fs: string; readonly dev: number; readonly ino: number }
@@ -65,8 +65,6 @@ export function parseAgentLine(line: string): AgentLine {
   switch (words[1]) {
     case 'clock':
       return { kind: 'clock', uptimeNs: seconds(2), wallMs: Number(words[3]) / 1e6 };
-    case 'pid':
-      return { kind: 'pid', pid: number(2) };
     case 'pool':
       if (words.length !== 9) break;
       return {
@@ -80,12 +78,13 @@ export function parseAgentLine(line: string): AgentLine {
         surplus: number(8),
       };
     case 'misses': {
-      const programs = words.slice(3).map((word) => word.split(':').map(Number));
-      if (Number.isNaN(seconds(2))) break;
+      const programs = words.slice(4).map((word) => word.split(':').map(Number));
+      if (Number.isNaN(seconds(2)) || !/^[01]$/.test(words[3] ?? '')) break;
       if (programs.some((p) => p.length !== 3 || p.some(Number.isNaN))) break;
       return {
         kind: 'misses',
         uptimeNs: seconds(2),
+        track: number(3),
         programs: programs.map(([type, id, misses]) => ({ type: type!, id: id!, misses: misses! })),
       };
     }

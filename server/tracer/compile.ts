@@ -1,5 +1,5 @@
-/** One bpftrace program out of a plan, in the dialect of the host's bpftrace. */
-import { GRAMMAR_VERSION } from '../protocol/grammar.ts';
+/** The bpftrace programs of a plan, one for each track, in the dialect of the host's bpftrace. */
+import { GRAMMAR_VERSION, type LineName, TRACKS, trackOf } from '../protocol/grammar.ts';
 import type { Btf } from './btf.ts';
 import type { HostFacts } from './facts.ts';
 import { FILESYSTEMS } from './filesystems.ts';
@@ -14,19 +14,31 @@ export interface Program {
     readonly from: number;
     readonly to: number;
   }[];
+  /** The line each of its probes prints, in the order in which bpftrace loads them. */
+  readonly lines: readonly LineName[];
 }
 
-/** @param btf needed by bpftrace 0.18 and older, which has no offsetof(). */
-export function compile(plan: TracePlan, facts: HostFacts, btf: Btf | null): Program {
+/**
+ * A program for each track that has a probe; track 0 always has one.
+ * @param btf needed by bpftrace 0.18 and older, which has no offsetof().
+ */
+export function compile(plan: TracePlan, facts: HostFacts, btf: Btf | null): Program[] {
+  return Array.from({ length: TRACKS }, (_, track) => track)
+    .map((track) => compileTrack(plan, facts, btf, track))
+    .filter((program, track) => track === 0 || program.lines.length > 0);
+}
+
+function compileTrack(plan: TracePlan, facts: HostFacts, btf: Btf | null, track: number): Program {
+  const probes = plan.probes.filter((probe) => trackOf(probe.lines.at(-1)!) === track);
   const parts: string[] = [
     'BEGIN',
     '{',
-    ...plan.fs.map((name) => `\t@fs[0x${FILESYSTEMS[name]!.magic.toString(16)}] = 1;`),
+    ...(track === 0 ? fsFilter(plan) : freeInodeFilter(plan, facts)),
     `\tprintf("lastref ${GRAMMAR_VERSION} session\\n");`,
     '}',
   ];
   const places: { attach: string; from: number; to: number }[] = [];
-  for (const probe of plan.probes) {
+  for (const probe of probes) {
     const lines = dialect(probe, facts, btf).split('\n');
     places.push({
       attach: probe.attach,
@@ -35,28 +47,47 @@ export function compile(plan: TracePlan, facts: HostFacts, btf: Btf | null): Pro
     });
     parts.push(...lines);
   }
+  const beat = `printf("beat %llu %d %d %d ${track}\\n", nsecs, cpu, pid, tid);`;
   parts.push(
-    'interval:ms:100',
-    '{',
-    '\t@tick++;',
-    '\tprintf("tick %llu %d %d %d %llu\\n", nsecs, cpu, pid, tid, @tick);',
-    '}',
-    ...(facts.symbols.includes('vmemmap_base') ? VMEMMAP : []),
+    ...(track === 0 ? TICK : [`interval:ms:100 { ${beat} }`]),
+    ...(track === 0 && facts.symbols.includes('vmemmap_base') ? VMEMMAP : []),
     'interval:s:1 { print(@hits); }',
-    ...(hasRingBuffer(facts.bpftrace) ? [] : PERF_BUFFER_BEAT),
-    `END { ${usedMaps(plan.probes)
+    // With a perf buffer for each CPU, a loss is told only with the next line of that CPU,
+    // and a CPU that says nothing holds up the order: so each one speaks.
+    ...(hasRingBuffer(facts.bpftrace) ? [] : [`profile:hz:5 { ${beat} }`]),
+    `END { ${usedMaps(probes, track)
       .map((map) => `clear(${map});`)
       .join(' ')} }`,
   );
-  return { text: `${parts.join('\n')}\n`, places };
+  return { text: `${parts.join('\n')}\n`, places, lines: probes.map((p) => p.lines.at(-1)!) };
+}
+
+const TICK = [
+  'interval:ms:100',
+  '{',
+  '\t@tick++;',
+  '\tprintf("tick %llu %d %d %d %llu\\n", nsecs, cpu, pid, tid, @tick);',
+  '}',
+];
+
+/** Which superblocks are wanted, by their magic. */
+function fsFilter(plan: TracePlan): string[] {
+  return plan.fs.map((name) => `\t@fs[0x${FILESYSTEMS[name]!.magic.toString(16)}] = 1;`);
+}
+
+/** i_callback() may not look at the superblock any more: what it is about to call tells. */
+function freeInodeFilter(plan: TracePlan, facts: HostFacts): string[] {
+  return plan.fs
+    .map((name) => FILESYSTEMS[name]!.ops.free_inode)
+    .filter((name) => name !== undefined && facts.symbols.includes(name))
+    .map((name) => `\t@free_inode[kaddr("${name}")] = 1;`);
 }
 
 /** bpftrace prints every map at its end; only @hits is wanted. */
-function usedMaps(probes: readonly ProbeBlock[]): string[] {
+function usedMaps(probes: readonly ProbeBlock[], track: number): string[] {
   const text = probes.map((p) => p.predicate + p.body).join('\n');
   const maps = new Set([...text.matchAll(/@\w+/g)].map((match) => match[0]));
-  maps.add('@fs');
-  maps.add('@tick');
+  for (const map of track === 0 ? ['@fs', '@tick'] : ['@free_inode']) maps.add(map);
   maps.delete('@hits');
   return [...maps];
 }
@@ -80,14 +111,6 @@ function dialect(probe: ProbeBlock, facts: HostFacts, btf: Btf | null): string {
   }
   return `${probe.attach}\n${probe.predicate}{\n${body}}`;
 }
-
-/**
- * With a perf buffer for each CPU, a loss is told only with the next line of that
- * CPU, and a CPU that says nothing holds up the order: so each one speaks.
- */
-const PERF_BUFFER_BEAT = [
-  'profile:hz:5 { printf("beat %llu %d %d %d\\n", nsecs, cpu, pid, tid); }',
-];
 
 /** Told again and again, so that a lost line does no harm. */
 const VMEMMAP = [
@@ -113,13 +136,14 @@ export function hasOffsetof(version: string): boolean {
  * Which probes an error of bpftrace speaks of, with its words: from the place in
  * the text, or from the name of the program or function.
  */
-export function blame(stderr: string, program: Program): Map<string, string> {
+export function blame(stderr: string, programs: readonly Program[]): Map<string, string> {
   const blamed = new Map<string, string>();
+  const places = programs.flatMap((program) => program.places);
   for (const line of stderr.split('\n')) {
     if (!line.includes('ERROR')) continue;
     const words = line.replace(/^.*?ERROR: /, 'bpftrace: ').trim();
     const at = /^stdin:(\d+)/.exec(line);
-    for (const { attach, from, to } of program.places) {
+    for (const { attach, from, to } of places) {
       const [kind, , target] = attach.split(':');
       const named =
         new RegExp(

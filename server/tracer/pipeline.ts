@@ -5,20 +5,20 @@
  */
 import { Model } from '../model/model.ts';
 import type { TraceEvent } from '../protocol/events.ts';
-import type { LineName } from '../protocol/grammar.ts';
+import { type LineName, TRACKS, trackOf } from '../protocol/grammar.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
 import { INODE_STAGES, isObserved } from '../protocol/stages.ts';
-import { type AgentLine, LineSplitter, type ProgramMisses, parseAgentLine } from './agent-lines.ts';
+import { type AgentLine, LineSplitter, parseAgentLine } from './agent-lines.ts';
 import { hasRingBuffer } from './compile.ts';
 import { Decoder } from './decoder.ts';
 import { FILESYSTEMS } from './filesystems.ts';
 import { TracerLedger } from './ledger.ts';
-import { Reorder } from './reorder.ts';
+import { Reorder, type ReorderOptions } from './reorder.ts';
 
-/** One shared ring buffer: written a moment after the time was taken, longer where a vCPU is preempted. */
-const RING_BUFFER_BOUND_NS = 5e6;
-/** A perf buffer for each CPU: as far apart as bpftrace is behind. Each CPU speaks five times a second. */
-const PERF_BUFFER_BOUND_NS = 5e9;
+/** Within one buffer; see Reorder. */
+const SLACK_NS = 5e6;
+/** How far behind a buffer may be. Each speaks five times a second or more. */
+const BOUND_NS = 5e9;
 /** Samples of rejected lines kept. */
 const MAX_SAMPLES = 50;
 
@@ -47,7 +47,7 @@ export class Pipeline {
   #programs: readonly LineName[] = [];
   readonly #misses = new Map<number, number>();
   /** Misses are read each second: when they were read last, ns of the epoch. */
-  #missesAt = 0;
+  readonly #missesAt: number[] = new Array<number>(TRACKS).fill(0);
   #clock: { uptimeNs: number; wallMs: number } | null = null;
   /** By filesystem: the canaries announced. */
   readonly #canaries = new Map<string, { dev: number; ino: number }[]>();
@@ -58,11 +58,7 @@ export class Pipeline {
     this.#onAgent = options.onAgent ?? (() => {});
     this.model = new Model({ plan: info.plan, hugepageKb: info.hugepage_kb, keep: options.keep });
     this.ledger = new TracerLedger(this.model.unseen);
-    this.#reorder = new Reorder(
-      info.cpus,
-      hasRingBuffer(info.bpftrace) ? RING_BUFFER_BOUND_NS : PERF_BUFFER_BOUND_NS,
-      (event) => this.model.apply(event),
-    );
+    this.#reorder = new Reorder(buffersOf(info), (event) => this.model.apply(event));
     this.#agent = new LineSplitter((line) => this.#said(parseAgentLine(line)));
     this.#decoder = new Decoder({
       event: (event) => this.#event(event),
@@ -86,7 +82,7 @@ export class Pipeline {
   begin(programs: readonly LineName[]): void {
     this.#programs = programs;
     this.#misses.clear();
-    this.#missesAt = this.model.now;
+    this.#missesAt.fill(this.model.now);
     // probes attach one by one: a gap lasts until a canary has come through again
     this.readyAt = null;
     this.#canaries.clear();
@@ -169,7 +165,7 @@ export class Pipeline {
         break;
       }
       case 'misses':
-        this.#missed(line.programs, line.uptimeNs);
+        this.#missed(line);
         break;
       case 'canary': {
         this.model.canary(line.dev, line.ino);
@@ -192,21 +188,23 @@ export class Pipeline {
   }
 
   /** Programs are loaded in the order of the text: their ids ascend with it. */
-  #missed(programs: readonly ProgramMisses[], uptimeNs: number): void {
+  #missed({ programs, track, uptimeNs }: Extract<AgentLine, { kind: 'misses' }>): void {
     const origin = this.#decoder.origin;
     // the time at which they were read: the events of that time may still be on their way
     const now = origin === null ? 0 : Math.max(0, uptimeNs - Number(origin));
     const ours = programs.filter((p) => PROBE_TYPES.has(p.type)).sort((a, b) => a.id - b.id);
-    if (ours.length < this.#programs.length) return; // still attaching
-    const known = ours.length === this.#programs.length;
+    const lines = this.#programs.filter((line) => trackOf(line) === track);
+    if (ours.length < lines.length) return; // still attaching
+    const known = ours.length === lines.length;
+    const since = this.#missesAt[track]!;
     ours.forEach((program, index) => {
       const more = program.misses - (this.#misses.get(program.id) ?? 0);
       this.#misses.set(program.id, program.misses);
-      const line = known ? this.#programs[index]! : null;
+      const line = known ? lines[index]! : null;
       this.ledger.missed(line, more);
       if (more > 0) {
         this.model.gap({
-          from: this.#missesAt,
+          from: since,
           to: now,
           lost: more,
           where: 'not_run',
@@ -214,7 +212,7 @@ export class Pipeline {
         });
       }
     });
-    this.#missesAt = now;
+    this.#missesAt[track] = now;
   }
 
   #checkReady(): void {
@@ -245,4 +243,21 @@ export class Pipeline {
     }
     return false;
   }
+}
+
+/** One buffer for each track; up to 0.18, for each CPU of each track. */
+function buffersOf(info: EpochInfo): ReorderOptions {
+  const perTrack = hasRingBuffer(info.bpftrace) ? 1 : info.cpus;
+  // tracks without a probe say nothing: nobody waits for them
+  const both = isObserved(info.plan.i_callback);
+  return {
+    buffers: perTrack * (both ? TRACKS : 1),
+    slackNs: SLACK_NS,
+    boundNs: BOUND_NS,
+    bufferOf: (event) => {
+      const track = event.kind === 'beat' ? event.track : trackOf(event.kind);
+      // a CPU that came up later than we counted shares the place of another
+      return (both && track === 1 ? perTrack : 0) + (event.cpu % perTrack);
+    },
+  };
 }

@@ -12,7 +12,7 @@ export interface Prepared {
   readonly facts: HostFacts;
   /** Plans, leaving out the attach points that were refused, with the words of the refusal. */
   plan(dropped?: ReadonlyMap<string, string>): TracePlan;
-  compile(plan: TracePlan): Program;
+  compile(plan: TracePlan): Program[];
 }
 
 /** Asks the host. Throws HostError when it does not answer or has no bpftrace. */

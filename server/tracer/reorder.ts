@@ -1,16 +1,16 @@
 /**
- * Events in the order of their time. Each CPU's events come (almost) in order, but
- * those of different CPUs come as bpftrace's buffers are read: up to 0.18 there is
- * one perf buffer per CPU, and even one ring buffer is written a moment after the
- * time was taken. An event is passed on when every CPU has spoken of a later time,
- * or when it is older than the newest by `boundNs`; one that comes later than that
- * is passed on at once and counted. A function of the lines alone, so that a
- * replay gives the same order.
+ * Events in the order of their time. They come from several buffers: each track has
+ * a bpftrace of its own, and up to 0.18 a bpftrace has a buffer for each CPU. Within
+ * a buffer they come almost in order: each is written a moment after its time was
+ * taken, longer where a virtual CPU is preempted. An event is passed on when every
+ * buffer has spoken of a time later by `slackNs`, or when it is older than the newest
+ * by `boundNs`; one that comes later than that is passed on at once and counted. A
+ * function of the lines alone, so that a replay gives the same order.
  */
 import type { TraceEvent } from '../protocol/events.ts';
 
-/** The waiting events of one CPU, ascending by time. */
-class CpuQueue {
+/** The waiting events of one buffer, ascending by time. */
+class BufferQueue {
   newest = -1;
   #events: TraceEvent[] = [];
   #head = 0;
@@ -42,18 +42,30 @@ class CpuQueue {
   }
 }
 
+export interface ReorderOptions {
+  readonly buffers: number;
+  /** Which buffer an event came from, from 0. */
+  readonly bufferOf: (event: TraceEvent) => number;
+  readonly slackNs: number;
+  readonly boundNs: number;
+}
+
 export class Reorder {
   /** Events passed on after one of a later time. */
   late = 0;
   readonly #emit: (event: TraceEvent) => void;
   readonly #boundNs: number;
-  readonly #queues: CpuQueue[];
+  readonly #slackNs: number;
+  readonly #bufferOf: (event: TraceEvent) => number;
+  readonly #queues: BufferQueue[];
   #max = -1;
   #passed = -1;
 
-  constructor(cpus: number, boundNs: number, emit: (event: TraceEvent) => void) {
-    this.#queues = Array.from({ length: Math.max(1, cpus) }, () => new CpuQueue());
-    this.#boundNs = boundNs;
+  constructor(options: ReorderOptions, emit: (event: TraceEvent) => void) {
+    this.#queues = Array.from({ length: options.buffers }, () => new BufferQueue());
+    this.#boundNs = options.boundNs;
+    this.#slackNs = options.slackNs;
+    this.#bufferOf = options.bufferOf;
     this.#emit = emit;
   }
 
@@ -63,8 +75,7 @@ export class Reorder {
       this.#emit(event);
       return;
     }
-    // a CPU that came up later than we counted shares the queue of another
-    const queue = this.#queues[event.cpu % this.#queues.length]!;
+    const queue = this.#queues[this.#bufferOf(event)]!;
     queue.push(event);
     if (event.ts > this.#max) this.#max = event.ts;
     this.#release(this.#watermark());
@@ -79,17 +90,17 @@ export class Reorder {
   #watermark(): number {
     let spoken = Number.POSITIVE_INFINITY;
     for (const queue of this.#queues) if (queue.newest < spoken) spoken = queue.newest;
-    return Math.max(spoken, this.#max - this.#boundNs);
+    return Math.max(spoken - this.#slackNs, this.#max - this.#boundNs);
   }
 
   #release(watermark: number): void {
     for (;;) {
-      let least: CpuQueue | null = null;
+      let least: BufferQueue | null = null;
       let ts = watermark;
       for (const queue of this.#queues) {
         const first = queue.first;
         if (first !== undefined && first.ts <= ts) {
-          // equal times: the lower CPU goes first, whatever came first
+          // equal times: the first buffer goes first, whatever came first
           if (least !== null && first.ts === ts) continue;
           least = queue;
           ts = first.ts;

@@ -33,7 +33,7 @@ export interface TracerOptions {
 
 /** How often attaching is tried again without the probes that were refused. */
 const MAX_ATTEMPTS = 10;
-const HEARTBEAT_MS = 1000;
+const HEARTBEAT_MS = 500;
 /** bpftrace's start takes 25 s with many probes in an emulated guest. */
 const READY_TIMEOUT_MS = 180_000;
 
@@ -123,13 +123,13 @@ export class Tracer {
     for (let attempt = 0; attempt < MAX_ATTEMPTS && !this.#stopping; attempt++) {
       const plan = prepared.plan(this.#dropped);
       if (plan.probes.length === 0) throw nothingToAttach(this.host.name, plan);
-      const program = prepared.compile(plan);
+      const programs = prepared.compile(plan);
       const pipeline = this.#pipelineFor(facts, plan);
-      const { status, errors } = await this.#bpftrace(pipeline, plan, program);
+      const { status, errors } = await this.#bpftrace(pipeline, programs);
       if (this.#stopping) return false;
       if (this.pipeline === pipeline && this.status === 'restarting') return true;
       // it never became ready: leave out what was refused, else give up
-      const refused = blame(errors.join('\n'), program);
+      const refused = blame(errors.join('\n'), programs);
       const unknown = [...refused].filter(([attach]) => !this.#dropped.has(attach));
       if (unknown.length === 0) {
         throw new HostError(
@@ -146,8 +146,7 @@ export class Tracer {
   /** One run of bpftrace, to its end. */
   async #bpftrace(
     pipeline: Pipeline,
-    plan: TracePlan,
-    program: Program,
+    programs: readonly Program[],
   ): Promise<{ status: number | null; errors: string[] }> {
     const { info } = pipeline;
     const env = {
@@ -155,9 +154,9 @@ export class Tracer {
     };
     const child = this.host.spawn(agentScript(env, info.canaries), { root: true });
     this.#process = child;
-    const lines = plan.probes.map((probe) => probe.lines.at(-1)!);
+    const lines = programs.flatMap((program) => program.lines);
     if (this.status !== 'restarting') {
-      this.#set('attaching', `attaching ${plan.probes.length} probes`);
+      this.#set('attaching', `attaching ${lines.length} probes`);
     }
     this.#frame(pipeline, 'begin', Buffer.from(JSON.stringify({ programs: lines })));
     this.#attached = true;
@@ -176,9 +175,10 @@ export class Tracer {
     };
     child.stdout.on('data', (bytes: Buffer) => this.#frame(pipeline, 'out', bytes));
     child.stderr.on('data', (bytes: Buffer) => this.#frame(pipeline, 'err', bytes));
-    const bytes = Buffer.from(program.text);
-    child.stdin.write(`${bytes.length}\n`);
-    child.stdin.write(bytes);
+    const texts = [0, 1].map((track) => Buffer.from(programs[track]?.text ?? ''));
+    child.stdin.write(`${texts.map((text) => text.length).join(' ')}
+`);
+    for (const text of texts) child.stdin.write(text);
     const began = this.#now();
     const heartbeat = setInterval(() => {
       child.stdin.write('.');

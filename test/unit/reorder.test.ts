@@ -6,10 +6,17 @@ import { Reorder } from '../../server/tracer/reorder.ts';
 const event = (ts: number, cpu: number): TraceEvent =>
   ({ kind: 'tick', ts, cpu, pid: 0, tid: 0, seq: 0 }) as unknown as TraceEvent;
 
+const options = (buffers: number, boundNs: number) => ({
+  buffers,
+  boundNs,
+  slackNs: 0,
+  bufferOf: (e: TraceEvent) => e.cpu,
+});
+
 /** Passes events through a Reorder and gives the times in the order they came out. */
 function run(events: TraceEvent[], cpus: number, bound: number): { out: number[]; late: number } {
   const out: number[] = [];
-  const reorder = new Reorder(cpus, bound, (e) => out.push(e.ts));
+  const reorder = new Reorder(options(cpus, bound), (e) => out.push(e.ts));
   for (const e of events) reorder.push(e);
   reorder.flush();
   return { out, late: reorder.late };
@@ -65,7 +72,7 @@ describe('reorder', () => {
 
   it('does not wait for a CPU that is silent beyond the bound', () => {
     const out: number[] = [];
-    const reorder = new Reorder(2, 100, (e) => out.push(e.ts));
+    const reorder = new Reorder(options(2, 100), (e) => out.push(e.ts));
     for (const ts of [10, 50, 120, 300]) reorder.push(event(ts, 0));
     expect(out).toEqual([10, 50, 120]);
   });

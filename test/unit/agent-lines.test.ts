@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { kernelDev, LineSplitter, parseAgentLine } from '../../server/tracer/agent-lines.ts';
+
+describe('what the agent says', () => {
+  it.each([
+    [
+      'a clock 477.70 1794000000123456789',
+      { kind: 'clock', uptimeNs: 477_700_000_000, wallMs: 1794000000123.4568 },
+    ],
+    [
+      'a pool 477.71 2048 -1 16 12 3 0',
+      {
+        kind: 'pool',
+        uptimeNs: 477_710_000_000,
+        sizeKb: 2048,
+        node: -1,
+        total: 16,
+        free: 12,
+        reserved: 3,
+        surplus: 0,
+      },
+    ],
+    ['a pool 477.71 1048576 0 0 0 - 0', { kind: 'pool', node: 0, reserved: null, sizeKb: 1048576 }],
+    [
+      'a misses 12.34 1 26:41:0 5:42:36704',
+      {
+        kind: 'misses',
+        uptimeNs: 12_340_000_000,
+        track: 1,
+        programs: [
+          { type: 26, id: 41, misses: 0 },
+          { type: 5, id: 42, misses: 36704 },
+        ],
+      },
+    ],
+    ['a misses 12.34 0', { kind: 'misses', track: 0, programs: [] }],
+    ['a canary hugetlbfs 17 3057', { kind: 'canary', fs: 'hugetlbfs', dev: 17, ino: 3057 }],
+    [
+      'a nocanary shmem /dev/shm is not writable',
+      { kind: 'nocanary', fs: 'shmem', why: '/dev/shm is not writable' },
+    ],
+    ['a exit 137', { kind: 'exit', status: 137 }],
+    ['a fail cannot make a fifo', { kind: 'fail', why: 'cannot make a fifo' }],
+    ['b Lost 3 events', { kind: 'bpftrace', text: 'Lost 3 events' }],
+    ['b a exit 1', { kind: 'bpftrace', text: 'a exit 1' }],
+  ])('%s', (line, expected) => {
+    expect(parseAgentLine(line)).toMatchObject(expected);
+  });
+
+  it.each([
+    'a',
+    'a ',
+    'a unheard of',
+    'a pool 477.71 2048 -1 16 12 3',
+    'a pool 477.71 2048 -1 16 12 3 0 1',
+    'a misses 12.34',
+    'a misses 12.34 2 26:41:0',
+    'a misses x 0 26:41:0',
+    'a misses 12.34 0 26:41',
+    'a misses 12.34 0 26:41:x',
+    'a canary hugetlbfs 17',
+    'sudo: a password is required',
+    'b',
+    '',
+  ])('%j is kept as it is, and nothing is read out of it', (line) => {
+    expect(parseAgentLine(line)).toEqual({ kind: 'other', text: line });
+  });
+
+  it('nothing that a host may say makes it throw', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.boolean(), (text, ours) => {
+        const { kind } = parseAgentLine(ours ? `a ${text}` : text);
+        expect(typeof kind).toBe('string');
+      }),
+    );
+  });
+});
+
+describe('the splitter', () => {
+  const split = (text: string, cuts: readonly number[]): string[] => {
+    const said: string[] = [];
+    const splitter = new LineSplitter((line) => said.push(line));
+    const at = [0, ...[...cuts].sort((a, b) => a - b), text.length];
+    for (let i = 1; i < at.length; i++) {
+      splitter.push(Buffer.from(text.slice(at[i - 1], at[i]), 'latin1'));
+    }
+    splitter.end();
+    return said;
+  };
+
+  it('gives the same lines wherever the chunks are cut; the last one may be unfinished', () => {
+    const text = fc.array(fc.constantFrom('a exit 1', '', 'b x', '\n', '\xff'), { maxLength: 20 });
+    fc.assert(
+      fc.property(text, fc.array(fc.nat(60)), (words, cuts) => {
+        const whole = words.join('\n');
+        const lines = whole.split('\n').filter((line) => line !== '');
+        expect(split(whole, cuts.map((cut) => Math.min(cut, whole.length)))).toEqual(lines);
+      }),
+    );
+  });
+
+  it('bounds what it holds of a line without end', () => {
+    const chunk = Buffer.alloc(60_000, 'x');
+    const said: string[] = [];
+    const splitter = new LineSplitter((line) => said.push(line));
+    for (let i = 0; i < 100; i++) splitter.push(chunk);
+    splitter.push(Buffer.from('\na exit 1\n'));
+    expect(said).toHaveLength(2);
+    expect(said[0]!.length).toBeLessThan(100_000);
+    expect(said[1]).toBe('a exit 1');
+  });
+});
+
+describe('kernelDev', () => {
+  /** new_encode_dev() of include/linux/kdev_t.h: what stat(2) gives. */
+  const encode = (major: number, minor: number) =>
+    (minor & 0xff) + major * 2 ** 8 + (minor >>> 8) * 2 ** 20;
+
+  it('is MKDEV of what stat(2) encoded, for any major and minor', () => {
+    fc.assert(
+      fc.property(fc.nat(0xfff), fc.nat(0xfffff), (major, minor) => {
+        expect(kernelDev(encode(major, minor))).toBe(major * 2 ** 20 + minor);
+      }),
+    );
+    expect(kernelDev(17)).toBe(17); // 0:17
+    expect(kernelDev(0x801)).toBe(8 * 2 ** 20 + 1); // 8:1
+  });
+});

@@ -1,0 +1,104 @@
+/**
+ * Real recordings and the report that each must give, byte for byte. What to do
+ * when one changes on purpose is in test/golden/README.md.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Report } from '../../server/protocol/report.ts';
+import { type Frame, RecordingReader } from '../../server/recording/reader.ts';
+import { Replay } from '../../server/recording/replay.ts';
+import { Pipeline } from '../../server/tracer/pipeline.ts';
+import { makeReport } from '../../server/tracer/report.ts';
+import { feed } from '../../server/tracer/tracer.ts';
+
+const GOLDEN = new URL('../golden/', import.meta.url);
+const NAMES = readdirSync(GOLDEN).filter((name) => !name.includes('.'));
+const pathOf = (name: string, file: string) => new URL(`${name}/${file}`, GOLDEN).pathname;
+const textOf = (report: Report) => `${JSON.stringify(report, null, 2)}\n`;
+
+function open<T>(name: string, use: (reader: RecordingReader) => T): T {
+  const reader = new RecordingReader(pathOf(name, 'recording.lastref'));
+  try {
+    return use(reader);
+  } finally {
+    reader.close();
+  }
+}
+
+/** As Replay does it, with frames of one's own. */
+function reportOf(reader: RecordingReader, frames: Iterable<Frame>): Report {
+  const pipelines = new Map(
+    reader.epochs.map((info) => [info.number, new Pipeline(info, { keep: 1000 })]),
+  );
+  for (const { epoch, kind, bytes } of frames) feed(pipelines.get(epoch)!, kind, bytes);
+  return makeReport([...pipelines.values()]);
+}
+
+/** Neighbouring frames of standard output joined, and cut again at other places. */
+function recut(frames: readonly Frame[], sizes: readonly number[]): Frame[] {
+  const out: Frame[] = [];
+  let i = 0;
+  for (let at = 0; at < frames.length; ) {
+    const first = frames[at]!;
+    let end = at + 1;
+    const same = (f: Frame | undefined) => f?.kind === 'out' && f.epoch === first.epoch;
+    while (first.kind === 'out' && same(frames[end])) end++;
+    const bytes = Buffer.concat(frames.slice(at, end).map((f) => f.bytes));
+    if (first.kind !== 'out') out.push(first);
+    for (let from = 0; first.kind === 'out' && from < bytes.length; ) {
+      const size = sizes[i++ % sizes.length]!;
+      out.push({ ...first, bytes: bytes.subarray(from, from + size) });
+      from += size;
+    }
+    at = end;
+  }
+  return out;
+}
+
+it('there are recordings from the guest and from a host of tracepoints', () => {
+  expect(NAMES).toEqual(expect.arrayContaining(['guest-6.12', 'tracepoints']));
+});
+
+describe.each(NAMES)('the recording %s', (name) => {
+  it('gives the report that it gave, byte for byte', () => {
+    const report = open(name, (reader) => {
+      const pipelines = new Replay(reader, { keep: 1000, banner: '' }).run();
+      expect(reader.damage).toBeNull();
+      return makeReport(pipelines);
+    });
+    expect(() => Report.parse(report)).not.toThrow();
+    const expected = pathOf(name, 'report.expected');
+    if (process.env.UPDATE_GOLDEN === '1' || !existsSync(expected)) {
+      writeFileSync(expected, textOf(report));
+    }
+    expect(textOf(report)).toBe(readFileSync(expected, 'utf8'));
+  });
+
+  it('gives the same report wherever the output was cut', () => {
+    open(name, (reader) => {
+      const frames = [...reader.frames()];
+      const expected = textOf(reportOf(reader, frames));
+      fc.assert(
+        fc.property(
+          fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 50 }),
+          (sizes) => {
+            expect(textOf(reportOf(reader, recut(frames, sizes)))).toBe(expected);
+          },
+        ),
+        { numRuns: 15 },
+      );
+      expect(textOf(reportOf(reader, recut(frames, [1])))).toBe(expected);
+    });
+  });
+
+  it('is small, and holds what it was made for', () => {
+    const bytes = readFileSync(pathOf(name, 'recording.lastref')).length;
+    expect(bytes).toBeLessThan(150_000);
+    const report = Report.parse(JSON.parse(readFileSync(pathOf(name, 'report.expected'), 'utf8')));
+    expect(report.events.decoded).toBeGreaterThan(100);
+    expect(report.events.rejected).toBe(0);
+    expect(report.inodes.by_fs.hugetlbfs!.ended).toBeGreaterThan(5);
+    expect(report.losses.balanced).not.toBe(false);
+  });
+});
