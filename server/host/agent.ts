@@ -86,9 +86,12 @@ print(s.st_dev, s.st_ino)' 2>/dev/null)
     esac
   done
 }
-wanted=
+wanted=; canary_pid=
 while all_run && beat; do
-  case $c in c) canary 9<&- & ;; q) wanted=1; break ;; esac
+  case $c in
+  # on a slow host one takes longer than the next is asked for
+  c) kill -0 "$canary_pid" 2>/dev/null || { canary 9<&- & canary_pid=$!; } ;;
+  q) wanted=1; break ;; esac
 done
 # nobody listens any more: no farewell
 died=

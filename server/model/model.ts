@@ -159,7 +159,10 @@ export class Model {
   /** Whether something was lost while this incarnation lived. */
   doubtful(inode: Incarnation): boolean {
     const to = inode.state === 'ended' ? inode.last : this.now;
-    return this.gaps.overlaps(inode.first, to);
+    // what was first seen in the middle of its life may have begun at any time
+    const begin = inode.at('evict') ?? inode.at('evict_inode');
+    const from = inode.born || inode.first === begin ? inode.first : 0;
+    return this.gaps.overlaps(from, to);
   }
 
   #disownCanary(inode: Incarnation): void {

@@ -34,6 +34,10 @@ export interface TracerOptions {
 /** How often attaching is tried again without the probes that were refused. */
 const MAX_ATTEMPTS = 10;
 const HEARTBEAT_MS = 500;
+/** Ticks come ten times a second: without one for so long something is wrong, ... */
+const SILENT_MS = 2000;
+/** ... and for so long, bpftrace is taken for dead. */
+const DEAD_MS = 15_000;
 /** bpftrace's start takes 25 s with many probes in an emulated guest. */
 const READY_TIMEOUT_MS = 180_000;
 
@@ -160,6 +164,7 @@ export class Tracer {
     }
     this.#frame(pipeline, 'begin', Buffer.from(JSON.stringify({ programs: lines })));
     this.#attached = true;
+    this.heardAt = null;
     const errors: string[] = [];
     let status: number | null = null;
     this.#agentLine = (line) => {
@@ -182,6 +187,7 @@ export class Tracer {
     const began = this.#now();
     const heartbeat = setInterval(() => {
       child.stdin.write('.');
+      this.#watchSilence(child);
       if (pipeline.readyAt !== null) return;
       if (pipeline.info.canaries.length > 0 && pipeline.model.now > 0) child.stdin.write('c');
       if (this.#now() - began > READY_TIMEOUT_MS) {
@@ -207,6 +213,16 @@ export class Tracer {
     this.#frame(pipeline, 'end', Buffer.from(JSON.stringify({ wanted: this.#stopping, why })));
     if (!this.#stopping && wasReady) this.#set('restarting', `${why}; starting it again`);
     return { status: status ?? ended.code, errors };
+  }
+
+  /** A bpftrace that was killed may take seconds to leave; one that is stopped never does. */
+  #watchSilence(child: HostProcess): void {
+    if (this.heardAt === null || !this.#attached) return;
+    const silent = this.#now() - this.heardAt;
+    if (this.status === 'ready' && silent > SILENT_MS) {
+      this.#set('restarting', `bpftrace on ${this.host.name} has said nothing for 2 s`);
+    }
+    if (silent > DEAD_MS) child.kill();
   }
 
   #agentLine: (line: AgentLine) => void = () => {};

@@ -52,16 +52,28 @@ describe('the page over a live guest', () => {
   });
 
   it('opens the inode by keyboard and shows its stages in order, with contexts', async () => {
-    await page.goto(`${new URL(page.url()).origin}/#/inodes?q=${encodeURIComponent('comm:page-test-1')}`);
+    await page.goto(
+      `${new URL(page.url()).origin}/#/inodes?q=${encodeURIComponent('comm:page-test-1')}`,
+    );
     await eventually(5000, async () => (await text()).includes('page-test-1'), 'the row');
     await page.getByText('page-test-1').first().click();
     await eventually(5000, async () => (await text()).includes('i_callback'), 'the inode');
     const said = await text();
     expect(said).toMatch(/softirq|RCU thread/);
-    const stages = ['evict_inode', 'clear_inode', 'destroy_inode', 'evict_end', 'i_callback', 'free_inode'];
+    const stages = [
+      'evict_inode',
+      'clear_inode',
+      'destroy_inode',
+      'evict_end',
+      'i_callback',
+      'free_inode',
+    ];
     const table = said.slice(said.indexOf('Stages'));
     const places = stages.map((stage) => table.indexOf(`\n${stage}`));
-    expect(places.every((place) => place > 0), table.slice(0, 600)).toBe(true);
+    expect(
+      places.every((place) => place > 0),
+      table.slice(0, 600),
+    ).toBe(true);
     expect([...places].sort((a, b) => a - b)).toEqual(places);
     await screenshot(page, 'inode');
   });
@@ -109,7 +121,16 @@ describe('the page over a live guest', () => {
 
 describe('the door', () => {
   it('is closed without the token, under a foreign name, and from a foreign page', async () => {
-    const door = await RunningServer.ready(['live', '--host', 'local', '--port', '0', '--no-open', '--fs', 'hugetlbfs']);
+    const door = await RunningServer.ready([
+      'live',
+      '--host',
+      'local',
+      '--port',
+      '0',
+      '--no-open',
+      '--fs',
+      'hugetlbfs',
+    ]);
     const url = new URL(door.link);
     const status = async (path: string, headers: Record<string, string> = {}) =>
       (await fetch(new URL(path, url), { headers, redirect: 'manual' })).status;

@@ -95,7 +95,12 @@ describe('the splitter', () => {
       fc.property(text, fc.array(fc.nat(60)), (words, cuts) => {
         const whole = words.join('\n');
         const lines = whole.split('\n').filter((line) => line !== '');
-        expect(split(whole, cuts.map((cut) => Math.min(cut, whole.length)))).toEqual(lines);
+        expect(
+          split(
+            whole,
+            cuts.map((cut) => Math.min(cut, whole.length)),
+          ),
+        ).toEqual(lines);
       }),
     );
   });

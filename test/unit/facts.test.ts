@@ -23,7 +23,10 @@ describe('what a host offers', () => {
 
   it.each([
     ['grep:/sys/kernel/tracing/available_filter_functions:Operationnotpermitted', 'locked down'],
-    ['grep:/sys/kernel/tracing/available_filter_functions:Nosuchfileordirectory', 'CONFIG_DYNAMIC_FTRACE'],
+    [
+      'grep:/sys/kernel/tracing/available_filter_functions:Nosuchfileordirectory',
+      'CONFIG_DYNAMIC_FTRACE',
+    ],
     ['grep:/x:Inputoutputerror', 'Inputoutputerror'],
   ])('a complaint is a reason: %s', (complaint, why) => {
     const facts = parseFacts(factsText({ traceable: complaint }))!;

@@ -13,7 +13,9 @@ import { makeReport } from '../../server/tracer/report.ts';
 import { feed } from '../../server/tracer/tracer.ts';
 
 const GOLDEN = new URL('../golden/', import.meta.url);
-const NAMES = readdirSync(GOLDEN).filter((name) => !name.includes('.'));
+const NAMES = readdirSync(GOLDEN, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map((entry) => entry.name);
 const pathOf = (name: string, file: string) => new URL(`${name}/${file}`, GOLDEN).pathname;
 const textOf = (report: Report) => `${JSON.stringify(report, null, 2)}\n`;
 
