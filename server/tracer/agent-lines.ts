@@ -66,7 +66,7 @@ export function parseAgentLine(line: string): AgentLine {
     case 'clock':
       return { kind: 'clock', uptimeNs: seconds(2), wallMs: Number(words[3]) / 1e6 };
     case 'pool':
-      if (words.length !== 9) break;
+      if (!/^a pool [\d.]+ \d+ -?\d+ \d+ \d+ (\d+|-) \d+$/.test(line)) break;
       return {
         kind: 'pool',
         uptimeNs: seconds(2),

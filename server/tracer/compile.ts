@@ -23,14 +23,28 @@ export interface Program {
  * @param btf needed by bpftrace 0.18 and older, which has no offsetof().
  */
 export function compile(plan: TracePlan, facts: HostFacts, btf: Btf | null): Program[] {
-  return Array.from({ length: TRACKS }, (_, track) => track)
-    .map((track) => compileTrack(plan, facts, btf, track))
-    .filter((program, track) => track === 0 || program.lines.length > 0);
+  const programs: Program[] = [];
+  // each text begins below where the one before ended, so that a line number names one probe
+  let above = 0;
+  for (let track = 0; track < TRACKS; track++) {
+    const program = compileTrack(plan, facts, btf, track, above);
+    if (track > 0 && program.lines.length === 0) continue;
+    programs.push(program);
+    above += program.text.split('\n').length;
+  }
+  return programs;
 }
 
-function compileTrack(plan: TracePlan, facts: HostFacts, btf: Btf | null, track: number): Program {
+function compileTrack(
+  plan: TracePlan,
+  facts: HostFacts,
+  btf: Btf | null,
+  track: number,
+  above: number,
+): Program {
   const probes = plan.probes.filter((probe) => trackOf(probe.lines.at(-1)!) === track);
   const parts: string[] = [
+    ...new Array<string>(above).fill(''),
     'BEGIN',
     '{',
     ...(track === 0 ? fsFilter(plan) : freeInodeFilter(plan, facts)),
@@ -47,7 +61,9 @@ function compileTrack(plan: TracePlan, facts: HostFacts, btf: Btf | null, track:
     });
     parts.push(...lines);
   }
-  const beat = `printf("beat %llu %d %d %d ${track}\\n", nsecs, cpu, pid, tid);`;
+  // Timers interrupt the probes of their own program. Up to three arguments are put together
+  // on the stack, not in the memory that all programs of a CPU share (see TRACKS).
+  const beat = `printf("beat %llu %d 0 0 ${track}\\n", nsecs, cpu);`;
   parts.push(
     ...(track === 0 ? TICK : [`interval:ms:100 { ${beat} }`]),
     ...(track === 0 && facts.symbols.includes('vmemmap_base') ? VMEMMAP : []),
@@ -66,7 +82,7 @@ const TICK = [
   'interval:ms:100',
   '{',
   '\t@tick++;',
-  '\tprintf("tick %llu %d %d %d %llu\\n", nsecs, cpu, pid, tid, @tick);',
+  '\tprintf("tick %llu %d 0 0 %llu\\n", nsecs, cpu, @tick);',
   '}',
 ];
 
@@ -116,8 +132,8 @@ function dialect(probe: ProbeBlock, facts: HostFacts, btf: Btf | null): string {
 const VMEMMAP = [
   'interval:s:5',
   '{',
-  '\tprintf("vmemmap %llu %d %d %d %llx %u\\n", nsecs, cpu, pid, tid,',
-  '\t    *(uint64 *)kaddr("vmemmap_base"), sizeof(struct page));',
+  '\tprintf("vmemmap %llu 0 0 0 %llx %u\\n", nsecs, *(uint64 *)kaddr("vmemmap_base"),',
+  '\t    sizeof(struct page));',
   '}',
 ];
 
@@ -144,14 +160,14 @@ export function blame(stderr: string, programs: readonly Program[]): Map<string,
     const words = line.replace(/^.*?ERROR: /, 'bpftrace: ').trim();
     const at = /^stdin:(\d+)/.exec(line);
     for (const { attach, from, to } of places) {
-      const [kind, , target] = attach.split(':');
+      const [kind, module, target] = attach.split(':');
       const named =
         new RegExp(
           `'${escapeRegExp(attach)}'|\\b${escapeRegExp(attach.replace(/^\w+:/, ''))}\\b`,
         ).test(line) ||
         (target !== undefined &&
           new RegExp(
-            `${kind === 'kfunc' ? '(fentry|kfunc)' : '(fexit|kretfunc)'}_\\w*?_${escapeRegExp(target)}_\\d`,
+            `\\b${kind === 'kfunc' ? '(fentry|kfunc)' : '(fexit|kretfunc)'}_${module}_${escapeRegExp(target)}_\\d`,
           ).test(line));
       const placed = at !== null && Number(at[1]) >= from && Number(at[1]) <= to;
       if (named || placed) blamed.set(attach, words);

@@ -65,7 +65,7 @@ export const DEFAULT_FILESYSTEMS = ['hugetlbfs', 'shmem', 'guest_memfd'] as cons
 /** Splits `--fs a,b`; an unknown name is an error that names the known ones. */
 export function parseFilesystems(list: string): string[] {
   const names = list.split(',').map((name) => (name.trim() === 'tmpfs' ? 'shmem' : name.trim()));
-  const unknown = names.find((name) => !(name in FILESYSTEMS));
+  const unknown = names.find((name) => !Object.hasOwn(FILESYSTEMS, name));
   if (unknown !== undefined) {
     throw new RangeError(
       `--fs: unknown filesystem ${JSON.stringify(unknown)}; known are ${Object.keys(FILESYSTEMS).join(', ')}`,

@@ -22,6 +22,9 @@ interface Row {
 
 export class TracerLedger {
   rejected = 0;
+  /** Of `rejected` and of what bpftrace told, what belongs to runs that have ended. */
+  #pastRejected = 0;
+  #pastReported = 0;
   /** Updates of BPF maps that failed because a map was full. */
   mapFull = 0;
   /** Events that bpftrace says did not fit into its buffer. */
@@ -35,6 +38,8 @@ export class TracerLedger {
   #tick = 0;
   #lastDecodeTick = 0;
   #lastHitsTick = -1;
+  /** The kernel's counts came after the last decoded line. */
+  #countsAreNewer = true;
   /** The kernel's counts of a moment, not yet explained by what arrived; oldest first. */
   #pending: { readonly tick: number; readonly hits: number }[] = [];
   /** Whether any count has been explained so far. */
@@ -54,6 +59,7 @@ export class TracerLedger {
     }
     this.#row(name).decoded++;
     this.#lastDecodeTick = this.#tick;
+    this.#countsAreNewer = false;
   }
 
   hits(id: number, count: number): void {
@@ -63,6 +69,7 @@ export class TracerLedger {
     if (count !== row.hits) this.#lastDecodeTick = Math.max(this.#lastDecodeTick, this.#tick);
     row.hits = count;
     this.#lastHitsTick = this.#tick;
+    this.#countsAreNewer = true;
   }
 
   lost(events: number): void {
@@ -87,6 +94,9 @@ export class TracerLedger {
     this.#lastHitsTick = this.#tick;
     this.#lastDecodeTick = this.#tick - QUIET_TICKS;
     this.#pending = [];
+    this.#pastRejected = this.rejected;
+    this.#pastReported = this.#reported;
+    this.#countsAreNewer = true;
   }
 
   /** Events decoded since the beginning, ticks apart. */
@@ -144,8 +154,8 @@ export class TracerLedger {
       if (row.hits < row.decoded) negative = true;
     }
     // what is missing was lost in the buffer as far as bpftrace says so, else rejected by us
-    const ring = Math.min(missing, this.#reported);
-    const cut = quiet ? Math.min(missing - ring, this.rejected) : 0;
+    const ring = Math.min(missing, this.#reported - this.#pastReported);
+    const cut = quiet ? Math.min(missing - ring, this.rejected - this.#pastRejected) : 0;
     const unexplained = missing - ring - cut;
     return {
       kernel_hits: notRun + decoded + died + missing,
@@ -170,7 +180,7 @@ export class TracerLedger {
   /** Takes the kernel's counts of this moment, and lets go of those that are explained. */
   #explain(): void {
     let hits = 0;
-    let arrived = this.#reported + this.rejected;
+    let arrived = this.#reported - this.#pastReported + this.rejected - this.#pastRejected;
     for (const row of this.#rows.values()) {
       hits += row.hits;
       arrived += row.decoded;
@@ -189,9 +199,7 @@ export class TracerLedger {
 
   /** Nothing came for a while, and the kernel's counters are newer than the last event. */
   #quiet(): boolean {
-    return (
-      this.#tick - this.#lastDecodeTick >= QUIET_TICKS && this.#lastHitsTick >= this.#lastDecodeTick
-    );
+    return this.#tick - this.#lastDecodeTick >= QUIET_TICKS && this.#countsAreNewer;
   }
 
   #row(name: LineName): Row {

@@ -7,7 +7,7 @@ import { Model } from '../model/model.ts';
 import type { TraceEvent } from '../protocol/events.ts';
 import { type LineName, TRACKS, trackOf } from '../protocol/grammar.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
-import { INODE_STAGES, isObserved } from '../protocol/stages.ts';
+import { INODE_STAGES, isObserved, type PlanEntry } from '../protocol/stages.ts';
 import { type AgentLine, LineSplitter, parseAgentLine } from './agent-lines.ts';
 import { hasRingBuffer } from './compile.ts';
 import { Decoder } from './decoder.ts';
@@ -17,8 +17,11 @@ import { Reorder, type ReorderOptions } from './reorder.ts';
 
 /** Within one buffer; see Reorder. */
 const SLACK_NS = 5e6;
-/** How far behind a buffer may be. Each speaks five times a second or more. */
-const BOUND_NS = 5e9;
+/**
+ * How far behind a buffer may be: an emulated host may print for many seconds what it
+ * counted in one. Each speaks five times a second or more, so nobody waits for nothing.
+ */
+const BOUND_NS = 30e9;
 /** Samples of rejected lines kept. */
 const MAX_SAMPLES = 50;
 
@@ -92,13 +95,11 @@ export class Pipeline {
   /** bpftrace's standard output. */
   out(bytes: Buffer): void {
     this.#decoder.push(bytes);
-    if (this.readyAt === null) this.#checkReady();
   }
 
   /** The agent's standard error. */
   err(bytes: Buffer): void {
     this.#agent.push(bytes);
-    if (this.readyAt === null) this.#checkReady();
   }
 
   /** bpftrace ended. `wanted`: it was told to; otherwise what follows is a gap until it is back. */
@@ -130,6 +131,8 @@ export class Pipeline {
   #event(event: TraceEvent): void {
     this.ledger.decoded(event.kind);
     this.#reorder.push(event);
+    // with the tick, so that it does not depend on how the bytes were cut
+    if (event.kind === 'tick' && this.readyAt === null) this.#checkReady();
   }
 
   #lost(events: number): void {
@@ -205,7 +208,7 @@ export class Pipeline {
       if (more > 0) {
         this.model.gap({
           from: since,
-          to: now,
+          to: now + 1e9, // the time was taken a moment before the counts
           lost: more,
           where: 'not_run',
           detail: `another tracing program was active on that CPU: ${line ?? 'unknown probe'}`,
@@ -235,7 +238,7 @@ export class Pipeline {
     const expected = INODE_STAGES.filter(
       (stage) =>
         isObserved(plan[stage]) &&
-        (!ops.includes(stage) || FILESYSTEMS[fs]!.ops[stage] !== undefined),
+        (!ops.includes(stage) || observesOp(plan[stage], FILESYSTEMS[fs]!.ops[stage])),
     );
     for (const inode of this.model.inodes.all()) {
       if (inode.dev !== canary.dev || inode.ino !== canary.ino) continue;
@@ -245,11 +248,20 @@ export class Pipeline {
   }
 }
 
+/** Whether the probes of a stage include the one of this filesystem's operation. */
+function observesOp(entry: PlanEntry, op: string | undefined): boolean {
+  if (op === undefined || !isObserved(entry)) return false;
+  return entry.probe.startsWith('tracepoint:') || entry.probe.includes(`:${op}`);
+}
+
 /** One buffer for each track; up to 0.18, for each CPU of each track. */
 function buffersOf(info: EpochInfo): ReorderOptions {
   const perTrack = hasRingBuffer(info.bpftrace) ? 1 : info.cpus;
   // tracks without a probe say nothing: nobody waits for them
-  const both = isObserved(info.plan.i_callback);
+  const both = ['i_callback', 'free_inode'].some((stage) => {
+    const entry = info.plan[stage as 'i_callback'];
+    return isObserved(entry) && !entry.probe.startsWith('tracepoint:');
+  });
   return {
     buffers: perTrack * (both ? TRACKS : 1),
     slackNs: SLACK_NS,

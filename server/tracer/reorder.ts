@@ -11,7 +11,7 @@ import type { TraceEvent } from '../protocol/events.ts';
 
 /** The waiting events of one buffer, ascending by time. */
 class BufferQueue {
-  newest = -1;
+  newest = Number.NEGATIVE_INFINITY;
   #events: TraceEvent[] = [];
   #head = 0;
 
@@ -58,8 +58,9 @@ export class Reorder {
   readonly #slackNs: number;
   readonly #bufferOf: (event: TraceEvent) => number;
   readonly #queues: BufferQueue[];
-  #max = -1;
-  #passed = -1;
+  // the first line to arrive sets time zero: others may be older
+  #max = Number.NEGATIVE_INFINITY;
+  #passed = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReorderOptions, emit: (event: TraceEvent) => void) {
     this.#queues = Array.from({ length: options.buffers }, () => new BufferQueue());
@@ -84,7 +85,7 @@ export class Reorder {
   /** The stream has ended, or starts anew. */
   flush(): void {
     this.#release(Number.POSITIVE_INFINITY);
-    for (const queue of this.#queues) queue.newest = -1;
+    for (const queue of this.#queues) queue.newest = Number.NEGATIVE_INFINITY;
   }
 
   #watermark(): number {

@@ -255,12 +255,12 @@ describe('the ledger', () => {
   });
 
   // known: a line that is decoded in the same tick after its counts were told
-  it.fails('raises none for a line that comes right after the counts', () => {
+  it('raises none for a line that comes right after the counts', () => {
     calm([arrives, { kind: 'hits' }, arrives, tick, tick, tick]);
   });
 
   // known: what was reported and rejected before a restart still explains
-  it.fails('does not take what a run before lost for what is missing in this one', () => {
+  it('does not take what a run before lost for what is missing in this one', () => {
     const reference = new Reference();
     reference.do({ kind: 'hit', name: 'evict', fate: 'rejected' });
     reference.do({ kind: 'restart' });

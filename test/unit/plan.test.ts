@@ -352,7 +352,7 @@ describe('an error of bpftrace is led back to its probe', () => {
   });
 
   // known: destroy_inode is blamed as well
-  it.fails('of a function whose name ends like that of another', () => {
+  it('of a function whose name ends like that of another', () => {
     expect(
       blamed('ERROR: Error loading BPF program for fentry_vmlinux_hugetlbfs_destroy_inode_11.'),
     ).toEqual(['kfunc:vmlinux:hugetlbfs_destroy_inode']);
@@ -371,7 +371,7 @@ describe('an error of bpftrace is led back to its probe', () => {
   });
 
   // known: the other program has a probe at that line as well
-  it.fails('by the place in one of two texts', () => {
+  it('by the place in one of two texts', () => {
     const { attach, from } = programs[1]!.places[0]!;
     expect(blamed(`stdin:${from}:5-9: ERROR: Unknown field i_rcu`)).toEqual([attach]);
   });
