@@ -15,6 +15,7 @@
  *   a misses UPTIME TRACK TYPE:ID:N ...  each program of a bpftrace, its recursion_misses
  *   a canary FS STDEV INO             an inode was made and has been dropped
  *   a nocanary FS WHY
+ *   a died                            bpftrace has gone by itself
  *   a exit STATUS                     bpftrace ended
  */
 
@@ -35,7 +36,9 @@ reader=$!
 start() { printf '%s\n' "$1" | env $LASTREF_BPFTRACE_ENV bpftrace -B line - 2>&9 & }
 start "$program"; pids=$!
 [ -z "$program2" ] || { start "$program2"; pids="$pids $!"; }
-all_run() { for p in $pids; do kill -0 "$p" 2>/dev/null || return 1; done; }
+# one that was killed is listed until its probes are off, seconds on a slow host; its exe is gone
+runs() { kill -0 "$1" 2>/dev/null && [ -e "/proc/$1/exe" ]; }
+all_run() { for p in $pids; do runs "$p" || return 1; done; }
 end_all() { for p in $pids; do kill "-$1" "$p" 2>/dev/null; done; }
 exec >/dev/null
 ( exec 9<&- 0<&-
@@ -95,7 +98,8 @@ while all_run && beat; do
 done
 # nobody listens any more: no farewell
 died=
-for p in $pids; do kill -0 "$p" 2>/dev/null || died=$p; done
+for p in $pids; do runs "$p" || died=$p; done
+[ -z "$died" ] || say died
 if [ -n "$wanted" ]; then end_all INT; else end_all KILL; fi
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
   some=; for p in $pids; do kill -0 "$p" 2>/dev/null && some=1; done

@@ -20,6 +20,7 @@ export type AgentLine =
     }
   | { readonly kind: 'canary'; readonly fs: string; readonly dev: number; readonly ino: number }
   | { readonly kind: 'nocanary'; readonly fs: string; readonly why: string }
+  | { readonly kind: 'died' }
   | { readonly kind: 'exit'; readonly status: number }
   | { readonly kind: 'fail'; readonly why: string }
   /** bpftrace's own standard error. */
@@ -93,6 +94,8 @@ export function parseAgentLine(line: string): AgentLine {
       return { kind: 'canary', fs: words[2]!, dev: kernelDev(number(3)), ino: number(4) };
     case 'nocanary':
       return { kind: 'nocanary', fs: words[2] ?? '', why: words.slice(3).join(' ') };
+    case 'died':
+      return { kind: 'died' };
     case 'exit':
       return { kind: 'exit', status: number(2) };
     case 'fail':

@@ -35,7 +35,7 @@ export interface TracerOptions {
 const MAX_ATTEMPTS = 10;
 const HEARTBEAT_MS = 500;
 /** Ticks come ten times a second: without one for so long something is wrong, ... */
-const SILENT_MS = 2000;
+const SILENT_MS = 3000;
 /** ... and for so long, bpftrace is taken for dead. */
 const DEAD_MS = 15_000;
 /** bpftrace's start takes 25 s with many probes in an emulated guest. */
@@ -169,6 +169,10 @@ export class Tracer {
     let status: number | null = null;
     this.#agentLine = (line) => {
       if (line.kind === 'exit') status = line.status;
+      if (line.kind === 'died' && pipeline.readyAt !== null && !this.#stopping) {
+        this.#attached = false;
+        this.#set('restarting', 'bpftrace ended; starting it again');
+      }
       if (line.kind === 'fail') errors.push(line.why);
       if (line.kind === 'nocanary') errors.push(`no canary for ${line.fs}: ${line.why}`);
       const text = line.kind === 'bpftrace' || line.kind === 'other' ? line.text : null;
@@ -181,8 +185,7 @@ export class Tracer {
     child.stdout.on('data', (bytes: Buffer) => this.#frame(pipeline, 'out', bytes));
     child.stderr.on('data', (bytes: Buffer) => this.#frame(pipeline, 'err', bytes));
     const texts = [0, 1].map((track) => Buffer.from(programs[track]?.text ?? ''));
-    child.stdin.write(`${texts.map((text) => text.length).join(' ')}
-`);
+    child.stdin.write(`${texts.map((text) => text.length).join(' ')}\n`);
     for (const text of texts) child.stdin.write(text);
     const began = this.#now();
     const heartbeat = setInterval(() => {
@@ -217,10 +220,10 @@ export class Tracer {
 
   /** A bpftrace that was killed may take seconds to leave; one that is stopped never does. */
   #watchSilence(child: HostProcess): void {
-    if (this.heardAt === null || !this.#attached) return;
+    if (this.heardAt === null || !this.#attached || this.#stopping) return;
     const silent = this.#now() - this.heardAt;
     if (this.status === 'ready' && silent > SILENT_MS) {
-      this.#set('restarting', `bpftrace on ${this.host.name} has said nothing for 2 s`);
+      this.#set('restarting', `bpftrace on ${this.host.name} has said nothing for 3 s`);
     }
     if (silent > DEAD_MS) child.kill();
   }
