@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The command line: what each command takes. What it does is in a file of its own. */
-import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { VERSION } from '../protocol/version.ts';
 import { DEFAULT_FILESYSTEMS } from '../tracer/filesystems.ts';
 import { EXIT, explain } from './exit.ts';
@@ -25,6 +25,11 @@ program
   .description('trace a host and watch it in the browser; a workload runs once the tracer is ready')
   .option('--host <host>', `${hostText} (repeatable)`, collect, [])
   .option(...fsOption)
+  .addOption(
+    new Option('--detail <level>', 'steps: a line for each stage (the only level so far)')
+      .choices(['steps'])
+      .default('steps'),
+  )
   .option('--port <port>', 'port of the page on loopback; 0: any free one', integer, DEFAULT_PORT)
   .option('--no-open', 'do not open a browser')
   .option('--record <file>', 'keep everything in this file')

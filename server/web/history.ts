@@ -17,6 +17,8 @@ const POOL_FIELDS = ['total', 'free', 'reserved', 'surplus'] as const;
 export class History {
   /** Points ever taken; the newest POINTS are kept. */
   taken = 0;
+  /** Time of the newest point. */
+  #at = Number.NEGATIVE_INFINITY;
   readonly #points: Point[] = [];
   readonly #source: Source;
   readonly #before = new Map<string, number>();
@@ -27,8 +29,11 @@ export class History {
     this.#source = source;
   }
 
-  /** Takes one point; call once a second. `now`: wall clock, ms. */
+  /** Takes a point when a second has passed since the last one. `now`: the source's time, ms. */
   sample(now: number): void {
+    if (now === 0 || now - this.#at < 1000) return;
+    // on whole seconds as far as the caller comes in time, so that a point is not lost to jitter
+    this.#at = now - this.#at < 2000 ? this.#at + 1000 : now;
     const ended = new Map<string, number>();
     const pools = new Map<string, readonly (number | null)[]>();
     const rates = new Map<string, number>();
@@ -55,7 +60,7 @@ export class History {
     }
     this.eventsPerS.clear();
     for (const [host, rate] of rates) this.eventsPerS.set(host, rate);
-    this.#points.push({ t: now, ended, pools, events, lost });
+    this.#points.push({ t: this.#at, ended, pools, events, lost });
     if (this.#points.length > POINTS) this.#points.shift();
     this.taken++;
   }
