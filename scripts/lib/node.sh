@@ -30,9 +30,8 @@ use_node() {
 		if [ ! -x "$root/.node/node_modules/node/bin/node" ]; then
 			printf 'lastref: fetching Node 24 into .node\n' >&2
 			mkdir -p "$root/.node"
-			[ -f "$root/.node/package.json" ] || echo '{"private":true}' >"$root/.node/package.json"
-			(cd "$root/.node" && npm install --no-audit --no-fund --loglevel=error \
-				--allow-scripts=node node@24 >&2) || exit 1
+			echo '{"private":true,"allowScripts":{"node":true}}' >"$root/.node/package.json"
+			(cd "$root/.node" && npm install --no-audit --no-fund --loglevel=error node@24 >&2) || exit 1
 		fi
 		PATH="$root/.node/node_modules/node/bin:$PATH"
 		export PATH
