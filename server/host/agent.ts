@@ -23,6 +23,8 @@
 const AGENT = String.raw`
 if [ -n "$BASH_VERSION" ]; then beat() { IFS= read -r -t 3 -n 1 c; }
 else beat() { c=$(timeout 3 head -c 1); [ -n "$c" ]; }; fi
+# a reader that has gone must not end us before bpftrace; a handler, unlike '', is not inherited
+trap : PIPE
 say() { printf 'a %s\n' "$*" >&2; }
 read -r length length2 || exit 2
 program=$(head -c "$length")

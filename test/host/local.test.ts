@@ -7,7 +7,14 @@ import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { InodePage } from '../../server/protocol/messages.ts';
 import { isObserved, type Plan } from '../../server/protocol/stages.ts';
-import { bpftracePids, eventually, lastref, RunningServer, workload } from '../support/cli.ts';
+import {
+  agentPids,
+  bpftracePids,
+  eventually,
+  lastref,
+  RunningServer,
+  workload,
+} from '../support/cli.ts';
 
 const doctor = await lastref(['doctor', '--host', 'local', '--json', '--fs', 'hugetlbfs']);
 const plan = doctor.code === 0 ? (JSON.parse(doctor.stdout) as { plan: Plan }).plan : null;
@@ -130,7 +137,7 @@ describe.runIf(plan !== null)('the tracer on this machine', () => {
     expect(gap!.to_ns).toBeGreaterThan(gap!.from_ns);
   });
 
-  it('leaves no bpftrace behind when it is ended, or killed with SIGKILL', async () => {
+  it('leaves nothing behind when it is ended, or killed with SIGKILL', async () => {
     const mine = bpftracePids();
     expect(mine.length).toBeGreaterThan(0);
     await server.stop('SIGKILL');
@@ -149,6 +156,8 @@ describe.runIf(plan !== null)('the tracer on this machine', () => {
     expect(before.length).toBeGreaterThan(0);
     expect(await second.stop('SIGINT')).toBe(0);
     expect(bpftracePids().filter((pid) => before.includes(pid))).toEqual([]);
+    // of the agent, too, and of both sessions
+    await eventually(5000, () => agentPids().length === 0, 'the end of the agents');
   });
 });
 

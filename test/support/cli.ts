@@ -114,11 +114,18 @@ export function workload(name: string): string {
 
 /** Pids of bpftrace on this machine. */
 export function bpftracePids(): number[] {
+  return pgrep('-x', 'bpftrace');
+}
+
+/** Pids of the shells that run bpftrace on this machine. */
+export function agentPids(): number[] {
+  return pgrep('-f', '^[^ ]*sh -c LASTREF_BPFTRACE_ENV');
+}
+
+function pgrep(...args: string[]): number[] {
   try {
-    return execFileSync('pgrep', ['-x', 'bpftrace'], { encoding: 'utf8' })
-      .split('\n')
-      .filter(Boolean)
-      .map(Number);
+    const answer = execFileSync('pgrep', args, { encoding: 'utf8' });
+    return answer.split('\n').filter(Boolean).map(Number);
   } catch {
     return [];
   }
