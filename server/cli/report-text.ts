@@ -44,10 +44,12 @@ export function reportText(report: Report): string {
   }
   const stages = Object.entries(report.stages);
   if (stages.length > 0) {
-    out.push('', `${'between'.padEnd(38)}${heads(['count', 'p50', 'p90', 'p99', 'max'])}`);
+    out.push('', `${'between'.padEnd(32)}${heads(['count', 'p50', 'p90', 'p99', 'max'])}`);
     for (const [pair, s] of stages) {
       const cells = [String(s.count), ...[s.p50_ns, s.p90_ns, s.p99_ns, s.max_ns].map(duration)];
-      out.push(`${pair.padEnd(38)}${heads(cells)}`);
+      // `PAIR FS`: one filesystem's part of the pair above
+      const fs = pair.split(' ')[1];
+      out.push(`${(fs === undefined ? pair : `  ${fs}`).padEnd(32)}${heads(cells)}`);
     }
   }
   if (report.callbacks.length > 0) out.push('', 'callbacks (0: NULL)');
