@@ -35,10 +35,7 @@ const answer = await fetch(
 const { rows } = (await answer.json()) as InodePage;
 const views = {
   overview: '',
-  inodes: 'inodes',
   inode: `inode/${rows[0]!.id}`,
-  callbacks: 'callbacks',
-  losses: 'losses',
 };
 for (const [name, view] of Object.entries(views)) {
   await page.goto(`${origin}/#/${view}`);

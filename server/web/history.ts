@@ -32,8 +32,11 @@ export class History {
   /** Takes a point when a second has passed since the last one. `now`: the source's time, ms. */
   sample(now: number): void {
     if (now === 0 || now - this.#at < 1000) return;
-    // on whole seconds as far as the caller comes in time, so that a point is not lost to jitter
-    this.#at = now - this.#at < 2000 ? this.#at + 1000 : now;
+    // on whole seconds as far as the caller comes in time, so that a point is not lost to jitter;
+    // a replay passes several at once: they are no hole
+    const late = now - this.#at >= 2000;
+    const replay = this.#source.mode === 'replay' && now - this.#at < POINTS * 1000;
+    this.#at = late && !replay ? now : this.#at + 1000;
     const ended = new Map<string, number>();
     const pools = new Map<string, readonly (number | null)[]>();
     const rates = new Map<string, number>();
@@ -63,6 +66,7 @@ export class History {
     this.#points.push({ t: this.#at, ended, pools, events, lost });
     if (this.#points.length > POINTS) this.#points.shift();
     this.taken++;
+    this.sample(now);
   }
 
   /** Points after the first `known` ever taken; null when there are none. */
