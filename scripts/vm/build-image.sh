@@ -114,7 +114,8 @@ version=\$(chroot "\$root" apt-cache pkgnames linux-image-$kernel. |
 [ -n "\$version" ] || { echo "no kernel $kernel in $suite" >&2; exit 1; }
 mkdir -p "\$root/kernel/tree"
 for part in image binary modules base; do
-  chroot "\$root" apt-cache show "linux-\$part-\$version" >/dev/null 2>&1 || continue
+  # a name may be known from another package's dependencies only: it needs a candidate
+  chroot "\$root" apt-cache policy "linux-\$part-\$version" | grep -q 'Candidate: [0-9]' || continue
   chroot "\$root" sh -ec "cd /kernel
     apt-get download -q -o APT::Sandbox::User=root linux-\$part-\$version
     dpkg-deb -x linux-\$part-* tree

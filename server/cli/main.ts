@@ -14,7 +14,6 @@ const program = new Command('lastref')
   .description('See, live and after the fact, how Linux tears down inodes and gives hugepages back')
   .version(VERSION)
   .exitOverride()
-  .enablePositionalOptions()
   .configureHelp({ showGlobalOptions: false });
 
 const fsOption = ['--fs <list>', 'filesystems, by comma', DEFAULT_FILESYSTEMS.join(',')] as const;
@@ -95,10 +94,9 @@ program
   .command('vm')
   .description('the bundled QEMU guests: a real kernel to trace')
   .addArgument(new Argument('<action>').choices(VM_ACTIONS))
-  .argument('[command...]', 'for ssh: what to run there')
+  .argument('[command...]', 'for ssh: what to run there, after --')
   .option('--kernel <kernel>', '6.1, 6.12, 6.18 or 7', '6.12')
   .option('--json', 'for up and status: JSON', false)
-  .passThroughOptions()
   .action(async (action: VmAction, command: string[], options) => {
     const { vm } = await import('./vm.ts');
     return finish(await vm(action, options, command));
