@@ -49,8 +49,6 @@ export class Tracer {
   pipeline: Pipeline | null = null;
   /** Wall clock of the last bytes from the host, ms. */
   heardAt: number | null = null;
-  /** Times bpftrace was started again. */
-  restarts = 0;
   readonly #options: TracerOptions;
   readonly #now: () => number;
   readonly #dropped = new Map<string, string>();
@@ -112,7 +110,6 @@ export class Tracer {
         this.#set('restarting', error.message);
       }
       if (this.#stopping) return;
-      this.restarts++;
       await this.#pause();
     }
   }

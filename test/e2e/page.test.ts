@@ -15,7 +15,7 @@ const complaints: string[] = [];
 
 beforeAll(async () => {
   guest = await Guest.up();
-  server = await RunningServer.ready(['live', '--host', 'vm', '--port', '0', '--no-open']);
+  server = await RunningServer.live('vm');
   browser = await openBrowser();
   page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   page.on('console', (message) => {
@@ -56,7 +56,8 @@ describe('the page over a live guest', () => {
       `${new URL(page.url()).origin}/#/inodes?q=${encodeURIComponent('comm:page-test-1')}`,
     );
     await eventually(5000, async () => (await text()).includes('page-test-1'), 'the row');
-    await page.getByText('page-test-1').first().click();
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
     await eventually(5000, async () => (await text()).includes('i_callback'), 'the inode');
     const said = await text();
     expect(said).toMatch(/softirq|RCU thread/);
@@ -110,27 +111,16 @@ describe('the page over a live guest', () => {
     await eventually(5000, async () => (await text()).includes('SIGKILL'), 'the gap');
   });
 
-  it('says that the server is gone, and comes back when it is', async () => {
-    const { port } = new URL(server.link);
+  it('says that the server is gone', async () => {
     await server.stop('SIGKILL');
     await eventually(6000, async () => /connection lost|retrying/i.test(await text()), 'the strip');
-    expect(port).not.toBe('');
     await screenshot(page, 'lost');
   });
 });
 
 describe('the door', () => {
   it('is closed without the token, under a foreign name, and from a foreign page', async () => {
-    const door = await RunningServer.ready([
-      'live',
-      '--host',
-      'local',
-      '--port',
-      '0',
-      '--no-open',
-      '--fs',
-      'hugetlbfs',
-    ]);
+    const door = await RunningServer.live('local', '--fs', 'hugetlbfs');
     const url = new URL(door.link);
     const status = async (path: string, headers: Record<string, string> = {}) =>
       (await fetch(new URL(path, url), { headers, redirect: 'manual' })).status;

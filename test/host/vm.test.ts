@@ -11,7 +11,7 @@ let server: RunningServer;
 
 beforeAll(async () => {
   guest = await Guest.up();
-  server = await RunningServer.ready(['live', '--host', 'vm', '--port', '0', '--no-open']);
+  server = await RunningServer.live('vm');
 });
 afterAll(async () => {
   await server?.stop();
@@ -94,7 +94,7 @@ describe('a memfd of four hugepages, created, touched and closed', () => {
 });
 
 describe('under load', () => {
-  it('balances to the last event, with the page frames of every loss told', async () => {
+  it('balances to the last event', async () => {
     const churn = await guest.push('memfd_churn');
     const before = await server.report();
     await guest.sh(`${churn} 5000`);
@@ -169,9 +169,7 @@ describe('when it ends', () => {
   });
 
   it('nor when the connection goes dead without a word', async () => {
-    const second = await RunningServer.ready([
-      ...['live', '--host', 'vm', '--port', '0', '--no-open', '--fs', 'hugetlbfs'],
-    ]);
+    const second = await RunningServer.live('vm', '--fs', 'hugetlbfs');
     // a stopped server is what a cut cable looks like from the host: silence
     second.child.kill('SIGSTOP');
     await eventually(5000, dead, 'its end');

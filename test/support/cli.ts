@@ -47,6 +47,11 @@ export class RunningServer {
     });
   }
 
+  /** `lastref live` of a host on any free port, ready. */
+  static live(host: string, ...more: readonly string[]): Promise<RunningServer> {
+    return RunningServer.ready(['live', '--host', host, '--port', '0', '--no-open', ...more]);
+  }
+
   /** Starts and waits until every host is ready. */
   static async ready(args: readonly string[]): Promise<RunningServer> {
     const server = new RunningServer(args);
