@@ -1,5 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { AlertsView } from './alerts/AlertsView.tsx';
 import { CallbacksView } from './CallbacksView.tsx';
+import { ContractView } from './contract/ContractView.tsx';
 import { HugepagesView } from './HugepagesView.tsx';
 import { InodeView } from './inode/InodeView.tsx';
 import { InodesView } from './inodes/InodesView.tsx';
@@ -49,7 +51,9 @@ const VIEWS: Record<PageView, () => preact.VNode> = {
   inodes: InodesView,
   inode: InodeView,
   hugepages: HugepagesView,
+  alerts: AlertsView,
   callbacks: CallbacksView,
+  contract: ContractView,
   losses: LossesView,
 };
 

@@ -1,4 +1,5 @@
 import { render } from 'preact';
+import { startNotices } from './alerts/notices.ts';
 import { App } from './app.tsx';
 import { startKeyboard } from './keyboard.ts';
 import { startSession } from './session.ts';
@@ -10,9 +11,12 @@ import './style/data.css';
 import './style/overview.css';
 import './style/inodes.css';
 import './style/inode.css';
+import './style/contract.css';
+import './style/alerts.css';
 import './style/print.css';
 
 startTheme();
 startKeyboard();
 startSession();
+startNotices();
 render(<App />, document.getElementById('app')!);

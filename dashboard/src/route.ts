@@ -2,7 +2,8 @@ import { INODE_SORTS, type Subscribe } from '../../server/protocol/messages.ts';
 
 /**
  * Where the reader is, kept in the URL's hash so that it can be shared:
- * `#/inodes?host=vm&filter=fs:hugetlbfs&sort=evict_ns`, `#/inode/1.42`.
+ * `#/inodes?host=vm&filter=fs:hugetlbfs&sort=evict_ns`, `#/inode/1.42`, `#/contract/1.3`,
+ * `#/alerts/7214cbacd4c5b81b`.
  */
 export interface Route {
   readonly view: PageView;
@@ -15,6 +16,10 @@ export interface Route {
   readonly follow: boolean;
   /** The selected inode's id; empty without one. */
   readonly inode: string;
+  /** Contract: the id of the finding whose lines are shown; empty without one. */
+  readonly finding: string;
+  /** Alerts: the key or the fingerprint of the chosen alert; empty without one. */
+  readonly alert: string;
 }
 
 export type InodeSort = (typeof INODE_SORTS)[number];
@@ -23,10 +28,11 @@ export const PAGE_VIEWS = [
   'inodes',
   'inode',
   'hugepages',
+  'alerts',
   'callbacks',
+  'contract',
   'losses',
 ] as const;
-/** The views this version has. `alerts` of the protocol is not among them yet. */
 export type PageView = (typeof PAGE_VIEWS)[number];
 
 export const START: Route = {
@@ -37,6 +43,8 @@ export const START: Route = {
   descending: true,
   follow: false,
   inode: '',
+  finding: '',
+  alert: '',
 };
 
 /** Reads a hash. What is not understood becomes the default: an old link still opens the page. */
@@ -54,6 +62,8 @@ export function parseRoute(hash: string): Route {
     descending: params.get('order') !== 'up',
     follow: params.get('follow') === '1',
     inode: (fromPath || (params.get('sel') ?? '')).slice(0, 64),
+    finding: (view === 'contract' ? decode(second) : '').slice(0, 64),
+    alert: (view === 'alerts' ? decode(second) : '').slice(0, 64),
   };
 }
 
@@ -66,9 +76,16 @@ export function formatRoute(route: Route): string {
   if (!route.descending) params.set('order', 'up');
   if (route.follow) params.set('follow', '1');
   if (route.inode && route.view !== 'inode') params.set('sel', route.inode);
-  const path = route.view === 'inode' ? `inode/${encodeURIComponent(route.inode)}` : route.view;
+  const path = pathOf(route);
   const query = params.toString().replaceAll('%3A', ':').replaceAll('%2F', '/');
   return `#/${path}${query ? `?${query}` : ''}`;
+}
+
+function pathOf({ view, inode, finding, alert }: Route): string {
+  if (view === 'inode') return `inode/${encodeURIComponent(inode)}`;
+  if (view === 'contract' && finding !== '') return `contract/${encodeURIComponent(finding)}`;
+  if (view === 'alerts' && alert !== '') return `alerts/${encodeURIComponent(alert)}`;
+  return view;
 }
 
 /** The part of a subscription that a route decides; the table adds its window. */
@@ -81,6 +98,7 @@ export function subscriptionOf(route: Route): Subscribe {
       ? { filter: route.filter, sort: route.sort, descending: route.descending }
       : {}),
     ...(route.view === 'inode' ? { inode: route.inode } : {}),
+    ...(route.view === 'contract' && route.finding ? { finding: route.finding } : {}),
   };
 }
 

@@ -67,7 +67,9 @@ export function startSession(): void {
   effect(() => {
     const { view, inode, host } = route.value;
     const what = view === 'inode' ? `inode ${inode}` : view;
-    document.title = ['lastref', what, host].filter(Boolean).join(' · ');
+    const { firing } = store.firing.value;
+    const count = firing === 0 ? '' : `(${firing}) `;
+    document.title = count + ['lastref', what, host].filter(Boolean).join(' · ');
   });
   let sent = '';
   effect(() => {
@@ -75,7 +77,7 @@ export function startSession(): void {
     const text = JSON.stringify(wanted);
     if (text === sent) return;
     sent = text;
-    forgetOtherInode(wanted);
+    forgetOthers(wanted);
     store.expectAnswer();
     connection?.subscribe(wanted);
   });
@@ -99,7 +101,8 @@ function subscription(): Subscribe {
 }
 
 /** Another inode's detail must not be shown under this one's address, not even for a moment. */
-function forgetOtherInode(wanted: Subscribe): void {
+function forgetOthers(wanted: Subscribe): void {
+  if (store.finding.peek()?.row.id !== wanted.finding) store.finding.value = undefined;
   if (wanted.view !== 'inode') return;
   if (store.inode.peek()?.row.id !== wanted.inode) store.inode.value = undefined;
 }

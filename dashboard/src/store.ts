@@ -1,7 +1,10 @@
 import { batch, type Signal, signal } from '@preact/signals';
+import type { AlertsView, FiringSummary } from '../../server/protocol/alerts.ts';
 import type {
   CallbackRow,
+  ContractView,
   ErrorMessage,
+  FindingDetail,
   Hello,
   HostState,
   HugepageRow,
@@ -32,6 +35,11 @@ export class Store {
   readonly inode: Signal<InodeDetail | null | undefined> = signal(undefined);
   readonly hugepages: Signal<readonly HugepageRow[] | null> = signal(null);
   readonly callbacks: Signal<readonly CallbackRow[] | null> = signal(null);
+  readonly contract: Signal<ContractView | null> = signal(null);
+  /** Undefined: not answered yet. Null: the server does not know it (any more). */
+  readonly finding: Signal<FindingDetail | null | undefined> = signal(undefined);
+  readonly alerts: Signal<AlertsView | null> = signal(null);
+  readonly firing: Signal<FiringSummary> = signal({ firing: 0, certain: 0, newest: [] });
   readonly losses: Signal<LossesView | null> = signal(null);
   readonly error: Signal<ErrorMessage | null> = signal(null);
   /** Not signals inside: charts read it in their own frame when `seriesVersion` moves. */
@@ -90,8 +98,9 @@ export class Store {
     batch(() => {
       this.latestAt.value = update.now_ms;
       if (this.firstAt.value === 0) this.firstAt.value = update.now_ms;
-      // A dying tracer must not hide behind a pause: health is always live.
+      // A dying tracer or a leak must not hide behind a pause: these are always live.
       if (update.hosts) this.hosts.value = update.hosts;
+      if (update.firing) this.firing.value = update.firing;
       if (this.paused.value && !this.#letThrough) return;
       this.#next = null;
       this.#show(update);
@@ -122,6 +131,9 @@ export class Store {
     if (update.inode !== undefined) this.inode.value = update.inode;
     if (update.hugepages) this.hugepages.value = update.hugepages;
     if (update.callbacks) this.callbacks.value = update.callbacks;
+    if (update.contract) this.contract.value = update.contract;
+    if (update.finding !== undefined) this.finding.value = update.finding;
+    if (update.alerts) this.alerts.value = update.alerts;
     if (update.losses) this.losses.value = update.losses;
     if (update.series) this.seriesVersion.value++;
   }
@@ -141,6 +153,10 @@ function isWhole(update: Update): boolean {
       return update.hugepages !== undefined;
     case 'callbacks':
       return update.callbacks !== undefined;
+    case 'contract':
+      return update.contract !== undefined;
+    case 'alerts':
+      return update.alerts !== undefined;
     case 'losses':
       return update.losses !== undefined;
     default:

@@ -10,11 +10,13 @@
 #   ssh_host_ed25519_key.pub            what the guest answers with
 #   uname                     the kernel's full release
 #
-# A new kernel is a new row in `kernel_suite`.
+# Beside its own bpftrace the guest has those of other releases, as /usr/local/bin/bpftrace-VERSION,
+# for `--bpftrace`. A new kernel is a new row in `kernel_suite`.
 set -euo pipefail
 trap 'echo "build-image: failed in line $LINENO" >&2' ERR
 
 release=trixie
+bpftrace_suites='bookworm sid' # an old bpftrace and the newest
 disk_size=3G
 image_user=guest   # no sudo rights: for tests of `sudo -n` that must fail
 tracer_user=tracer # sudo without a password: how a lab machine looks
@@ -54,7 +56,7 @@ mkdir -p "$2"
 out=$(realpath "$2")
 root=$out/root
 initrd=$out/initrd.d
-work=("$root" "$initrd" "$out"/{add-suite,add-kernel,apt.conf,modules.list})
+work=("$root" "$initrd" "$out"/{add-suite,add-kernel,add-bpftrace,apt.conf,modules.list})
 trap 'rm -rf --one-file-system "${work[@]}"' EXIT
 for tool in mmdebstrap mkfs.ext4 ssh-keygen; do
   command -v "$tool" >/dev/null || die "$tool is missing"
@@ -131,6 +133,48 @@ chroot "\$root" depmod "\$version"
 HOOK
 chmod +x "$out/add-suite" "$out/add-kernel"
 
+# Runs inside the new root: the bpftrace of each other release, with that release's loader and
+# libraries under /opt, so that it runs in the guest like the guest's own. With an empty dpkg status
+# apt takes all of it from that release. The loader has the name of what it loads, since that is the
+# name the kernel gives to the process.
+{
+  printf 'release=%s suites="%s"\n' "$release" "$bpftrace_suites"
+  cat <<'HOOK'
+list=/etc/apt/sources.list
+[ -e "$list" ] || list=$(ls /etc/apt/sources.list.d/*.list | sed -n 1p)
+elsewhere() {
+  apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::SourceList=/unpack/sources.list \
+    -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
+    -o Dir::State::Lists=/unpack/lists -o Dir::State::Status=/dev/null -o Dir::Cache=/unpack "$@"
+}
+short() { sed 's/^\([0-9]*\.[0-9]*\).*/\1/'; }
+wrap() { # VERSION COMMAND
+  printf '#!/bin/sh\nexec %s "$@"\n' "$2" >"/usr/local/bin/bpftrace-$1"
+  chmod 755 "/usr/local/bin/bpftrace-$1"
+}
+for suite in $suites; do
+  mkdir -p /unpack/archives/partial /unpack/lists/partial /unpack/tree
+  sed -n "s/ $release / $suite /p" "$list" >/unpack/sources.list
+  elsewhere update
+  elsewhere install -y --no-install-recommends --download-only bpftrace
+  for package in /unpack/archives/*.deb; do dpkg-deb -x "$package" /unpack/tree; done
+  version=$(dpkg-deb -f /unpack/archives/bpftrace_*.deb Version | short)
+  program=/unpack/tree/usr/bin/bpftrace
+  loader=$(find /unpack/tree -name 'ld-linux*.so.2' -type f)
+  folders=$(find /unpack/tree -name '*.so.*' -printf '%h\n' | sort -u | paste -sd:)
+  to=/opt/bpftrace-$version
+  mkdir -p "$to/lib"
+  "$loader" --library-path "$folders" --list "$program" |
+    sed -n 's/.* => \(.*\) (.*/\1/p' | xargs cp -Lt "$to/lib"
+  mv "$to"/lib/ld-linux*.so.2 "$to/bpftrace"
+  cp "$program" "$to/lib/"
+  wrap "$version" "$to/bpftrace --library-path $to/lib $to/lib/bpftrace"
+  rm -rf /unpack
+done
+wrap "$(dpkg-query -f '${Version}' -W bpftrace | short)" /usr/bin/bpftrace
+HOOK
+} >"$out/add-bpftrace"
+
 # --- the root file system ----------------------------------------------------
 
 packages=systemd-sysv,udev,kmod,iproute2,openssh-server,sudo,perl-base,e2fsprogs,procps
@@ -147,6 +191,7 @@ mmdebstrap --mode=root --variant=apt --format=directory --quiet \
   --dpkgopt='path-exclude=/usr/share/locale/*' \
   --setup-hook="$out/add-suite" \
   --customize-hook="$out/add-kernel" \
+  --customize-hook="chroot \"\$1\" sh -e -s <'$out/add-bpftrace'" \
   "$release" "$root" "${mirrors[@]}" </dev/null
 
 version=$(find "$root/usr/lib/modules" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -V | tail -n 1)
@@ -230,6 +275,21 @@ RuntimeDirectoryMode=0755
 WantedBy=sysinit.target
 CONF
 
+# guest_memfd is of KVM, whose functions can be traced once it is loaded: before anybody comes in.
+if grep -qs '^CONFIG_KVM_GUEST_MEMFD=y' "$root/boot/config-$version" \
+  "$root/usr/lib/modules/$version/config"; then
+  put 644 /etc/systemd/system/lastref-kvm.service <<'CONF'
+[Unit]
+Description=KVM inside the guest, for guest_memfd
+DefaultDependencies=no
+Before=lastref-sshd.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'if grep -qw svm /proc/cpuinfo; then modprobe kvm_amd; else modprobe kvm_intel; fi'
+CONF
+fi
+
 # --- nothing that a guest of a few minutes has a use for ---------------------
 
 enable() {
@@ -240,6 +300,9 @@ mask() {
   for unit in "$@"; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
 }
 enable lastref-sshd.service sysinit.target
+if [ -e "$root/etc/systemd/system/lastref-kvm.service" ]; then
+  enable lastref-kvm.service sysinit.target
+fi
 ln -sf /usr/lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
 mask ssh.service ssh.socket \
   apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer man-db.timer fstrim.timer \

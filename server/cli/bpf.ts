@@ -1,15 +1,15 @@
 /** `lastref bpf`: the program that would be attached on a host, to read or to run by hand. */
 import { selectHost } from '../host/select.ts';
-import { parseFilesystems } from '../tracer/filesystems.ts';
 import { prepare, requireBpftrace } from '../tracer/prepare.ts';
 import { EXIT } from './exit.ts';
+import { type TraceFlags, traceOptions } from './trace-options.ts';
 
-export async function bpf(options: { host: string; fs: string; track: number }): Promise<number> {
+export async function bpf(options: TraceFlags & { host: string; track: number }): Promise<number> {
   const host = selectHost(options.host);
   try {
     await host.open((text) => process.stderr.write(`lastref: ${text}\n`));
-    const prepared = await prepare(host, parseFilesystems(options.fs));
-    requireBpftrace(host, prepared.facts);
+    const prepared = await prepare(host, traceOptions(options));
+    requireBpftrace(host, prepared.facts, options.bpftrace);
     const programs = prepared.compile(prepared.plan());
     const chosen = programs[options.track];
     if (chosen === undefined) {

@@ -1,24 +1,21 @@
 /** `lastref doctor`: which stages can be seen on a host, how, and why not. */
 import { selectHost } from '../host/select.ts';
 import { isObserved, type Plan, STAGE_TEXT, STAGES } from '../protocol/stages.ts';
-import { parseFilesystems } from '../tracer/filesystems.ts';
 import { prepare } from '../tracer/prepare.ts';
 import { EXIT } from './exit.ts';
+import { type TraceFlags, traceOptions } from './trace-options.ts';
 
-export async function doctor(options: {
-  host: string;
-  fs: string;
-  json: boolean;
-}): Promise<number> {
+export async function doctor(
+  options: TraceFlags & { host: string; json: boolean },
+): Promise<number> {
   const host = selectHost(options.host);
-  const fs = parseFilesystems(options.fs);
   try {
     await host.open((text) => process.stderr.write(`lastref: ${text}\n`));
-    const prepared = await prepare(host, fs);
+    const prepared = await prepare(host, traceOptions(options));
     const { facts } = prepared;
     const { plan, probes } = prepared.plan();
     if (options.json) {
-      const { traceable, symbols, tracepoints, ...rest } = facts;
+      const { traceable, symbols, tracepoints, types, ...rest } = facts;
       process.stdout.write(`${JSON.stringify({ host: host.name, ...rest, plan }, null, 2)}\n`);
     } else {
       process.stdout.write(
@@ -44,9 +41,12 @@ export function planText(plan: Plan): string {
       lines.push(`  yes  ${stage.padEnd(18)} ${entry.probe}${note}`);
       continue;
     }
-    let known = reasons.findIndex((reason) => reason.text === entry.missing);
-    if (known < 0) known = reasons.push({ text: entry.missing, help: entry.help }) - 1;
-    lines.push(`  NO   ${stage.padEnd(18)} [${known + 1}]`);
+    // the function belongs to the stage, the reason may be that of many
+    const [, target = '', reason] = /^(\w+\(\) )?(.*)$/s.exec(entry.missing)!;
+    const text = target === '' ? reason! : `it ${reason}`;
+    let known = reasons.findIndex((r) => r.text === text && r.help === entry.help);
+    if (known < 0) known = reasons.push({ text, help: entry.help }) - 1;
+    lines.push(`  NO   ${stage.padEnd(18)} [${known + 1}] ${target}`.trimEnd());
   }
   reasons.forEach(({ text, help }, i) => {
     lines.push('', `  [${i + 1}] ${text}`);

@@ -3,32 +3,45 @@ import { spawn } from 'node:child_process';
 import { quote } from '../host/agent.ts';
 import type { Host } from '../host/host.ts';
 import { selectHost } from '../host/select.ts';
+import type { SessionAlerts } from '../notify/session-alerts.ts';
+import { recordedAlerting } from '../protocol/config.ts';
 import { RecordingWriter } from '../recording/writer.ts';
-import { parseFilesystems } from '../tracer/filesystems.ts';
 import { Session } from '../tracer/session.ts';
 import type { Tracer } from '../tracer/tracer.ts';
 import { startWeb, type Web } from '../web/server.ts';
+import { Alerting } from './alerting.ts';
+import { loadConfig } from './config.ts';
 import { CliError, EXIT } from './exit.ts';
 import { forgetServer, rememberServer } from './servers.ts';
+import { type TraceFlags, traceOptions } from './trace-options.ts';
 
-export interface LiveOptions {
+export interface LiveOptions extends TraceFlags {
   readonly host: readonly string[];
-  readonly fs: string;
   readonly port: number;
   readonly open: boolean;
   readonly record?: string;
   readonly push: readonly string[];
   readonly keep: number;
   readonly bufferPages?: number;
+  readonly config?: string;
+  readonly state?: string;
 }
 
 /** Runs until SIGINT or SIGTERM; resolves to the exit code. */
 export async function live(options: LiveOptions, workload: readonly string[]): Promise<number> {
+  const config = loadConfig(options.config);
   const hosts = options.host.map(selectHost);
   const stopped = stopSignal();
   const recording = options.record === undefined ? null : new RecordingWriter(options.record);
-  const session = new Session(hosts, {
-    fs: parseFilesystems(options.fs),
+  // declared before what it shows: a spool that cannot be used is told before tracing begins
+  const alerting = new Alerting(config, options.state, {
+    pipelines: () => session.pipelines(),
+    pageUrl: () => new URL(web.link).origin,
+  });
+  const session: Session = new Session(hosts, {
+    trace: traceOptions(options),
+    alerts: recordedAlerting(config),
+    onAlert: (pipeline, alert) => alerting.alerts.changed(pipeline, alert),
     keep: options.keep,
     ...(options.bufferPages === undefined ? {} : { bufferPages: options.bufferPages }),
     workload: workload.length === 0 ? null : workload.join(' '),
@@ -40,11 +53,12 @@ export async function live(options: LiveOptions, workload: readonly string[]): P
           onEpoch: (pipeline) => recording.epoch(pipeline.info),
         }),
   });
-  const web = await listen(session, options.port);
+  const web: Web = await listen(session, alerting.alerts, options.port);
   rememberServer(web);
   process.stdout.write(`lastref: ${web.link}\n`);
   if (options.open) openBrowser(web.link);
   session.start();
+  alerting.alerts.start();
   let code: number = EXIT.good;
   try {
     const all = Promise.all(session.tracers.map((tracer) => tracer.ready()));
@@ -66,14 +80,15 @@ export async function live(options: LiveOptions, workload: readonly string[]): P
   } finally {
     forgetServer(web.port);
     await session.stop();
+    await alerting.stop();
     recording?.close();
     await web.close();
   }
 }
 
-async function listen(session: Session, port: number): Promise<Web> {
+async function listen(session: Session, alerts: SessionAlerts, port: number): Promise<Web> {
   try {
-    return await startWeb({ source: session, port });
+    return await startWeb({ source: session, alerts, port });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The command line: what each command takes. What it does is in a file of its own. */
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander';
 import { VERSION } from '../protocol/version.ts';
-import { DEFAULT_FILESYSTEMS } from '../tracer/filesystems.ts';
 import { EXIT, explain } from './exit.ts';
+import { withTraceOptions } from './trace-options.ts';
 import { VM_ACTIONS, type VmAction } from './vm.ts';
 
 const DEFAULT_PORT = 7373;
@@ -16,24 +16,18 @@ const program = new Command('lastref')
   .exitOverride()
   .configureHelp({ showGlobalOptions: false });
 
-const fsOption = ['--fs <list>', 'filesystems, by comma', DEFAULT_FILESYSTEMS.join(',')] as const;
 const hostText = 'local, vm, vm:KERNEL, or what ssh accepts';
 
-program
-  .command('live')
+withTraceOptions(program.command('live'))
   .description('trace a host and watch it in the browser; a workload runs once the tracer is ready')
   .option('--host <host>', `${hostText} (repeatable)`, collect, [])
-  .option(...fsOption)
-  .addOption(
-    new Option('--detail <level>', 'steps: a line for each stage (the only level so far)')
-      .choices(['steps'])
-      .default('steps'),
-  )
   .option('--port <port>', 'port of the page on loopback; 0: any free one', integer, DEFAULT_PORT)
   .option('--no-open', 'do not open a browser')
   .option('--record <file>', 'keep everything in this file')
   .option('--push <file>', 'copy a file to where the workload runs (repeatable)', collect, [])
   .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
+  .option('--config <file>', 'alert rules, thresholds, silences, who is told (docs/alerts.md)')
+  .option('--state <dir>', 'where notifications wait for their sinks')
   .option('--buffer-pages <pages>', "4 KiB pages of bpftrace's buffer (a power of two)", integer)
   .argument('[workload...]', 'command to run on the first host, after --')
   .action(async (workload: string[], options) => {
@@ -68,23 +62,19 @@ program
     return finish(await replay(file, options));
   });
 
-program
-  .command('doctor')
+withTraceOptions(program.command('doctor'))
   .description('which stages can be seen on a host, how, and why not')
   .option('--host <host>', hostText, 'local')
-  .option(...fsOption)
   .option('--json', 'one JSON object', false)
   .action(async (options) => {
     const { doctor } = await import('./doctor.ts');
     return finish(await doctor(options));
   });
 
-program
-  .command('bpf')
+withTraceOptions(program.command('bpf'))
   .description('print the bpftrace program that would be attached on a host')
   .option('--host <host>', hostText, 'local')
   .option('--track <track>', '0: what runs in tasks; 1: what runs from RCU', integer, 0)
-  .option(...fsOption)
   .action(async (options) => {
     const { bpf } = await import('./bpf.ts');
     return finish(await bpf(options));

@@ -42,6 +42,7 @@ export function reportText(report: Report): string {
       `pool       ${pool.size_kb} kB on ${pool.host}: ${pool.total} total, ${pool.free} free, ${pool.reserved} reserved, ${pool.surplus} surplus`,
     );
   }
+  out.push(...contractText(report));
   const stages = Object.entries(report.stages);
   if (stages.length > 0) {
     out.push('', `${'between'.padEnd(32)}${heads(['count', 'p50', 'p90', 'p99', 'max'])}`);
@@ -69,6 +70,40 @@ export function reportText(report: Report): string {
     out.push(`  ${(gap.from_ns / 1e9).toFixed(3)} s to ${to}: ${gap.lost} lost (${gap.where})`);
   }
   return `${out.join('\n')}\n`;
+}
+
+/** One line when all is well; each breach with what it is about and what was seen. */
+function contractText({ contract, findings }: Report): string[] {
+  const cannot = contract.filter((rule) => rule.not_checkable !== undefined);
+  const checks = contract.reduce((sum, rule) => sum + rule.checked, 0);
+  const breached = contract.filter((rule) => rule.broken > 0 || rule.suspected > 0);
+  const sum = (of: 'broken' | 'suspected') => contract.reduce((n, rule) => n + rule[of], 0);
+  const out = [
+    `contract   ${checks} checks of ${contract.length - cannot.length} rules: ${sum('broken')} broken, ${sum('suspected')} suspected`,
+  ];
+  if (cannot.length > 0) {
+    out.push(
+      ...wrap(`not checkable here: ${cannot.map((rule) => rule.rule).join(', ')}`, 69).map(indent),
+    );
+  }
+  if (sum('suspected') > 0) {
+    out.push(indent('suspected: a loss, or only the time that passed, could explain it'));
+  }
+  for (const { rule, name, checked, broken, suspected } of breached) {
+    const verdicts = `${broken} ${broken > 0 ? 'BROKEN' : 'broken'}, ${suspected} suspected`;
+    out.push(...wrap(`${rule} ${name}: ${verdicts} of ${checked}`, 69).map(indent));
+    for (const finding of findings.filter((f) => f.rule === rule).slice(0, 3)) {
+      const who =
+        finding.ino === null ? finding.what : `${finding.fs} ${finding.ino} ${finding.what}`;
+      const text = `${finding.verdict}, ${(finding.ts_ns / 1e9).toFixed(3)} s, ${who.trim()}: ${finding.sentence}`;
+      out.push(...wrap(text, 65).map((line) => indent(`    ${line}`)));
+    }
+  }
+  return out;
+}
+
+function indent(line: string): string {
+  return `           ${line}`;
 }
 
 function heads(cells: readonly string[]): string {

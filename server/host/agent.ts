@@ -6,7 +6,8 @@
  *
  * Standard input: `LENGTH LENGTH\n`, two programs (the second may be empty), each of
  * which gets a bpftrace of its own, then one byte at a time: `.` I am
- * alive (twice a second), `c` make a canary inode, `q` end.
+ * alive (twice a second), `c` make a canary inode, `s` look for who holds hugepages (one
+ * scan at a time), `q` end.
  *
  * Standard output: bpftrace's, untouched. Standard error, line by line:
  *   b TEXT                            what bpftrace said on its standard error
@@ -15,9 +16,12 @@
  *   a misses UPTIME TRACK TYPE:ID:N ...  each program of a bpftrace, its recursion_misses
  *   a canary FS STDEV INO             an inode was made and has been dropped
  *   a nocanary FS WHY
+ *   a holder, a pinner, a scanned     what a scan found, see scan.ts
  *   a died                            bpftrace has gone by itself
  *   a exit STATUS                     bpftrace ended
  */
+
+import { SCAN } from './scan.ts';
 
 /** POSIX; `read -t` is used where the shell has it (bash), else timeout(1) and head(1). */
 const AGENT = String.raw`
@@ -35,7 +39,7 @@ rm -rf "$d"
 ( exec <&9 9<&- >&2
   while IFS= read -r l; do [ "$l" = ==lastref-end ] && exit; printf 'b %s\n' "$l"; done ) &
 reader=$!
-start() { printf '%s\n' "$1" | env $LASTREF_BPFTRACE_ENV bpftrace -B line - 2>&9 & }
+start() { printf '%s\n' "$1" | env $LASTREF_BPFTRACE_ENV "$LASTREF_BPFTRACE" -B line - 2>&9 & }
 start "$program"; pids=$!
 [ -z "$program2" ] || { start "$program2"; pids="$pids $!"; }
 # one that was killed is listed until its probes are off, seconds on a slow host; its exe is gone
@@ -91,11 +95,12 @@ print(s.st_dev, s.st_ino)' 2>/dev/null)
     esac
   done
 }
-wanted=; canary_pid=
+wanted=; canary_pid=; scan_pid=
 while all_run && beat; do
   case $c in
   # on a slow host one takes longer than the next is asked for
   c) kill -0 "$canary_pid" 2>/dev/null || { canary 9<&- & canary_pid=$!; } ;;
+  s) kill -0 "$scan_pid" 2>/dev/null || { scan 9<&- & scan_pid=$!; } ;;
   q) wanted=1; break ;; esac
 done
 # nobody listens any more: no farewell
@@ -111,7 +116,7 @@ end_all KILL
 # the one that died by itself says why; the other was ended because of it
 for p in $pids; do wait "$p"; s=$?; [ "$p" != "$died" ] || own=$s; done
 status=$§{own:-$s}
-kill "$sampler" 2>/dev/null
+kill "$sampler" $scan_pid 2>/dev/null
 echo ==lastref-end >&9
 wait "$reader"
 say exit "$status"
@@ -135,10 +140,17 @@ export function withTracefs(script: string): string {
   ].join('\n');
 }
 
-/** The agent's script for one tracer. `env` goes to bpftrace; `canaries` are filesystems. */
-export function agentScript(env: Record<string, string>, canaries: readonly string[]): string {
+/**
+ * The agent's script for one tracer. `bpftrace`: its name or path; `env` goes to it;
+ * `canaries` are filesystems.
+ */
+export function agentScript(
+  bpftrace: string,
+  env: Record<string, string>,
+  canaries: readonly string[],
+): string {
   const settings = Object.entries(env).map(([key, value]) => `${key}=${value}`);
   return withTracefs(
-    `LASTREF_BPFTRACE_ENV=${quote(settings.join(' '))}\nLASTREF_CANARY=${quote(canaries.join(' '))}\n${AGENT}`,
+    `LASTREF_BPFTRACE=${quote(bpftrace)}\nLASTREF_BPFTRACE_ENV=${quote(settings.join(' '))}\nLASTREF_CANARY=${quote(canaries.join(' '))}\n${SCAN}${AGENT}`,
   );
 }

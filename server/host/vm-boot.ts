@@ -50,6 +50,13 @@ export async function startGuest(
   }
 }
 
+/** The guest's kernel panicked, or QEMU ended, before ssh worked. */
+export class GuestDied extends HostError {
+  constructor(host: string, { message, hint }: HostError) {
+    super(host, message, hint);
+  }
+}
+
 /** Returns when ssh works. Also for a guest that another process has just started. */
 export async function waitForSsh(host: string, guest: GuestStatus): Promise<void> {
   const { kernel } = guest;
@@ -59,7 +66,7 @@ export async function waitForSsh(host: string, guest: GuestStatus): Promise<void
   let booted = false;
   while (Date.now() < deadline) {
     if ((await runningGuest(kernel))?.pid !== guest.pid) {
-      throw await notReady(host, kernel, 'the guest died while booting');
+      throw new GuestDied(host, await notReady(host, kernel, 'the guest died while booting'));
     }
     // Before that line a connection would only wait in QEMU, and come through late.
     booted ||= (await readFile(files.console, 'latin1')).includes(SSHD_LISTENS);

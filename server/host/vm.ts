@@ -13,7 +13,7 @@ import {
   type RunResult,
 } from './host.ts';
 import { SshHost } from './ssh.ts';
-import { startGuest, waitForSsh } from './vm-boot.ts';
+import { GuestDied, startGuest, waitForSsh } from './vm-boot.ts';
 import { guestImage, imageDir } from './vm-image.ts';
 import { withLock } from './vm-lock.ts';
 import { kernelOfName, runDir, sshAlias } from './vm-paths.ts';
@@ -70,7 +70,29 @@ export class VmHost implements Host {
 /** Sees to it that a guest with that kernel runs and answers ssh: built, booted or just found. */
 export async function vmUp(kernel: string, progress: (text: string) => void): Promise<GuestStatus> {
   const host = `vm:${kernel}`;
-  const guest = await withLock(
+  for (let attempt = 1; ; attempt++) {
+    const guest = await findOrStart(host, kernel, progress);
+    try {
+      await waitForSsh(host, guest);
+      return guest;
+    } catch (error) {
+      // an emulated kernel panics once in a while, as it patches its own code on two CPUs
+      if (!(error instanceof GuestDied) || guest.accel === 'kvm' || attempt === BOOT_ATTEMPTS) {
+        throw error;
+      }
+      progress('the guest died while booting, as emulated ones do at times: starting it again');
+    }
+  }
+}
+
+const BOOT_ATTEMPTS = 3;
+
+function findOrStart(
+  host: string,
+  kernel: string,
+  progress: (text: string) => void,
+): Promise<GuestStatus> {
+  return withLock(
     runDir(kernel),
     () => progress(`waiting for another lastref that sets up kernel ${kernel}`),
     async () => {
@@ -86,8 +108,6 @@ export async function vmUp(kernel: string, progress: (text: string) => void): Pr
       return startGuest(host, kernel, image, progress);
     },
   );
-  await waitForSsh(host, guest);
-  return guest;
 }
 
 /** Ends the guest of that kernel. False when none was running. */

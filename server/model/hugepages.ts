@@ -10,6 +10,19 @@ import type { Hugepage, Incarnation } from './incarnation.ts';
 /** Pages of 4 KiB in a hugepage of 2 MiB. */
 const BASE_PAGES = 512;
 
+/** Somebody took a reference on a hugepage. */
+export interface Pin {
+  readonly pid: number;
+  readonly comm: string;
+  readonly ts: number;
+  /** Kernel functions, innermost first, `sym+off`; may be empty. */
+  readonly stack: readonly string[];
+}
+
+/** Hugepages of which pins are kept, and how many of each. */
+const MAX_PINNED = 65_536;
+const MAX_PINS = 8;
+
 export class Hugepages {
   allocated = 0;
   freed = 0;
@@ -18,15 +31,30 @@ export class Hugepages {
   outstanding = 0;
   /** By folio address; from tracepoints by -1 - pfn. Only those not (known to be) in the pool. */
   readonly #known = new Map<number, Hugepage>();
+  /** Of these, those that left a page cache and are not freed, oldest first. */
+  readonly #removed = new Set<Hugepage>();
+  /** Time of the last line about a hugepage that came or went, ns of the epoch. */
+  lastEvent = 0;
+  /** Inodes with hugepages in their page cache, and since when, ns: the longest first. */
+  readonly holding = new Map<Incarnation, number>();
   /** Freed a moment ago, waiting for the word where they went. Bounded by the CPUs. */
   readonly #freeing = new Map<number, Hugepage>();
   /** Where the array of struct page begins (x86-64, sparse vmemmap), to tell page frame numbers. */
   vmemmap: { base: Address; pageSize: number } | null = null;
   readonly #observesFree: boolean;
+  readonly #baseReferences: number;
+  /** Units of the page cache's index in a hugepage. */
+  readonly #indexUnit: number;
 
-  /** `observesFree`: whether this host shows hugepages being freed. */
-  constructor(observesFree: boolean) {
+  /**
+   * `observesFree`: whether this host shows hugepages being freed. `baseIndex`: its
+   * page cache counts base pages, each of which holds a reference, so that a folio of
+   * 2 MiB leaves with 513: those, and the batch that removes it. Before 6.7 with 2.
+   */
+  constructor(observesFree: boolean, baseIndex: boolean) {
     this.#observesFree = observesFree;
+    this.#indexUnit = baseIndex ? BASE_PAGES : 1;
+    this.#baseReferences = this.#indexUnit + 1;
   }
 
   /** Page frame number of a folio; null where the host does not tell where struct pages lie. */
@@ -35,15 +63,78 @@ export class Hugepages {
     return ((folio - this.vmemmap.base) * 8) / this.vmemmap.pageSize;
   }
 
+  /** Those that left a page cache and are not freed, oldest first. */
+  get left(): Iterable<Hugepage> {
+    return this.#removed;
+  }
+
+  /** It is in the pool again, though that was not seen. */
+  back(page: Hugepage): void {
+    if (!this.#removed.delete(page)) return;
+    this.outstanding--;
+    page.state = 'freed';
+    this.#known.delete(page.pfn === null ? page.folio : -1 - page.pfn);
+  }
+
   *known(): Iterable<Hugepage> {
     yield* this.#known.values();
+  }
+
+  /** The latest that took a reference on this folio, oldest first. */
+  readonly #pins = new Map<number, Pin[]>();
+
+  pinsOf(folio: Address): readonly Pin[] {
+    return this.#pins.get(folio) ?? [];
+  }
+
+  pinned(event: EventOf<'hugepage_pin'>, stack: readonly string[]): void {
+    const pins = this.#pins.get(event.folio) ?? [];
+    const { pid, comm, ts } = event;
+    pins.push({ pid, comm, ts, stack });
+    if (pins.length > MAX_PINS) pins.shift();
+    this.#pins.delete(event.folio);
+    this.#pins.set(event.folio, pins);
+    if (this.#pins.size > MAX_PINNED) this.#pins.delete(this.#pins.keys().next().value!);
+  }
+
+  /** Taken for a mapping; whose page cache it enters, if any, is told next. */
+  taken(folio: Address, ts: number): void {
+    const before = this.#known.get(folio);
+    if (before !== undefined) this.#forget(before); // its free was lost
+    this.allocated++;
+    this.lastEvent = ts;
+    this.#known.set(folio, {
+      folio,
+      pfn: null,
+      index: 0,
+      owner: null,
+      state: 'allocated',
+      fate: null,
+      since: ts,
+      removedAt: Number.NaN,
+      freedAt: Number.NaN,
+      extraRefs: null,
+    });
+  }
+
+  /** It goes on as another folio (migration). */
+  moved(from: Address, to: Address): void {
+    this.allocated++; // the other one was taken without alloc_hugetlb_folio()
+    const page = this.#known.get(from);
+    if (page === undefined) return;
+    // the one it moved into was taken for this; the old one is freed next, and is nobody's
+    this.#known.delete(from);
+    this.#pins.delete(from);
+    page.folio = to;
+    this.#known.set(to, page);
   }
 
   added(owner: Incarnation, folio: Address, pfn: number | null, index: number, ts: number): void {
     const key = pfn === null ? folio : -1 - pfn;
     const before = this.#known.get(key);
     // seen being added again: its free was lost
-    if (before?.state === 'removed') this.outstanding--;
+    if (before !== undefined) this.#forget(before);
+    this.lastEvent = ts;
     const page: Hugepage = {
       folio,
       pfn,
@@ -57,8 +148,9 @@ export class Hugepages {
       extraRefs: null,
     };
     this.#known.set(key, page);
-    this.allocated++;
+    if (before?.state !== 'allocated') this.allocated++;
     owner.pages++;
+    if (!this.holding.has(owner)) this.holding.set(owner, ts);
     owner.take(page);
   }
 
@@ -73,13 +165,14 @@ export class Hugepages {
   ): void {
     const key = pfn === null ? folio : -1 - pfn;
     let page = this.#known.get(key);
-    if (page?.state === 'removed') this.outstanding--; // its free and its next add were lost
+    if (page !== undefined) this.#forget(page); // its free and its next add were lost
+    this.lastEvent = ts;
     if (page === undefined || page.state !== 'cached' || page.owner !== owner) {
       // in the cache before tracing began, or its add was lost
       page = {
         folio,
         pfn,
-        index: Math.floor(basePage / BASE_PAGES),
+        index: Math.floor(basePage / this.#indexUnit),
         owner,
         state: 'cached',
         fate: null,
@@ -95,18 +188,25 @@ export class Hugepages {
     page.state = 'removed';
     page.since = ts;
     page.removedAt = ts;
-    page.extraRefs = refcount === null ? null : extraReferences(refcount);
+    page.extraRefs = refcount === null ? null : refcount - this.#baseReferences;
     owner.removed++;
-    if (this.#observesFree) this.outstanding++;
-    else this.#known.delete(key); // its way ends here: nothing will tell that it came back
+    if (owner.pages === 0) this.holding.delete(owner);
+    if (this.#observesFree) {
+      this.outstanding++;
+      this.#removed.add(page);
+    }
+    // its way ends here: nothing will tell that it came back
+    else this.#known.delete(key);
   }
 
   /** Returns the inode the page is attributed to. `evicting`: whose evict() runs in this task. */
   freeing(event: EventOf<'hugepage_free'>, evicting: Incarnation | undefined): Incarnation | null {
     this.freed++;
+    this.#pins.delete(event.folio);
     const page = this.#known.get(event.folio);
     this.#known.delete(event.folio);
-    if (page?.state === 'removed') this.outstanding--;
+    if (page !== undefined) this.#forget(page);
+    this.lastEvent = event.ts;
     // an anonymous page has left what we knew of it behind: that it was freed then, was lost
     const owner = event.anon === 0 ? (page?.owner ?? evicting ?? null) : null;
     if (owner !== null) {
@@ -122,6 +222,11 @@ export class Hugepages {
     return owner;
   }
 
+  /** It is not owed any more. */
+  #forget(page: Hugepage): void {
+    if (this.#removed.delete(page)) this.outstanding--;
+  }
+
   /** The freed page is on the pool's free list, or on its way to the page allocator. */
   went(folio: Address, fate: 'pool' | 'buddy'): Incarnation | null {
     const page = this.#freeing.get(folio);
@@ -130,13 +235,4 @@ export class Hugepages {
     page.fate = fate;
     return page.owner;
   }
-}
-
-/**
- * References beyond those of the page cache and of the batch that removes the
- * page: 513 for a folio of 2 MiB since folios count per base page, 2 before
- * (6.1). A pipe or a registered buffer holds one, direct I/O 512.
- */
-function extraReferences(refcount: number): number {
-  return refcount - (refcount > BASE_PAGES ? BASE_PAGES + 1 : 2);
 }

@@ -16,11 +16,12 @@ const MAX_HUGEPAGES = 1024;
 /** One hugepage while it is known, by folio address or, from tracepoints, by pfn. */
 export interface Hugepage {
   /** Folio address, or 0 where only the pfn is known. */
-  readonly folio: Address;
+  folio: Address;
   readonly pfn: number | null;
   readonly index: number;
   owner: Incarnation | null;
-  state: 'cached' | 'removed' | 'freed';
+  /** allocated: taken for a mapping and in no page cache (yet, or private to the mapping). */
+  state: 'allocated' | 'cached' | 'removed' | 'freed';
   /** Where it went: known once it is freed. */
   fate: 'pool' | 'buddy' | null;
   since: number;
@@ -66,6 +67,8 @@ export class Incarnation {
   freeContext: Context = 'unknown';
   /** Where i_callback ran; -1 when not seen. */
   freeCpu = -1;
+  /** What was found of the rules of the contract on it: a bit for each rule. */
+  readonly rules = { held: 0, broken: 0, suspected: 0 };
   readonly #times = new Float64Array(INODE_STAGES.length).fill(Number.NaN);
 
   constructor(number: number, fs: string, dev: number, address: Address, ino: number, ts: number) {

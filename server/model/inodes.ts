@@ -32,6 +32,8 @@ export class Inodes {
   readonly latencies = new Map<string, Histogram>();
   /** Changes whenever anything here does. */
   revision = 0;
+  /** The one that ended last. */
+  latest: Incarnation | null = null;
   #next = 1;
   readonly #byNumber = new Map<number, Incarnation>();
   readonly #byKey = new Map<number | string, Incarnation>();
@@ -86,6 +88,7 @@ export class Inodes {
   /** Its memory went back (`ended`), or its end fell into a gap (`lost`). */
   end(inode: Incarnation, state: 'ended' | 'lost'): void {
     inode.state = state;
+    this.latest = inode;
     this.revision++;
     if (!inode.canary) {
       const counts = this.counts(inode.fs);
@@ -96,6 +99,21 @@ export class Inodes {
     }
     this.#ended.push(inode);
     if (this.#ended.length - this.#oldest > this.#keep) this.#dropOldest();
+  }
+
+  /** It was lost, and its end is told all the same. False: it was dropped from memory. */
+  reopen(inode: Incarnation): boolean {
+    const at = this.#ended.indexOf(inode, this.#oldest);
+    if (at < 0) return false;
+    this.#ended.splice(at, 1);
+    inode.state = 'evicting';
+    if (!inode.canary) {
+      const counts = this.counts(inode.fs);
+      counts.live++;
+      counts.ended--;
+      counts.lost--;
+    }
+    return true;
   }
 
   /** The canary is lastref's own: it is in no count. */

@@ -2,6 +2,8 @@
  * One epoch of one host: events in, state out. Pure: time comes from the events,
  * so any point of any trace can be computed again, and a replay says what live said.
  */
+
+import { LEAK_AFTER } from '../protocol/config.ts';
 import type { EventOf, TraceEvent } from '../protocol/events.ts';
 import type { LineName } from '../protocol/grammar.ts';
 import {
@@ -12,10 +14,18 @@ import {
   type Plan,
 } from '../protocol/stages.ts';
 import type { Address } from '../protocol/units.ts';
+import { Contract } from './contract/contract.ts';
 import { Gaps, type ModelGap } from './gaps.ts';
 import { Hugepages } from './hugepages.ts';
 import type { Incarnation } from './incarnation.ts';
 import { Inodes } from './inodes.ts';
+import { HeldWatch } from './leaks/held.ts';
+import { type LeakAfter, Leaks } from './leaks/leaks.ts';
+import { PinnedWatch } from './leaks/pinned.ts';
+import { PoolDriftWatch } from './leaks/pool-drift.ts';
+import { ReservationWatch } from './leaks/reservation.ts';
+import { StuckWatch } from './leaks/stuck.ts';
+import { SurplusWatch } from './leaks/surplus.ts';
 import { type PoolSample, Pools } from './pools.ts';
 import { Superblocks } from './superblocks.ts';
 
@@ -28,12 +38,46 @@ const PF_KTHREAD = 0x0020_0000;
  */
 const PRESUMED_LOST_NS = 15e9;
 
+/** Incarnations taken as lost whose end may still be told; the oldest are forgotten. */
+const MAX_PRESUMED = 1024;
+
+/** Lines kept of a guest_memfd whose inode is not known yet, and of how many of them. */
+const MAX_GMEM_EVENTS = 64;
+const MAX_GMEM = 1024;
+
+/** One for each kind of leak. */
+const WATCHES = [
+  PinnedWatch,
+  HeldWatch,
+  ReservationWatch,
+  PoolDriftWatch,
+  StuckWatch,
+  SurplusWatch,
+] as const;
+
 export interface ModelOptions {
   readonly plan: Plan;
   /** Size of the default hugepage in KiB (/proc/meminfo, Hugepagesize). */
   readonly hugepageKb: number;
   /** Ended incarnations kept in memory. */
   readonly keep: number;
+  /** After how long each kind of leak is one, ns. */
+  readonly leakAfter?: LeakAfter;
+  /** What the kernel side tells of each inode; see EpochInfo. */
+  readonly detail?: 'steps' | 'lifecycle' | 'auto';
+  /** The page cache of hugetlbfs counts base pages (6.7 and newer), not hugepages. */
+  readonly baseIndex?: boolean;
+  /** `I_FREEING | I_CLEAR` of this kernel; null, the default, when not known. */
+  readonly freedState?: number | null;
+}
+
+/** What the kernel side tells of each inode at the moment, and since when. */
+export interface DetailNow {
+  /** Each stage at once; otherwise one line when the inode ends. */
+  steps: boolean;
+  since: number;
+  /** Inodes a second when it changed. */
+  rate: number;
 }
 
 export class Model {
@@ -42,6 +86,10 @@ export class Model {
   readonly hugepages: Hugepages;
   readonly gaps = new Gaps();
   readonly pools = new Pools();
+  /** Kernel stacks of events that have one; frames may still come after the event. */
+  readonly stacks = new WeakMap<TraceEvent, string[]>();
+  readonly contract: Contract;
+  readonly leaks: Leaks;
   /**
    * Lines that must have been and were not seen, found by what came before and
    * after them in the life of an inode. A witness beside the kernel's own counts:
@@ -57,15 +105,39 @@ export class Model {
   readonly #evicting = new Map<number, Incarnation>();
   /** In evict() or waiting for RCU, oldest first. */
   readonly #waiting = new Set<Incarnation>();
+  /** Taken as lost, with the lines that were taken as missing; see #recovered. */
+  readonly #presumed = new Map<Address, { inode: Incarnation; missing: readonly LineName[] }>();
   /** Canaries that were announced before their lines came. */
   readonly #canaries = new Set<string>();
+  readonly #detail: 'steps' | 'lifecycle' | 'auto';
+  detail: DetailNow;
+  /** What was told of a guest_memfd before its inode was evicted; oldest first, bounded. */
+  readonly #gmem = new Map<Address, TraceEvent[]>();
 
   constructor(options: ModelOptions) {
     this.plan = options.plan;
     this.inodes = new Inodes(options.keep);
     this.#seesFree = isObserved(options.plan.hugepage_free);
-    this.hugepages = new Hugepages(this.#seesFree);
+    this.#detail = options.detail ?? 'steps';
+    this.detail = { steps: this.#detail !== 'lifecycle', since: 0, rate: 0 };
+    this.hugepages = new Hugepages(this.#seesFree, options.baseIndex ?? true);
     this.#sectorsPerHugepage = options.hugepageKb * 2;
+    const { plan, freedState = null, baseIndex = true } = options;
+    const steps = options.detail !== 'lifecycle';
+    this.contract = new Contract({ plan, freedState, baseIndex, steps }, this);
+    this.leaks = new Leaks(this, options.leakAfter ?? LEAK_AFTER);
+    for (const Watch of WATCHES) this.leaks.watch((leaks) => new Watch(leaks));
+  }
+
+  /** In evict() or waiting for RCU, oldest first. */
+  waiting(): Iterable<Incarnation> {
+    return this.#waiting;
+  }
+
+  /** Bytes of a hugepage of this inode's superblock. */
+  hugepageBytes(inode: Incarnation | null): number {
+    const size = inode?.fs === 'hugetlbfs' ? this.superblocks.blockSize(inode.dev) : undefined;
+    return size ?? this.#sectorsPerHugepage * 512;
   }
 
   /** Whether this host shows hugepages going back. */
@@ -74,6 +146,12 @@ export class Model {
   }
 
   apply(event: TraceEvent): void {
+    this.#take(event);
+    this.contract.applied(event);
+    if (event.kind === 'tick') this.leaks.tick(this.now);
+  }
+
+  #take(event: TraceEvent): void {
     if (event.ts > this.now) this.now = event.ts;
     switch (event.kind) {
       case 'tick':
@@ -99,6 +177,7 @@ export class Model {
       case 'evict':
         return this.#evict(event);
       case 'evict_inode':
+      case 'truncate_final':
       case 'evict_inode_end':
       case 'clear_inode':
       case 'destroy_op':
@@ -121,8 +200,14 @@ export class Model {
       case 'hugepage_add':
       case 'hugepage_remove':
       case 'reserve':
-      case 'unreserve':
         return this.#ofInode(event);
+      case 'unreserve':
+        this.#ofInode(event);
+        // its pages are gone; the steps would tell when evict() is through with it
+        if (!this.detail.steps && this.#evicting.get(event.tid)?.address === event.inode) {
+          this.#evicting.delete(event.tid);
+        }
+        return;
       case 'hugepage_free':
         this.hugepages.freeing(event, this.#evicting.get(event.tid))?.note(event);
         return this.#touch();
@@ -135,7 +220,47 @@ export class Model {
       case 'resv_map_release':
         this.#evicting.get(event.tid)?.note(event);
         return;
-      default:
+      case 'hugepage_alloc':
+        if (event.folio !== 0) this.hugepages.taken(event.folio, event.ts);
+        this.inodes.current(event.inode)?.note(event);
+        return this.#touch();
+      case 'hugepage_pin':
+        return this.hugepages.pinned(event, this.stacks.get(event) ?? []);
+      case 'hugepage_move':
+        return this.hugepages.moved(event.from, event.to);
+      case 'remove_hugepages':
+      case 'subpool':
+      case 'vm_close': {
+        const inode = this.inodes.current(event.inode);
+        if (inode !== undefined && inode.state !== 'ended') inode.note(event);
+        return;
+      }
+      case 'gmem_release':
+      case 'gmem_fallocate':
+        return this.#guestMemfd(event);
+      case 'detail':
+        this.detail = { steps: event.steps === 1, since: event.ts, rate: event.rate };
+        if (!this.detail.steps) this.#evicting.clear(); // nobody tells when they are through
+        return;
+      case 'life':
+        return this.#life(event);
+      case 'tp_life':
+        return this.#tracepointLife(event);
+      case 'sb_size':
+        return this.superblocks.sized(event);
+      case 'hugepage_released':
+      case 'resv_map_alloc':
+      case 'new_subpool':
+      case 'put_subpool':
+      case 'fill_super':
+      case 'shutdown_super':
+      case 'gmem_create':
+        return; // of no inode
+      case 'tp_alloc_inode':
+      case 'tp_evict_inode':
+      case 'tp_free_inode':
+      case 'tp_hugepage_add':
+      case 'tp_hugepage_remove':
         return this.#tracepoint(event);
     }
   }
@@ -148,6 +273,7 @@ export class Model {
 
   pool(sample: PoolSample): void {
     this.pools.sample(sample);
+    this.contract.pool(sample);
   }
 
   /** The inode with this device and number is lastref's own canary. */
@@ -208,22 +334,132 @@ export class Model {
       inode = this.#begin(event.inode, event.dev, event.magic, event.ino, event);
     }
     inode.state = 'evicting';
-    inode.superblock = this.superblocks.get(event.dev);
-    this.inodes.rename(inode, this.superblocks.fsName(event.dev, event.magic));
+    inode.superblock = this.superblocks.of(event.dev, event.magic) ?? inode.superblock;
+    this.#nameFs(inode, event);
     inode.ino = event.ino;
     inode.nlink = event.nlink;
     inode.mode = event.mode;
     inode.size = event.size;
     this.#lastUser(inode, event);
     // i_blocks counts what is in the cache, also what was added before tracing began
-    if (inode.fs === 'hugetlbfs') inode.pages = event.blocks / this.#sectorsPerHugepage;
+    if (inode.fs === 'hugetlbfs') inode.pages = (event.blocks * 512) / this.hugepageBytes(inode);
     inode.freedBefore = inode.freed;
     inode.reach('evict', event.ts);
     inode.note(event);
+    this.#adoptGmem(inode);
     this.#evicting.set(event.tid, inode);
     this.#waiting.add(inode);
     this.#disownCanary(inode);
     this.#touch();
+  }
+
+  /** One line with all stages, when the inode has ended; some may have been told before. */
+  #life(event: EventOf<'life'>): void {
+    const begin = event.ts - event.evict;
+    let inode = this.inodes.current(event.inode);
+    const later = inode !== undefined && inode.first > event.ts;
+    if (inode !== undefined && (later || !isSameLife(inode, event, begin))) {
+      if (!later) this.#displace(event.inode, inode);
+      inode = undefined;
+    }
+    inode ??= this.#recovered(event, begin);
+    if (inode === undefined) {
+      const key = later ? 'past' : event.inode;
+      const fs = this.superblocks.fsName(event.dev, event.magic);
+      inode = this.inodes.begin(key, fs, event.dev, event.inode, event.ino, begin);
+      if (later) this.inodes.release(key, inode);
+    }
+    inode.superblock = this.superblocks.of(event.dev, event.magic) ?? inode.superblock;
+    this.#nameFs(inode, event);
+    inode.ino = event.ino;
+    inode.nlink = event.nlink;
+    inode.mode = event.mode;
+    inode.size = event.size;
+    this.#lastUser(inode, event);
+    this.#adoptGmem(inode);
+    if (inode.at('evict') === null) {
+      if (inode.fs === 'hugetlbfs') inode.pages = (event.blocks * 512) / this.hugepageBytes(inode);
+      inode.freedBefore = inode.freed;
+    }
+    for (const stage of LIFE_STAGES) {
+      if (event[stage] > 0) inode.reach(stage, event.ts - event[stage]);
+    }
+    // the last step is at the time of the line
+    if (event.free_op > 0) inode.reach('free_inode', event.ts);
+    else if (event.i_callback > 0) inode.reach('i_callback', event.ts);
+    inode.note(event);
+    inode.freeContext = lifeContext(event);
+    inode.freeCpu = event.cpu;
+    if (inode.superblock !== undefined) this.superblocks.ran(inode.superblock, event.free_inode);
+    this.#disownCanary(inode);
+    this.#end(inode, 'ended');
+    this.inodes.measurePair(inode, 'i_callback', 'free_inode');
+    this.inodes.release(event.inode, inode);
+  }
+
+  /** Its eviction took very long, with a gap in between, and it was taken as lost: it was not. */
+  #recovered(event: EventOf<'life'>, begin: number): Incarnation | undefined {
+    const presumed = this.#presumed.get(event.inode);
+    if (presumed === undefined || !isSameLife(presumed.inode, event, begin)) return undefined;
+    this.#presumed.delete(event.inode);
+    if (!this.inodes.reopen(presumed.inode)) return undefined;
+    for (const line of presumed.missing) this.unseen.set(line, this.unseen.get(line)! - 1);
+    return presumed.inode;
+  }
+
+  #tracepointLife(event: EventOf<'tp_life'>): void {
+    const key = `${event.dev}:${event.ino}`;
+    const none = 0 as Address;
+    const begin = event.ts - event.evict_inode;
+    let inode = this.inodes.current(key);
+    if (inode === undefined || inode.first > event.ts) {
+      inode = this.inodes.begin(key, 'hugetlbfs', event.dev, none, event.ino, begin);
+    }
+    inode.nlink = event.nlink;
+    inode.mode = event.mode;
+    inode.size = event.size;
+    this.#lastUser(inode, event);
+    if (inode.at('evict_inode') === null) inode.pages = event.blocks / this.#sectorsPerHugepage;
+    inode.reach('evict_inode', begin);
+    inode.reach('free_inode', event.ts);
+    inode.note(event);
+    inode.freeContext = lifeContext(event);
+    this.#disownCanary(inode);
+    this.#end(inode, 'ended');
+    this.inodes.measurePair(inode, 'evict_inode', 'free_inode');
+    this.inodes.release(key, inode);
+  }
+
+  /** Up to 6.18 a guest_memfd is an inode of anon_inodefs: that it is closed tells which. */
+  #guestMemfd(event: EventOf<'gmem_release' | 'gmem_fallocate'>): void {
+    const inode = this.inodes.current(event.inode);
+    if (inode !== undefined && inode.state === 'open') return inode.note(event);
+    const told = this.#gmem.get(event.inode) ?? [];
+    if (told.length < MAX_GMEM_EVENTS) told.push(event);
+    this.#gmem.delete(event.inode);
+    this.#gmem.set(event.inode, told);
+    if (this.#gmem.size > MAX_GMEM) this.#gmem.delete(this.#gmem.keys().next().value!);
+  }
+
+  /** Up to 6.18 a guest_memfd lies on anon_inodefs, and goes by its own name here. */
+  #nameFs(
+    inode: Incarnation,
+    { dev, magic }: { readonly dev: number; readonly magic: number },
+  ): void {
+    const name = this.superblocks.fsName(dev, magic);
+    if (name === 'anon_inodefs' && inode.fs === 'guest_memfd') return;
+    this.inodes.rename(inode, name);
+  }
+
+  /** What was told of it before its inode was known. */
+  #adoptGmem(inode: Incarnation): void {
+    const told = this.#gmem.get(inode.address);
+    if (told === undefined) return;
+    this.#gmem.delete(inode.address);
+    for (const event of told) inode.note(event);
+    if (told.some((event) => event.kind === 'gmem_release')) {
+      this.inodes.rename(inode, 'guest_memfd');
+    }
   }
 
   #lastUser(inode: Incarnation, event: { pid: number; tid: number; comm: string }): void {
@@ -308,11 +544,17 @@ export class Model {
     const key = `${event.dev}:${event.ino}`;
     let inode = this.inodes.current(key);
     if (event.kind === 'tp_free_inode') {
-      if (inode === undefined) return; // begun before us
+      if (inode === undefined) {
+        // its eviction was before us, or the program that notes it did not run
+        if (this.#detail !== 'steps' && this.#sawAllOf(event.ts)) this.#unseen('tp_life');
+        return;
+      }
       inode.reach('free_inode', event.ts);
       inode.note(event);
       inode.freeContext = callbackContext(event.flags, event.comm);
-      if (inode.born && inode.at('evict_inode') === null) this.#unseen('tp_evict_inode');
+      if (inode.born && inode.at('evict_inode') === null) {
+        this.#unseen(this.#detail === 'steps' ? 'tp_evict_inode' : 'tp_life');
+      }
       this.#end(inode, 'ended');
       this.inodes.measurePair(inode, 'evict_inode', 'free_inode');
       this.inodes.release(key, inode);
@@ -349,6 +591,14 @@ export class Model {
     this.#touch();
   }
 
+  /** Whether tracing ran for longer than the longest grace period before this time. */
+  #sawAllOf(ts: number): boolean {
+    const since = ts - PRESUMED_LOST_NS;
+    return (
+      since > 0 && !this.gaps.list.some((gap) => gap.where === 'tracer_down' && gap.to > since)
+    );
+  }
+
   /** What waits far too long, while a gap could have swallowed its end, is taken as lost. */
   #presumeLost(): void {
     for (const inode of this.#waiting) {
@@ -356,14 +606,22 @@ export class Model {
       // without a gap since its last line it is not lost but stuck, and stays
       if (!this.gaps.overlaps(inode.last, this.now)) continue;
       this.inodes.release(inode.address || `${inode.dev}:${inode.ino}`, inode);
-      this.#lose(inode);
+      const missing = this.#lose(inode);
+      if (inode.address === 0) continue;
+      this.#presumed.set(inode.address, { inode, missing });
+      if (this.#presumed.size > MAX_PRESUMED) {
+        this.#presumed.delete(this.#presumed.keys().next().value!);
+      }
     }
   }
 
   /** Its end was not seen though it must have been: which lines are missing? */
-  #lose(inode: Incarnation): void {
+  #lose(inode: Incarnation): readonly LineName[] {
     const missing: LineName[] = [];
-    if (inode.address === 0) {
+    if (this.#detail !== 'steps') {
+      if (inode.address === 0) missing.push('tp_life');
+      else if (inode.at('evict') !== null) missing.push('life');
+    } else if (inode.address === 0) {
       if (inode.at('evict_inode') === null) missing.push('tp_evict_inode');
       missing.push('tp_free_inode');
     } else if (inode.at('evict') !== null) {
@@ -375,6 +633,7 @@ export class Model {
     }
     for (const line of missing) this.#unseen(line);
     this.#end(inode, 'lost');
+    return missing;
   }
 
   #unseen(line: LineName): void {
@@ -384,6 +643,38 @@ export class Model {
   #touch(): void {
     this.inodes.revision++;
   }
+}
+
+/** The stages in a line at the end, but the last one. */
+const LIFE_STAGES = [
+  'evict',
+  'evict_inode',
+  'truncate_final',
+  'clear_inode',
+  'evict_inode_end',
+  'destroy_inode',
+  'destroy_op',
+  'evict_end',
+  'i_callback',
+] as const;
+
+/** Two programs note the time of evict(), one after the other; a guest's CPU may stop in between. */
+const SAME_EVICT_NS = 1e9;
+
+/** Whether the line at the end speaks of the incarnation that is known at that address. */
+function isSameLife(inode: Incarnation, event: EventOf<'life'>, begin: number): boolean {
+  if (inode.dev !== event.dev || inode.state === 'ended') return false;
+  if (inode.ino !== 0 && inode.ino !== event.ino) return false;
+  const evict = inode.at('evict');
+  return evict === null ? inode.first <= event.ts : Math.abs(evict - begin) < SAME_EVICT_NS;
+}
+
+/** Where RCU called back, from the flags of the task it borrowed and the first bytes of its name. */
+function lifeContext({ flags, by }: { readonly flags: number; readonly by: number }): Context {
+  const name = String.fromCharCode(by & 0xff, (by >>> 8) & 0xff, (by >>> 16) & 0xff, by >>> 24);
+  // `rcuo`, `rcuc`, `rcub`, `rcu_`, `ksof`: as much of the name as the line has room for
+  const full: Record<string, string> = { ksof: 'ksoftirqd/', rcu_: 'rcu_' };
+  return callbackContext(flags, full[name] ?? (/^rcu[ocgb]/.test(name) ? 'rcuop/' : name));
 }
 
 /** The stages inside evict(), which all run in one task, in this order. */

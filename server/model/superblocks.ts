@@ -30,6 +30,7 @@ export interface Superblock {
 
 export class Superblocks {
   readonly #byDev = new Map<number, Superblock>();
+  readonly #blockSize = new Map<number, number>();
 
   /** A superblock was seen in evict(). A device number may be given to another type later. */
   seen(event: EventOf<'sb'>): void {
@@ -56,8 +57,23 @@ export class Superblocks {
     });
   }
 
+  /** s_blocksize: bytes of a hugepage on hugetlbfs; undefined until told. */
+  blockSize(dev: number): number | undefined {
+    return this.#blockSize.get(dev);
+  }
+
+  sized({ dev, blocksize }: EventOf<'sb_size'>): void {
+    this.#blockSize.set(dev, blocksize);
+  }
+
   get(dev: number): Superblock | undefined {
     return this.#byDev.get(dev);
+  }
+
+  /** Of an inode that said its magic number when it was evicted: that device may be another's now. */
+  of(dev: number, magic: number): Superblock | undefined {
+    const known = this.#byDev.get(dev);
+    return known?.magic === magic ? known : undefined;
   }
 
   all(): Superblock[] {

@@ -128,7 +128,7 @@ function parseDuration(text: string): number | null {
 }
 
 /** `*` stands for anything; linear in the text, whatever the pattern. */
-function wildcard(pattern: string): (text: string) => boolean {
+export function wildcard(pattern: string): (text: string) => boolean {
   const parts = pattern.split('*');
   if (parts.length === 1) return (text) => text === pattern;
   const first = parts[0]!;

@@ -264,6 +264,227 @@ export const LINES = {
     ],
     source: 'tracepoint filemap:mm_filemap_delete_from_page_cache',
   },
+  sb_size: {
+    id: 27,
+    fields: [
+      ['sb', 'a'],
+      ['dev', 'u'],
+      ['blocksize', 'u'],
+    ],
+    source: 'super_block.s_blocksize, with each sb line: the size of a hugepage on hugetlbfs',
+  },
+  truncate_final: {
+    id: 28,
+    fields: [
+      ['inode', 'a'],
+      ['nrpages', 'u'],
+    ],
+    source: 'truncate_inode_pages_final() entered (mm/truncate.c)',
+  },
+  remove_hugepages: {
+    id: 29,
+    fields: [
+      ['inode', 'a'],
+      ['start', 'i'],
+      ['end', 'i'],
+    ],
+    source: 'remove_inode_hugepages() entered: offsets in bytes (fs/hugetlbfs/inode.c)',
+  },
+  resv_map_alloc: {
+    id: 30,
+    fields: [['resv_map', 'a']],
+    source: 'resv_map_alloc() returned (mm/hugetlb.c)',
+  },
+  fill_super: {
+    id: 31,
+    fields: [
+      ['sb', 'a'],
+      ['dev', 'u'],
+      ['ret', 'i'],
+    ],
+    source: 'hugetlbfs_fill_super() returned: 0, or -errno of a mount that failed',
+  },
+  new_subpool: {
+    id: 32,
+    fields: [
+      ['subpool', 'a'],
+      ['max', 'i'],
+      ['min', 'i'],
+    ],
+    source: 'hugepage_new_subpool() returned: hugepages, -1 for none (mm/hugetlb.c)',
+  },
+  put_subpool: {
+    id: 33,
+    fields: [
+      ['subpool', 'a'],
+      ['count', 'i'],
+      ['max', 'i'],
+      ['used', 'i'],
+      ['min', 'i'],
+      ['reserved', 'i'],
+    ],
+    source: 'hugepage_put_subpool() entered: the struct before the put (mm/hugetlb.c)',
+  },
+  subpool: {
+    id: 34,
+    fields: [
+      ['subpool', 'a'],
+      ['inode', 'a'],
+      ['at', 'u'],
+      ['max', 'i'],
+      ['used', 'i'],
+      ['min', 'i'],
+      ['reserved', 'i'],
+    ],
+    source:
+      'the subpool of an inode as hugetlb_reserve_pages() is entered (at 0) and returns (at 1), if it has one',
+  },
+  shutdown_super: {
+    id: 35,
+    fields: [
+      ['sb', 'a'],
+      ['dev', 'u'],
+      ['magic', 'x'],
+    ],
+    source: 'generic_shutdown_super() returned: no inode of it may be left (fs/super.c)',
+  },
+  vm_close: {
+    id: 36,
+    fields: [
+      ['vma', 'a'],
+      ['inode', 'a'],
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['start', 'u'],
+      ['end', 'u'],
+      ['flags', 'x'],
+    ],
+    source: 'hugetlb_vm_op_close() entered: a mapping of hugepages goes (mm/hugetlb.c)',
+  },
+  hugepage_released: {
+    id: 37,
+    fields: [['folio', 'a']],
+    source: '__update_and_free_hugetlb_folio() entered, maybe from a kworker (mm/hugetlb.c)',
+  },
+  gmem_create: {
+    id: 38,
+    fields: [['ret', 'i']],
+    source: 'kvm_gmem_create() returned a descriptor or -errno (virt/kvm/guest_memfd.c)',
+  },
+  gmem_release: {
+    id: 39,
+    fields: [
+      ['inode', 'a'],
+      ['nrpages', 'u'],
+    ],
+    source: 'kvm_gmem_release() entered: the file is closed (virt/kvm/guest_memfd.c)',
+  },
+  gmem_fallocate: {
+    id: 40,
+    fields: [
+      ['inode', 'a'],
+      ['mode', 'x'],
+      ['offset', 'i'],
+      ['len', 'i'],
+    ],
+    source: 'kvm_gmem_fallocate() entered: bytes (virt/kvm/guest_memfd.c)',
+  },
+  life: {
+    id: 41,
+    fields: [
+      ['inode', 'a'],
+      ['dev', 'u'],
+      ['magic', 'x'],
+      ['ino', 'u'],
+      ['nlink', 'u'],
+      ['mode', 'u'],
+      ['size', 'u'],
+      ['blocks', 'u'],
+      ['nrpages', 'u'],
+      ['evict_cpu', 'u'],
+      ['state', 'x'],
+      ['nrpages_end', 'u'],
+      ['evict', 'u'],
+      ['evict_inode', 'u'],
+      ['truncate_final', 'u'],
+      ['clear_inode', 'u'],
+      ['evict_inode_end', 'u'],
+      ['destroy_inode', 'u'],
+      ['destroy_op', 'u'],
+      ['evict_end', 'u'],
+      ['i_callback', 'u'],
+      ['free_op', 'u'],
+      ['free_inode', 's'],
+      ['flags', 'x'],
+      ['by', 'x'],
+      ['comm', 'c'],
+    ],
+    source:
+      'i_callback() returned: all stages of one inode, each as nanoseconds before TIME, 0 for not seen. ' +
+      'PID, TID and comm are those of evict(), CPU that of i_callback(); by: first four bytes of the comm RCU borrowed',
+  },
+  tp_life: {
+    id: 42,
+    fields: [
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['nlink', 'u'],
+      ['mode', 'u'],
+      ['size', 'u'],
+      ['blocks', 'u'],
+      ['evict_cpu', 'u'],
+      ['evict_inode', 'u'],
+      ['flags', 'x'],
+      ['by', 'x'],
+      ['comm', 'c'],
+    ],
+    source:
+      'tracepoint hugetlbfs:hugetlbfs_free_inode, with what hugetlbfs_evict_inode said before',
+  },
+  detail: {
+    id: 43,
+    fields: [
+      ['steps', 'u'],
+      ['rate', 'u'],
+    ],
+    source:
+      'a timer: 1 each stage is printed at once, 0 only in one line when the inode ends; inodes/s',
+  },
+  hugepage_alloc: {
+    id: 44,
+    fields: [
+      ['folio', 'a'],
+      ['error', 'i'],
+      ['inode', 'a'],
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['flags', 'x'],
+      ['comm', 'c'],
+    ],
+    source:
+      'alloc_hugetlb_folio() returned a folio (0 and -errno if none); inode and vm_flags of the mapping',
+  },
+  hugepage_move: {
+    id: 45,
+    fields: [
+      ['from', 'a'],
+      ['to', 'a'],
+      ['reason', 'u'],
+    ],
+    source: 'move_hugetlb_state() entered: a hugepage is migrated to another folio (mm/hugetlb.c)',
+  },
+  hugepage_pin: {
+    id: 46,
+    fields: [
+      ['folio', 'a'],
+      ['refs', 'i'],
+      ['flags', 'x'],
+      ['comm', 'c'],
+    ],
+    source:
+      'try_grab_folio_fast() returned, or try_grab_folio() was entered, for a hugepage of a file (mm/gup.c); ' +
+      'the kernel stack follows, a frame to a line that begins with blanks',
+  },
 } as const satisfies Record<string, LineSpec>;
 
 export type LineName = keyof typeof LINES;
@@ -277,7 +498,7 @@ export const LINE_NAMES = Object.keys(LINES) as LineName[];
  * each other.
  */
 export const TRACKS = 2;
-const RCU_LINES: readonly LineName[] = ['i_callback', 'free_inode'];
+const RCU_LINES: readonly LineName[] = ['i_callback', 'free_inode', 'life'];
 
 /** The track whose program prints this line. A beat says it itself. */
 export function trackOf(name: LineName): 0 | 1 {
@@ -285,7 +506,7 @@ export function trackOf(name: LineName): 0 | 1 {
 }
 
 /** Lines that keep time or place, and are no events. */
-export const UNCOUNTED_LINES = ['tick', 'beat', 'vmemmap'] as const;
+export const UNCOUNTED_LINES = ['tick', 'beat', 'vmemmap', 'detail'] as const;
 export type UncountedLine = (typeof UNCOUNTED_LINES)[number];
 
 /** Lines that are counted in @hits, and so in the ledger. */

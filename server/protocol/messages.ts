@@ -8,6 +8,7 @@
  * appended. A client that reconnects subscribes again and gets everything anew.
  */
 import { z } from 'zod/mini';
+import type { AlertsView, FiringSummary } from './alerts.ts';
 import type { Context, InodeStage, Plan } from './stages.ts';
 
 export const MESSAGE_VERSION = 1;
@@ -18,6 +19,7 @@ export const VIEWS = [
   'inode',
   'hugepages',
   'callbacks',
+  'contract',
   'alerts',
   'losses',
 ] as const;
@@ -39,6 +41,8 @@ export const Subscribe = z.object({
   limit: z.optional(z.number().check(z.int(), z.gte(0), z.lte(500))),
   /** Inode: the `id` of an InodeRow. */
   inode: z.optional(z.string().check(z.maxLength(64))),
+  /** Contract: the `id` of a FindingRow whose lines are wanted. */
+  finding: z.optional(z.string().check(z.maxLength(64))),
 });
 export type Subscribe = z.infer<typeof Subscribe>;
 
@@ -77,6 +81,8 @@ export interface Update {
   readonly now_ms: number;
   /** In every view: each host with its tracer, plan and ledger. */
   readonly hosts?: readonly HostState[];
+  /** In every view. */
+  readonly firing?: FiringSummary;
   /** Overview. */
   readonly series?: Series;
   readonly latencies?: readonly StageLatency[];
@@ -89,6 +95,12 @@ export interface Update {
   readonly hugepages?: readonly HugepageRow[];
   /** Callbacks. */
   readonly callbacks?: readonly CallbackRow[];
+  /** Contract. */
+  readonly contract?: ContractView;
+  /** Contract: the finding that was asked for; null when there is none, or it was withdrawn. */
+  readonly finding?: FindingDetail | null;
+  /** Alerts. */
+  readonly alerts?: AlertsView;
   /** Losses. */
   readonly losses?: LossesView;
 }
@@ -119,6 +131,21 @@ export interface HostState {
   readonly events_per_s: number;
   readonly ledger: Ledger;
   readonly gaps: number;
+  /** Certain and suspected breaches of the contract. */
+  readonly broken: number;
+  readonly suspected: number;
+  readonly detail: HostDetail | null;
+}
+
+/** What the kernel side tells of each inode at the moment; null before it is known. */
+export interface HostDetail {
+  readonly asked: 'steps' | 'lifecycle' | 'auto';
+  /** Each stage is told at once; otherwise in one line when the inode ends. */
+  readonly steps: boolean;
+  /** When that last changed by itself, milliseconds since 1970; 0: never. */
+  readonly since_ms: number;
+  /** Inodes a second when it changed. */
+  readonly rate: number;
 }
 
 /** Where every hit of a probe went. Counts of events. */
@@ -281,6 +308,19 @@ export interface InodeDetail {
   readonly timeline: readonly TimelineEntry[];
   readonly hugepages: readonly InodeHugepage[];
   readonly callbacks: CallbackRow | null;
+  /** Every rule of the contract, and what came of it on this inode. */
+  readonly rules: readonly InodeRule[];
+}
+
+export interface InodeRule {
+  readonly rule: string;
+  readonly name: string;
+  readonly statement: string;
+  /** `unknown`: not checked on it; `why` says so where the host cannot show it at all. */
+  readonly verdict: 'held' | 'broken' | 'suspected' | 'unknown';
+  readonly why: string;
+  /** The `id` of a FindingRow; empty when there is none, or it is not kept. */
+  readonly finding: string;
 }
 
 /** A hugepage outside the pool, as far as it is known. */
@@ -312,6 +352,65 @@ export interface CallbackRow {
   /** Checked against what ran: inodes whose i_callback carried this free_inode, and others. */
   readonly confirmed: number;
   readonly contradicted: number;
+}
+
+/** A rule of the contract, over the hosts shown. */
+export interface RuleRow {
+  readonly rule: string;
+  readonly name: string;
+  readonly statement: string;
+  /** Kernel file and function. */
+  readonly source: string;
+  /** Kernels it was tried on. */
+  readonly kernels: string;
+  readonly checked: number;
+  /** Certain. */
+  readonly broken: number;
+  readonly suspected: number;
+  /** Were suspected until a late line came. */
+  readonly withdrawn: number;
+  /** Why no host shown can check it; null where one can. */
+  readonly not_checkable: string | null;
+}
+
+/** A rule that is broken, or seems so. */
+export interface FindingRow {
+  /** `<epoch number>.<finding number>`: unique in the session. */
+  readonly id: string;
+  readonly host: string;
+  readonly rule: string;
+  readonly name: string;
+  readonly verdict: 'certain' | 'suspected';
+  /** Wall clock when it showed, ms. */
+  readonly at_ms: number;
+  /** The inode, `id` of an InodeRow; empty when it is about none, or that is not known. */
+  readonly inode: string;
+  readonly fs: string;
+  readonly dev: string;
+  readonly ino: number;
+  /** What it is about beside an inode: `hugepage ff..`, `subpool ff..`; may be empty. */
+  readonly what: string;
+  /** What was seen and what was expected. */
+  readonly sentence: string;
+}
+
+export interface ContractView {
+  readonly rules: readonly RuleRow[];
+  /** Certain ones first, then the newest first. */
+  readonly findings: readonly FindingRow[];
+  /** Findings that are counted and not kept. */
+  readonly dropped: number;
+  /** Claims that wait until all losses of their time are known. */
+  readonly pending: number;
+}
+
+export interface FindingDetail {
+  readonly row: FindingRow;
+  readonly statement: string;
+  readonly source: string;
+  /** The lines that show it, in the order of time; ns since the first of them. */
+  readonly lines: readonly TimelineEntry[];
+  readonly lines_more: number;
 }
 
 export interface Gap {

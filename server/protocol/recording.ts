@@ -3,8 +3,9 @@
  * what was traced, then frames in the order in which they came.
  */
 import { z } from 'zod';
-import { LINE_NAMES } from './grammar.ts';
-import { STAGES } from './stages.ts';
+import { DEFAULT_ALERTING, RecordedAlerting } from './config.ts';
+import { LINE_NAMES, type LineName, trackOf } from './grammar.ts';
+import { type Plan, STAGES } from './stages.ts';
 
 /** Version of the file format. docs/formats.md has the history. */
 export const RECORDING_VERSION = 1;
@@ -29,18 +30,49 @@ export const EpochInfo = z.object({
   fs: z.array(z.string()),
   /** Filesystems of which a canary must come through before the tracer is ready. */
   canaries: z.array(z.string()),
+  /** Whether each stage was told at once, in a line at the end, or as the rate allowed. */
+  detail: z.enum(['steps', 'lifecycle', 'auto']).default('steps'),
+  /** Inodes that the maps of the line at the end have room for. */
+  map_keys: z.int().positive().nullable().default(null),
+  /** `I_FREEING | I_CLEAR` of that kernel; null when its BTF does not tell. */
+  freed_state: z.int().nonnegative().nullable().default(null),
+  /** The page cache of hugetlbfs counts base pages (6.7 and newer), not hugepages. */
+  base_index: z.boolean().default(true),
+  /** The kernel counts every run of our probes that it skips. */
+  counts_misses: z.boolean().default(true),
+  /** After how long what is a leak, and which leaks raise alerts. */
+  alerts: RecordedAlerting.default(DEFAULT_ALERTING),
   /** Milliseconds since 1970 when tracing was asked for. */
   started_ms: z.number(),
-  plan: z.record(z.enum(STAGES as [string, ...string[]]), PlanEntry),
+  /** A stage that an older lastref did not know is not in its plan. */
+  plan: z
+    .partialRecord(z.enum(STAGES as [string, ...string[]]), PlanEntry)
+    .transform((plan): Plan => {
+      const unknown = { missing: 'the lastref that recorded this did not look for it' };
+      return Object.fromEntries(STAGES.map((stage) => [stage, plan[stage] ?? unknown])) as Plan;
+    }),
 });
-export type EpochInfo = Omit<z.infer<typeof EpochInfo>, 'plan'> & {
-  plan: import('./stages.ts').Plan;
-};
+export type EpochInfo = z.infer<typeof EpochInfo>;
 
-/** bpftrace starts: the line that each of its probes prints, in the order of the program. */
+const Line = z.enum(LINE_NAMES as [LineName, ...LineName[]]);
+
+/**
+ * bpftrace starts. For each track (see grammar.ts) the line that a skipped run of each
+ * of its programs costs, in the order of loading; a flat list in the first recordings,
+ * where the line tells the track.
+ */
 export const BeginFrame = z.object({
-  programs: z.array(z.enum(LINE_NAMES as [string, ...string[]])),
+  programs: z.union([z.array(Line), z.array(z.array(Line))]),
 });
+export type BeginFrame = z.infer<typeof BeginFrame>;
+
+/** The programs of a begin frame, by track. */
+export function byTrack({ programs }: BeginFrame): readonly (readonly LineName[])[] {
+  if (programs.every((entry) => typeof entry !== 'string')) return programs as LineName[][];
+  const flat = programs as readonly LineName[];
+  return [0, 1].map((track) => flat.filter((line) => trackOf(line) === track));
+}
+
 /** bpftrace ended. */
 export const EndFrame = z.object({ wanted: z.boolean(), why: z.string() });
 

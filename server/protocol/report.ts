@@ -1,5 +1,7 @@
 /** The report: what scripts and CI systems read. Keys are fixed; new ones may be added. */
 import { z } from 'zod';
+import { Alert } from './alerts.ts';
+import { Leak } from './leaks.ts';
 
 const count = z.int().nonnegative();
 
@@ -77,9 +79,40 @@ export const Report = z.object({
       surplus: count,
     }),
   ),
-  contract: z.array(z.unknown()),
-  leaks: z.array(z.unknown()),
-  alerts: z.array(z.unknown()),
+  contract: z.array(
+    z.object({
+      rule: z.string(),
+      name: z.string(),
+      /** Inodes, hugepages, subpools or mounts it was checked on. */
+      checked: count,
+      /** Certain. */
+      broken: count,
+      /** A loss, or what is not observed, could explain it. */
+      suspected: count,
+      /** Were suspected until a late line came. */
+      withdrawn: count,
+      /** Why no host could check it. */
+      not_checkable: z.string().optional(),
+    }),
+  ),
+  /** What broke the contract, or seems to: at most 20 of each rule and verdict. */
+  findings: z.array(
+    z.object({
+      rule: z.string(),
+      verdict: z.enum(['certain', 'suspected']),
+      host: z.string(),
+      /** Nanoseconds of the epoch. */
+      ts_ns: z.number(),
+      fs: z.string(),
+      s_dev: z.string(),
+      /** Null: it is about no inode, or that is not known. */
+      ino: count.nullable(),
+      what: z.string(),
+      sentence: z.string(),
+    }),
+  ),
+  leaks: z.array(Leak),
+  alerts: z.array(Alert),
   gaps: z.array(
     z.object({
       host: z.string(),

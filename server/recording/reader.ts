@@ -122,5 +122,5 @@ function readEpochs(db: DatabaseSync, file: string): EpochInfo[] {
     );
   }
   const rows = db.prepare('SELECT info FROM epochs ORDER BY number').all() as { info: string }[];
-  return rows.map(({ info }) => EpochInfo.parse(JSON.parse(info)) as unknown as EpochInfo);
+  return rows.map(({ info }) => EpochInfo.parse(JSON.parse(info)));
 }

@@ -1,5 +1,8 @@
 /** What the agent says on standard error (see host/agent.ts), line by line. */
 
+import { type Holder, PIN_WAYS, type Pinner, type PinWay } from '../model/leaks/scan.ts';
+import { commOfHex } from './fields.ts';
+
 export type AgentLine =
   | { readonly kind: 'clock'; readonly uptimeNs: number; readonly wallMs: number }
   | {
@@ -20,6 +23,10 @@ export type AgentLine =
     }
   | { readonly kind: 'canary'; readonly fs: string; readonly dev: number; readonly ino: number }
   | { readonly kind: 'nocanary'; readonly fs: string; readonly why: string }
+  /** What a scan of the host found; see host/scan.ts. */
+  | { readonly kind: 'holder'; readonly holder: Holder }
+  | { readonly kind: 'pinner'; readonly pinner: Pinner }
+  | { readonly kind: 'scanned'; readonly uptimeNs: number; readonly whole: boolean }
   | { readonly kind: 'died' }
   | { readonly kind: 'exit'; readonly status: number }
   | { readonly kind: 'fail'; readonly why: string }
@@ -94,6 +101,19 @@ export function parseAgentLine(line: string): AgentLine {
       return { kind: 'canary', fs: words[2]!, dev: kernelDev(number(3)), ino: number(4) };
     case 'nocanary':
       return { kind: 'nocanary', fs: words[2] ?? '', why: words.slice(3).join(' ') };
+    case 'holder': {
+      const holder = holderOf(line);
+      if (holder === null) break;
+      return { kind: 'holder', holder };
+    }
+    case 'pinner': {
+      const pinner = pinnerOf(line);
+      if (pinner === null) break;
+      return { kind: 'pinner', pinner };
+    }
+    case 'scanned':
+      if (!/^a scanned \d+(\.\d+)? (whole|part)$/.test(line)) break;
+      return { kind: 'scanned', uptimeNs: seconds(2), whole: words[3] === 'whole' };
     case 'died':
       return { kind: 'died' };
     case 'exit':
@@ -102,6 +122,41 @@ export function parseAgentLine(line: string): AgentLine {
       return { kind: 'fail', why: words.slice(2).join(' ') };
   }
   return { kind: 'other', text: line };
+}
+
+const HOLDER =
+  /^a holder (\d+) (\d+) ([01]) (\d+) (\d+) (\d+) ([0-9a-f]+) (fd \d+|mapping [0-9a-f]+-[0-9a-f]+)$/;
+
+function holderOf(line: string): Holder | null {
+  const match = HOLDER.exec(line);
+  const comm = commOfHex(match?.[7] ?? '');
+  if (match === null || comm === null) return null;
+  const [dev, ino, deleted, blocks, pageBytes, pid] = match.slice(1, 7).map(Number) as number[];
+  const pages = (blocks! * 512) / pageBytes!;
+  if (![dev, ino, pages, pageBytes, pid].every(Number.isSafeInteger)) return null;
+  return {
+    dev: kernelDev(dev!),
+    ino: ino!,
+    deleted: deleted === 1,
+    pages,
+    pageBytes: pageBytes!,
+    pid: pid!,
+    comm,
+    how: match[8]!,
+  };
+}
+
+function pinnerOf(line: string): Pinner | null {
+  const match = /^a pinner (\d+) ([0-9a-f]+) fd (\d+) (\w+)(?: (\d+))?$/.exec(line);
+  const comm = commOfHex(match?.[2] ?? '');
+  if (match === null || comm === null) return null;
+  const [, pid, , fd, word, count] = match;
+  const way = PIN_WAYS.find((known) => known === word) as PinWay | undefined;
+  const buffers = count === undefined ? null : Number(count);
+  if (way === undefined || (way === 'io_uring') !== (buffers !== null)) return null;
+  const numbers = [Number(pid), Number(fd), buffers ?? 0];
+  if (!numbers.every(Number.isSafeInteger)) return null;
+  return { pid: numbers[0]!, comm, fd: numbers[1]!, way, buffers };
 }
 
 /** From st_dev as stat(2) gives it to s_dev as the kernel keeps it (include/linux/kdev_t.h). */

@@ -1,10 +1,12 @@
 /** The bpftrace programs of a plan, one for each track, in the dialect of the host's bpftrace. */
-import { GRAMMAR_VERSION, type LineName, TRACKS, trackOf } from '../protocol/grammar.ts';
+import { GRAMMAR_VERSION, LINES, type LineName, TRACKS, trackOf } from '../protocol/grammar.ts';
 import type { Btf } from './btf.ts';
+import { dialect, gmemMark, marksGmem } from './dialect.ts';
 import type { HostFacts } from './facts.ts';
 import { FILESYSTEMS } from './filesystems.ts';
-import type { TracePlan } from './plan.ts';
+import { STEP_LINES, type TracePlan } from './plan.ts';
 import type { ProbeBlock } from './programs.ts';
+import { hasRingBuffer } from './versions.ts';
 
 export interface Program {
   readonly text: string;
@@ -14,20 +16,36 @@ export interface Program {
     readonly from: number;
     readonly to: number;
   }[];
-  /** The line each of its probes prints, in the order in which bpftrace loads them. */
+  /**
+   * For each of its probes, in the order in which bpftrace loads them, the line that
+   * is missing when a run is skipped.
+   */
   readonly lines: readonly LineName[];
 }
+
+export interface CompileOptions {
+  /** Inodes a second above which `auto` stops telling each stage. */
+  readonly stepsBelow: number;
+}
+
+/** Ticks (of 100 ms) below half the rate, after which `auto` tells each stage again. */
+const CALM_TICKS = 20;
 
 /**
  * A program for each track that has a probe; track 0 always has one.
  * @param btf needed by bpftrace 0.18 and older, which has no offsetof().
  */
-export function compile(plan: TracePlan, facts: HostFacts, btf: Btf | null): Program[] {
+export function compile(
+  plan: TracePlan,
+  facts: HostFacts,
+  btf: Btf | null,
+  options: CompileOptions,
+): Program[] {
   const programs: Program[] = [];
   // each text begins below where the one before ended, so that a line number names one probe
   let above = 0;
   for (let track = 0; track < TRACKS; track++) {
-    const program = compileTrack(plan, facts, btf, track, above);
+    const program = compileTrack(plan, facts, btf, options, track, above);
     if (track > 0 && program.lines.length === 0) continue;
     programs.push(program);
     above += program.text.split('\n').length;
@@ -39,93 +57,194 @@ function compileTrack(
   plan: TracePlan,
   facts: HostFacts,
   btf: Btf | null,
+  options: CompileOptions,
   track: number,
   above: number,
 ): Program {
-  const probes = plan.probes.filter((probe) => trackOf(probe.lines.at(-1)!) === track);
+  const probes = plan.probes
+    .filter((probe) => trackOf(probe.line) === track)
+    .map((probe) => inDetail(probe, plan));
+  if (track === 1 && probes.length > 0 && marksGmem(plan, facts)) probes.unshift(gmemMark(plan));
+  const texts = probes.map((probe) => dialect(probe, plan, facts, btf));
+  const filters = [
+    ...fsFilter(plan),
+    ...(track === 1 ? freeInodeFilter(plan, facts) : []),
+    ...(track === 0 && plan.detail === 'auto'
+      ? ['\t@steps = 1; @evicts = 0; @before = 0; @calm = 0;']
+      : []),
+  ];
   const parts: string[] = [
     ...new Array<string>(above).fill(''),
     'BEGIN',
     '{',
-    ...(track === 0 ? fsFilter(plan) : freeInodeFilter(plan, facts)),
+    ...filters,
+    ...neverWritten([...filters, ...texts.flat()].join('\n')).map(
+      (map) => `\t${map}[(uint64)0] = (uint64)0;`,
+    ),
     `\tprintf("lastref ${GRAMMAR_VERSION} session\\n");`,
     '}',
   ];
   const places: { attach: string; from: number; to: number }[] = [];
-  for (const probe of probes) {
-    const lines = dialect(probe, facts, btf).split('\n');
-    places.push({
-      attach: probe.attach,
-      from: parts.length + 1,
-      to: parts.length + lines.length,
-    });
-    parts.push(...lines);
-  }
+  const lines: LineName[] = [];
+  probes.forEach((probe, i) => {
+    for (const text of texts[i]!) {
+      const rows = text.split('\n');
+      places.push({ attach: probe.attach, from: parts.length + 1, to: parts.length + rows.length });
+      parts.push(...rows);
+      lines.push(probe.line);
+    }
+  });
   // Timers interrupt the probes of their own program. Up to three arguments are put together
   // on the stack, not in the memory that all programs of a CPU share (see TRACKS).
   const beat = `printf("beat %llu %d 0 0 ${track}\\n", nsecs, cpu);`;
   parts.push(
-    ...(track === 0 ? TICK : [`interval:ms:100 { ${beat} }`]),
-    ...(track === 0 && facts.symbols.includes('vmemmap_base') ? VMEMMAP : []),
-    'interval:s:1 { print(@hits); }',
+    ...(track === 0 ? tick(plan, options) : [`interval:ms:100 { ${beat} }`]),
+    ...(track === 0 && facts.btf && facts.symbols.includes('vmemmap_base') ? VMEMMAP : []),
+    ...counts(probes),
     // With a perf buffer for each CPU, a loss is told only with the next line of that CPU,
     // and a CPU that says nothing holds up the order: so each one speaks.
     ...(hasRingBuffer(facts.bpftrace) ? [] : [`profile:hz:5 { ${beat} }`]),
-    `END { ${usedMaps(probes, track)
+  );
+  parts.push(
+    `END { ${usedMaps(parts)
       .map((map) => `clear(${map});`)
       .join(' ')} }`,
   );
-  return { text: `${parts.join('\n')}\n`, places, lines: probes.map((p) => p.lines.at(-1)!) };
+  return { text: `${parts.join('\n')}\n`, places, lines };
 }
 
-const TICK = [
-  'interval:ms:100',
-  '{',
-  '\t@tick++;',
-  '\tprintf("tick %llu %d 0 0 %llu\\n", nsecs, cpu, @tick);',
-  '}',
-];
+/** Ten times a second: time goes on, and `auto` looks at the rate. */
+function tick(plan: TracePlan, { stepsBelow }: CompileOptions): string[] {
+  const body = ['\t@tick++;', '\tprintf("tick %llu %d 0 0 %llu\\n", nsecs, cpu, @tick);'];
+  if (plan.detail === 'auto') {
+    const high = Math.max(1, Math.round(stepsBelow / 10));
+    body.push(
+      '\t$rate = (uint64)((uint64)@evicts - (uint64)@before);',
+      '\t@before = @evicts;',
+      `\tif (@steps == 1 && $rate > ${high}) {`,
+      // told before, so that no stage is left out before it is told
+      '\t\tprintf("detail %llu 0 0 0 0 %llu\\n", nsecs, $rate * 10);',
+      '\t\t@steps = 0; @calm = 0;',
+      '\t}',
+      `\tif (@steps == 0 && $rate * 2 < ${high}) { @calm++; }`,
+      `\tif (@steps == 0 && $rate * 2 >= ${high}) { @calm = 0; }`,
+      `\tif (@steps == 0 && @calm > ${CALM_TICKS}) {`,
+      '\t\t@steps = 1; @calm = 0;',
+      '\t\tprintf("detail %llu 0 0 0 1 %llu\\n", nsecs, $rate * 10);',
+      '\t}',
+    );
+  }
+  return ['interval:ms:100', '{', ...body, '}'];
+}
+
+/**
+ * Lines of which there is one or more for every inode of hugetlbfs, beside its stages:
+ * told only when they say something, while the stages are not. `@promised`: inodes that
+ * have reserved hugepages.
+ */
+const TELLING: Partial<Record<LineName, string>> = {
+  resv_map_alloc: '',
+  resv_map_release: '',
+  remove_hugepages: 'args->inode->i_blocks',
+  subpool: 'args->from < args->to',
+  reserve: 'args->from < args->to',
+  unreserve: 'args->freed || @promised[(uint64)args->inode]',
+};
+const PROMISES: Partial<Record<LineName, string>> = {
+  reserve: '\tif (args->from < args->to) { @promised[(uint64)$i] = 1; }\n',
+  unreserve:
+    '\tif (args->start == 0 && @promised[(uint64)$i]) { delete(@promised[(uint64)$i]); }\n',
+};
+
+/** Inodes that hold hugepages are told early, so that one that hangs is seen. */
+const HOLDS: Partial<Record<LineName, string>> = {
+  evict: '($i->i_blocks && $sb->s_magic == 0x958458f6)',
+  tp_evict_inode: 'args->blocks',
+};
+
+/** Where the line at the end takes over, a stage is told at once only while that is wanted. */
+function inDetail(probe: ProbeBlock, plan: TracePlan): ProbeBlock {
+  if (plan.detail === 'steps' || probe.lifecycle) return probe;
+  const auto = plan.detail === 'auto';
+  const own = probe.predicate.replace(/^\/(.*)\/\n$/, '$1');
+  const telling = TELLING[probe.line];
+  if (telling !== undefined) {
+    const when = [auto ? '@steps' : '', telling].filter((part) => part !== '').join(' || ');
+    const body = probe.body + (PROMISES[probe.line] ?? '');
+    return { ...probe, predicate: `/${when}/\n`, body };
+  }
+  if (!STEP_LINES.includes(probe.line)) return probe;
+  // what these note of the mount is wanted also when they print nothing
+  const notes = ['evict', 'tp_evict_inode', 'tp_alloc_inode'].includes(probe.line);
+  if (!notes) return { ...probe, predicate: `/@steps${own === '' ? '' : ` && ${own}`}/\n` };
+  const holds = HOLDS[probe.line] ?? '';
+  const at = probe.body.indexOf(`\t@hits[${LINES[probe.line].id}]`);
+  const [before, last] = [probe.body.slice(0, at), probe.body.slice(at)];
+  const count = auto && holds !== '' ? '\t@evicts++;\n' : '';
+  const when = [auto ? '@steps' : '', holds].filter((part) => part !== '').join(' || ');
+  const indented = last.replace(/^(?=.)/gm, '\t');
+  const body = `${count}${before}\tif (${when}) {\n${indented}\t}\n`;
+  return { ...probe, body };
+}
 
 /** Which superblocks are wanted, by their magic. */
 function fsFilter(plan: TracePlan): string[] {
   return plan.fs.map((name) => `\t@fs[0x${FILESYSTEMS[name]!.magic.toString(16)}] = 1;`);
 }
 
-/** i_callback() may not look at the superblock any more: what it is about to call tells. */
+/**
+ * i_callback() may not look at the superblock any more: what it is about to call tells
+ * whose inode it is (kaddr() knows no modules). For the line at the end, evict() kept
+ * the magic: that line is printed by free_inode where it is probed, else by i_callback.
+ */
 function freeInodeFilter(plan: TracePlan, facts: HostFacts): string[] {
-  return plan.fs
-    .map((name) => FILESYSTEMS[name]!.ops.free_inode)
-    .filter((name) => name !== undefined && facts.symbols.includes(name))
-    .map((name) => `\t@free_inode[kaddr("${name}")] = 1;`);
+  const rows: string[] = [];
+  for (const name of plan.fs) {
+    const { magic, module, ops } = FILESYSTEMS[name]!;
+    const target = ops.free_inode;
+    if (target === undefined || !facts.symbols.includes(target)) continue;
+    if (module === 'vmlinux') rows.push(`\t@free_inode[kaddr("${target}")] = 1;`);
+    const probed = plan.probes.some((probe) => probe.lifecycle && probe.target === target);
+    if (probed) rows.push(`\t@free_op[0x${magic.toString(16)}] = 1;`);
+  }
+  return rows;
+}
+
+/**
+ * Maps that are read and written nowhere, which bpftrace refuses: those of a step that
+ * no probe of this plan notes.
+ */
+function neverWritten(text: string): string[] {
+  const [read, written] = [new Set<string>(), new Set<string>()];
+  for (const match of text.matchAll(/@[a-z]\w*/g)) {
+    let at = match.index + match[0].length;
+    // past the key, which may hold another map with a key
+    for (let depth = 0; at < text.length && (text[at] === '[' || depth > 0); at++) {
+      if (text[at] === '[') depth++;
+      if (text[at] === ']') depth--;
+    }
+    const writes = /^\s*(=(?!=)|\+\+)/.test(text.slice(at, at + 10));
+    (writes ? written : read).add(match[0]);
+  }
+  return [...read].filter((map) => !written.has(map));
 }
 
 /** bpftrace prints every map at its end; only @hits is wanted. */
-function usedMaps(probes: readonly ProbeBlock[], track: number): string[] {
-  const text = probes.map((p) => p.predicate + p.body).join('\n');
-  const maps = new Set([...text.matchAll(/@\w+/g)].map((match) => match[0]));
-  for (const map of track === 0 ? ['@fs', '@tick'] : ['@free_inode']) maps.add(map);
+function usedMaps(parts: readonly string[]): string[] {
+  const maps = new Set([...parts.join('\n').matchAll(/@[a-z]\w*/g)].map((match) => match[0]));
   maps.delete('@hits');
+  maps.delete('@full');
+  maps.delete('@kept');
   return [...maps];
 }
 
-function dialect(probe: ProbeBlock, facts: HostFacts, btf: Btf | null): string {
-  let body = probe.body;
-  if (facts.stateIsStruct) body = body.replaceAll('->i_state)', '->i_state.__state)');
-  if (!facts.btf) {
-    // nothing is known of struct task_struct: no comm, no flags
-    body = body
-      .replace(/^\t\$c = .*\n/m, '')
-      .replaceAll('*(uint64 *)$c, *(uint64 *)($c + 8)', '(uint64)0, (uint64)0')
-      .replaceAll('(uint64)((struct task_struct *)curtask)->flags', '(uint64)0');
-  }
-  if (!hasOffsetof(facts.bpftrace)) {
-    body = body.replace(/offsetof\(struct (\w+), (\w+)\)/g, (_, struct, member) => {
-      const offset = btf?.offsetOf(struct, member) ?? null;
-      if (offset === null) throw new Error(`BTF has no struct ${struct} with a member ${member}`);
-      return String(offset);
-    });
-  }
-  return `${probe.attach}\n${probe.predicate}{\n${body}}`;
+/** The counts are told each second; bpftrace refuses to print a map that nothing writes. */
+function counts(probes: readonly ProbeBlock[]): string[] {
+  const written = ['@hits', '@full', '@kept'].filter((map) =>
+    probes.some((probe) => new RegExp(`${map}(\\[\\d+\\])? = count`).test(probe.body)),
+  );
+  if (written.length === 0) return [];
+  return [`interval:s:1 { ${written.map((map) => `print(${map});`).join(' ')} }`];
 }
 
 /** Told again and again, so that a lost line does no harm. */
@@ -136,17 +255,6 @@ const VMEMMAP = [
   '\t    sizeof(struct page));',
   '}',
 ];
-
-/** bpftrace has one ring buffer for all CPUs since 0.19, one perf buffer for each before. */
-export function hasRingBuffer(version: string): boolean {
-  return hasOffsetof(version);
-}
-
-/** bpftrace has offsetof() since 0.19. */
-export function hasOffsetof(version: string): boolean {
-  const [major, minor] = version.split('.').map(Number) as [number, number];
-  return major > 0 || minor >= 19;
-}
 
 /**
  * Which probes an error of bpftrace speaks of, with its words: from the place in
@@ -160,22 +268,18 @@ export function blame(stderr: string, programs: readonly Program[]): Map<string,
     const words = line.replace(/^.*?ERROR: /, 'bpftrace: ').trim();
     const at = /^stdin:(\d+)/.exec(line);
     for (const { attach, from, to } of places) {
-      const [kind, module, target] = attach.split(':');
-      const named =
-        new RegExp(
-          `'${escapeRegExp(attach)}'|\\b${escapeRegExp(attach.replace(/^\w+:/, ''))}\\b`,
-        ).test(line) ||
-        (target !== undefined &&
-          new RegExp(
-            `\\b${kind === 'kfunc' ? '(fentry|kfunc)' : '(fexit|kretfunc)'}_${module}_${escapeRegExp(target)}_\\d`,
-          ).test(line));
       const placed = at !== null && Number(at[1]) >= from && Number(at[1]) <= to;
-      if (named || placed) blamed.set(attach, words);
+      if (placed || isNamed(attach, line)) blamed.set(attach, words);
     }
   }
   return blamed;
 }
 
-function escapeRegExp(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+/** Whether a message names an attach point, as bpftrace spells it or as a BPF program. */
+function isNamed(attach: string, line: string): boolean {
+  const [kind] = attach.split(':');
+  const tail = attach.slice(kind!.length + 1).replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const spelt = { kfunc: '(fentry|kfunc)', kretfunc: '(fexit|kretfunc)' }[kind!] ?? kind;
+  if (new RegExp(`(?<![\\w:])(${spelt}:)?${tail}\\b`).test(line)) return true;
+  return new RegExp(`\\b${spelt}_${tail.replaceAll(':', '_')}_\\d`).test(line);
 }

@@ -15,6 +15,12 @@ export interface DecoderSink {
   hits(id: number, count: number): void;
   /** bpftrace says that this many events did not fit into its buffer. */
   lost(events: number): void;
+  /** `print(@full)`: inodes since the program began for which a map had no room. */
+  full(inodes: number): void;
+  /** `print(@kept)`: inodes since the program began of which a line is due when they end. */
+  kept(inodes: number): void;
+  /** A frame of the kernel stack that belongs to the last line that has one: `sym+off`. */
+  frame(text: string): void;
   /** A program begins. */
   program(name: string): void;
   /** A line that is none of ours. `line` is cut to 200 bytes, control bytes escaped. */
@@ -121,10 +127,14 @@ export class Decoder {
   /** bpftrace's own lines: maps, lost events, its greeting. */
   #own(buf: Buffer, start: number, end: number): void {
     const text = buf.toString('latin1', start, Math.min(end, start + 200));
+    const frame = /^ {8}([\w.]{1,128}(?:\+\d+)?)$/.exec(text);
+    if (frame !== null) return this.#sink.frame(frame[1]!);
     const hits = /^@hits\[(\d{1,4})\]: (\d{1,16})$/.exec(text);
     if (hits !== null) return this.#sink.hits(Number(hits[1]), Number(hits[2]));
     const lost = /^Lost (\d{1,16}) events$/.exec(text);
     if (lost !== null) return this.#sink.lost(Number(lost[1]));
+    const lives = /^@(full|kept): (\d{1,16})$/.exec(text);
+    if (lives !== null) return this.#sink[lives[1] as 'full' | 'kept'](Number(lives[2]));
     if (/^Attach(ing|ed) \d+ probes?(\.\.\.)?$/.test(text) || text.startsWith('@')) return;
     this.#reject(buf, start, end, 'neither one of our lines nor one of bpftrace');
   }

@@ -1,6 +1,7 @@
 /** What a test host offers to a tracer, asked of the host itself. */
-import { withTracefs } from '../host/agent.ts';
+import { quote, withTracefs } from '../host/agent.ts';
 import { type Host, HostError } from '../host/host.ts';
+import type { BtfFunction } from './btf.ts';
 
 export interface HostFacts {
   /** `uname -r`. */
@@ -21,14 +22,31 @@ export interface HostFacts {
   readonly traceableWhy: string;
   /** Wanted functions that are in /proc/kallsyms at all. */
   readonly symbols: readonly string[];
+  /** Those of the modules with wanted functions that are loaded, or built in. */
+  readonly modules: readonly string[];
   /** `hugetlbfs:hugetlbfs_evict_inode`, ... */
   readonly tracepoints: readonly string[];
-  /** i_state is a struct with a member `__state` (7.0 and newer). */
-  readonly stateIsStruct: boolean;
+  /** Whether kprobes can be made: there is a kprobe_events file. */
+  readonly kprobes: boolean;
+  /** Whether ftrace has direct calls, which fentry needs; null when the configuration is not told. */
+  readonly directCalls: boolean | null;
+  readonly types: KernelTypes;
 }
 
+/** What the kernel's BTF says; prepare() adds it. */
+export interface KernelTypes {
+  /** Those of the wanted functions that BTF has; null without BTF. */
+  readonly functions: ReadonlyMap<string, BtfFunction> | null;
+  /** i_state is a struct with a member `__state` (7.0 and newer). */
+  readonly stateIsStruct: boolean;
+  /** `I_FREEING | I_CLEAR`: i_state of an inode in destroy_inode(); null when not known. */
+  readonly freedState: number | null;
+}
+
+export const NO_TYPES: KernelTypes = { functions: null, stateIsStruct: false, freedState: null };
+
 /** A shell script that prints `== SECTION` and what belongs to it. */
-function discoveryScript(functions: readonly string[]): string {
+function discoveryScript(functions: readonly string[], bpftrace: string): string {
   return withTracefs(
     [
       't=/sys/kernel/tracing; [ -d $t/events ] || t=/sys/kernel/debug/tracing',
@@ -36,22 +54,34 @@ function discoveryScript(functions: readonly string[]): string {
       'echo "== kernel"; uname -r',
       'echo "== machine"; uname -m',
       'echo "== boot"; cat /proc/sys/kernel/random/boot_id',
-      'echo "== bpftrace"; command -v bpftrace >/dev/null && bpftrace --version 2>/dev/null',
+      `b=${quote(bpftrace)}; echo "== bpftrace"; command -v "$b" >/dev/null && "$b" --version 2>/dev/null`,
       'echo "== cpus"; grep -c ^processor /proc/cpuinfo',
       "echo '== hugepage'; awk '/^Hugepagesize:/{print $2}' /proc/meminfo",
       "echo '== memory'; awk '/^MemTotal:/{print $2}' /proc/meminfo",
       'echo "== btf"; [ -r /sys/kernel/btf/vmlinux ] && echo yes',
-      'echo "== state"; grep -ac inode_state_flags_enum /sys/kernel/btf/vmlinux 2>/dev/null',
-      'echo "== traceable"; { grep -oE "^($want)( |\\$)" $t/available_filter_functions || [ $? = 1 ]; } 2>&1 | tr -d " "',
+      'echo "== kprobes"; [ -e $t/kprobe_events ] && echo yes',
+      'echo "== direct"; { cat "/boot/config-$(uname -r)" || zcat /proc/config.gz; } 2>/dev/null | sed -n "s/^CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=//p; s/^# CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS is not set/n/p"',
+      'echo "== traceable"; { grep -oE "^($want)( |\t|\\$)" $t/available_filter_functions || [ $? = 1 ]; } 2>&1 | tr -d " \t"',
       'echo "== symbols"; awk \'{print $3}\' /proc/kallsyms | grep -xE "$want|vmemmap_base" | sort -u',
+      'echo "== modules"; cd /sys/module && ls -d kvm 2>/dev/null',
       'echo "== tracepoints"; cd $t/events 2>/dev/null && ls -d hugetlbfs/*/ filemap/mm_filemap_*/ 2>/dev/null | sed "s,/$,,; s,/,:,"',
     ].join('\n'),
   );
 }
 
-/** Asks the host. `functions`: the kernel functions that some plan might want. */
-export async function discover(host: Host, functions: readonly string[]): Promise<HostFacts> {
-  const answer = await host.run(discoveryScript(functions), { root: true, timeoutMs: 120_000 });
+/**
+ * Asks the host. `functions`: the kernel functions that some plan might want;
+ * `bpftrace`: its name or path there.
+ */
+export async function discover(
+  host: Host,
+  functions: readonly string[],
+  bpftrace: string,
+): Promise<HostFacts> {
+  const answer = await host.run(discoveryScript(functions, bpftrace), {
+    root: true,
+    timeoutMs: 120_000,
+  });
   const facts = parseFacts(answer.stdout);
   if (facts === null) {
     throw new HostError(
@@ -94,8 +124,11 @@ export function parseFacts(text: string): HostFacts | null {
     traceable: known ? traceable : null,
     traceableWhy: complaint === undefined ? 'ftrace lists no function' : reason(complaint),
     symbols: sections.get('symbols') ?? [],
+    modules: sections.get('modules') ?? [],
     tracepoints: sections.get('tracepoints') ?? [],
-    stateIsStruct: Number(first('state')) > 0,
+    kprobes: first('kprobes') === 'yes',
+    directCalls: first('direct') === '' ? null : first('direct') === 'y',
+    types: NO_TYPES,
   };
 }
 

@@ -99,6 +99,12 @@ export function readComm(buf: Buffer, start: number, end: number): string | null
   return text === '!' ? null : text.slice(1);
 }
 
+/** What /proc/PID/comm holds, as the agent says it in hexadecimal; null for what is none. */
+export function commOfHex(hex: string): string | null {
+  if (!/^(?:[0-9a-f]{2}){0,64}0a$/.test(hex)) return null;
+  return bytesToText(Buffer.from(hex.slice(0, -2), 'hex'));
+}
+
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** UTF-8 where it is valid; otherwise every byte above ASCII as \xNN. */

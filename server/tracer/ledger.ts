@@ -11,6 +11,13 @@ const QUIET_TICKS = 3;
 /** Ticks after which what the kernel had counted must have arrived, or been told to be lost. */
 const LATE_TICKS = 300;
 
+/** Ticks without a change after which no grace period is on its way: lazy RCU takes 10 s. */
+const GRACE_TICKS = 150;
+
+function isLife(line: LineName): boolean {
+  return line === 'life' || line === 'tp_life';
+}
+
 interface Row {
   /** Lines the probe meant to print: runs before this one, and this one. */
   pastHits: number;
@@ -18,6 +25,8 @@ interface Row {
   pastDecoded: number;
   decoded: number;
   notRun: number;
+  /** Inodes noted in runs that have ended, of whose end nothing was told. */
+  pastUnended: number;
 }
 
 export class TracerLedger {
@@ -25,13 +34,18 @@ export class TracerLedger {
   /** Of `rejected` and of what bpftrace told, what belongs to runs that have ended. */
   #pastRejected = 0;
   #pastReported = 0;
-  /** Updates of BPF maps that failed because a map was full. */
-  mapFull = 0;
+  /** Inodes that had no room in a map of the kernel side: of runs that ended, and of this one. */
+  #pastFull = 0;
+  #full = 0;
   /** Events that bpftrace says did not fit into its buffer. */
   #reported = 0;
   readonly #rows = new Map<LineName, Row>();
   /** Lines that must have been and were not seen, by the model; see Model.unseen. */
   readonly #unseen: ReadonlyMap<LineName, number>;
+  /** Inodes of which the kernel side owes a line, and when that or their lines last changed. */
+  #kept = 0;
+  #keptTick = 0;
+  readonly #countsMisses: boolean;
   #knowsMisses = false;
   /** Misses of programs that could not be led back to a line. */
   #unknownMisses = 0;
@@ -46,12 +60,14 @@ export class TracerLedger {
   #explained = false;
   #nameOfId = new Map<number, LineName>(COUNTED_LINES.map((name) => [LINES[name].id, name]));
 
-  constructor(unseen: ReadonlyMap<LineName, number> = new Map()) {
+  /** `countsMisses`: the kernel counts each run of our probes that it skips. */
+  constructor(unseen: ReadonlyMap<LineName, number> = new Map(), countsMisses = true) {
     this.#unseen = unseen;
+    this.#countsMisses = countsMisses;
   }
 
   decoded(name: LineName): void {
-    if (name === 'beat' || name === 'vmemmap') return;
+    if (name === 'beat' || name === 'vmemmap' || name === 'detail') return;
     if (name === 'tick') {
       this.#tick++;
       this.#explain();
@@ -66,7 +82,10 @@ export class TracerLedger {
     const name = this.#nameOfId.get(id);
     if (name === undefined) return;
     const row = this.#row(name);
-    if (count !== row.hits) this.#lastDecodeTick = Math.max(this.#lastDecodeTick, this.#tick);
+    if (count !== row.hits) {
+      this.#lastDecodeTick = Math.max(this.#lastDecodeTick, this.#tick);
+      if (isLife(name)) this.#keptTick = this.#tick;
+    }
     row.hits = count;
     this.#lastHitsTick = this.#tick;
     this.#countsAreNewer = true;
@@ -76,16 +95,30 @@ export class TracerLedger {
     this.#reported += events;
   }
 
+  /** The kernel side's count of inodes without room in a map; returns how many are new. */
+  full(inodes: number): number {
+    const more = Math.max(0, inodes - this.#full);
+    this.#full += more;
+    return more;
+  }
+
+  /** The kernel side's count of inodes of which it tells all when they have ended. */
+  kept(inodes: number): void {
+    if (inodes !== this.#kept) this.#keptTick = this.#tick;
+    this.#kept = inodes;
+  }
+
   /** This many more invocations of the probe of a line were skipped by the kernel. */
   missed(name: LineName | null, count: number): void {
-    this.#knowsMisses = true;
+    this.#knowsMisses = this.#countsMisses;
     if (name === null) this.#unknownMisses += count;
     else this.#row(name).notRun += count;
   }
 
   /** bpftrace ended: its counters begin anew. What was counted and did not arrive died with it. */
   endRun(): void {
-    for (const row of this.#rows.values()) {
+    for (const [line, row] of this.#rows) {
+      if (isLife(line)) row.pastUnended += this.#unended(row);
       row.pastHits += Math.max(row.hits, row.decoded);
       row.pastDecoded += row.decoded;
       row.hits = 0;
@@ -94,6 +127,9 @@ export class TracerLedger {
     this.#lastHitsTick = this.#tick;
     this.#lastDecodeTick = this.#tick - QUIET_TICKS;
     this.#pending = [];
+    this.#kept = 0;
+    this.#pastFull += this.#full;
+    this.#full = 0;
     this.#pastRejected = this.rejected;
     this.#pastReported = this.#reported;
     this.#countsAreNewer = true;
@@ -122,13 +158,13 @@ export class TracerLedger {
       const decoded = row.pastDecoded + row.decoded;
       const ring = died + (quiet ? missing : 0);
       const inFlight = quiet ? 0 : missing;
-      const notRun = this.#notRun(line, row, died + missing);
+      const notRun = this.#knowsMisses ? this.#notRun(line, row, died + missing) : null;
       return {
         line,
         ledger: {
-          kernel_hits: notRun + decoded + ring + inFlight,
+          kernel_hits: (notRun ?? 0) + decoded + ring + inFlight,
           decoded,
-          not_run: this.#knowsMisses ? notRun : null,
+          not_run: notRun,
           map_full: 0,
           ring_buffer: ring,
           rejected: 0,
@@ -158,10 +194,10 @@ export class TracerLedger {
     const cut = quiet ? Math.min(missing - ring, this.rejected - this.#pastRejected) : 0;
     const unexplained = missing - ring - cut;
     return {
-      kernel_hits: notRun + decoded + died + missing,
+      kernel_hits: (this.#knowsMisses ? notRun : 0) + decoded + died + missing,
       decoded,
       not_run: this.#knowsMisses ? notRun : null,
-      map_full: this.mapFull,
+      map_full: this.#pastFull + this.#full,
       ring_buffer: died + ring,
       rejected: cut,
       in_flight: unexplained,
@@ -194,7 +230,22 @@ export class TracerLedger {
 
   /** The kernel's own count, or what the lives of the inodes lack beyond the losses of the buffer. */
   #notRun(line: LineName, row: Row, ring: number): number {
-    return Math.max(row.notRun, (this.#unseen.get(line) ?? 0) - Math.max(0, ring));
+    let unseen = this.#unseen.get(line) ?? 0;
+    if (isLife(line)) {
+      // no line is due of those that had no room
+      unseen = Math.max(0, unseen - this.#pastFull - this.#full);
+      unseen += row.pastUnended + this.#unended(row);
+    }
+    return Math.max(row.notRun, unseen - Math.max(0, ring));
+  }
+
+  /**
+   * Inodes that the kernel side noted at evict and of whose end it never ran: those that
+   * are left when nothing has begun or ended for a while.
+   */
+  #unended(row: Row): number {
+    if (this.#tick - this.#keptTick < GRACE_TICKS) return 0;
+    return Math.max(0, this.#kept - row.hits);
   }
 
   /** Nothing came for a while, and the kernel's counters are newer than the last event. */
@@ -205,7 +256,7 @@ export class TracerLedger {
   #row(name: LineName): Row {
     let row = this.#rows.get(name);
     if (row === undefined) {
-      row = { pastHits: 0, hits: 0, pastDecoded: 0, decoded: 0, notRun: 0 };
+      row = { pastHits: 0, hits: 0, pastDecoded: 0, decoded: 0, notRun: 0, pastUnended: 0 };
       this.#rows.set(name, row);
     }
     return row;

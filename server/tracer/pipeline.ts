@@ -3,42 +3,62 @@
  * same calls in the same order, so they cannot disagree: nothing in here reads a
  * clock or decides by chance.
  */
+import { Alerts } from '../model/alerts.ts';
+import type { Holder, Pinner } from '../model/leaks/scan.ts';
 import { Model } from '../model/model.ts';
+import type { Alert } from '../protocol/alerts.ts';
 import type { TraceEvent } from '../protocol/events.ts';
-import { type LineName, TRACKS, trackOf } from '../protocol/grammar.ts';
+import { LINE_NAMES, LINES, type LineName, TRACKS, trackOf } from '../protocol/grammar.ts';
+import type { Leak } from '../protocol/leaks.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
 import { INODE_STAGES, isObserved, type PlanEntry } from '../protocol/stages.ts';
-import { type AgentLine, LineSplitter, parseAgentLine } from './agent-lines.ts';
-import { hasRingBuffer } from './compile.ts';
+import { type AgentLine, LineSplitter, type ProgramMisses, parseAgentLine } from './agent-lines.ts';
 import { Decoder } from './decoder.ts';
 import { FILESYSTEMS } from './filesystems.ts';
 import { TracerLedger } from './ledger.ts';
 import { Reorder, type ReorderOptions } from './reorder.ts';
+import { Settlement } from './settlement.ts';
+import { hasRingBuffer, isBpftrace } from './versions.ts';
 
 /** Within one buffer; see Reorder. */
 const SLACK_NS = 5e6;
 /**
- * How far behind a buffer may be: an emulated host may print for many seconds what it
- * counted in one. Each speaks five times a second or more, so nobody waits for nothing.
+ * How far behind a buffer may be: an emulated host may print for half a minute what
+ * it counted in seconds. Each speaks five times a second or more, so nobody waits for nothing.
  */
-const BOUND_NS = 30e9;
+const BOUND_NS = 120e9;
+const MAX_FRAMES = 16;
+/** Lines of one scan of the host; the agent says no more than 4,000 of holders. */
+const MAX_SCANNED = 10_000;
 /** Samples of rejected lines kept. */
 const MAX_SAMPLES = 50;
 
-/** BPF_PROG_TYPE_TRACEPOINT and _TRACING: what our probes are; intervals and BEGIN are others. */
-const PROBE_TYPES = new Set([5, 26]);
+/**
+ * BPF_PROG_TYPE_KPROBE, _TRACEPOINT and _TRACING: what our probes are. Intervals are
+ * others; BEGIN and END are uprobes, so of the first type, on some versions.
+ */
+const PROBE_TYPES = new Set([2, 5, 26]);
+const KPROBE_TYPE = 2;
 
 export interface PipelineOptions {
   /** Ended incarnations kept in memory. */
   readonly keep: number;
   /** The agent said something that the caller may want to know of. */
   readonly onAgent?: (line: AgentLine) => void;
+  /** An alert fired or was resolved; live alone. */
+  readonly onAlert?: (pipeline: Pipeline, alert: Alert) => void;
+  /** Leaks other than the model's own; for tests of what is done with them. */
+  readonly leaks?: () => readonly Leak[];
 }
 
 export class Pipeline {
   readonly info: EpochInfo;
   readonly model: Model;
   readonly ledger: TracerLedger;
+  readonly alerts: Alerts;
+  /** Every leak that is known, also those that ended. */
+  readonly leaks: () => readonly Leak[];
+  #leaksListed: { revision: number; list: readonly Leak[] } = { revision: -1, list: [] };
   readonly samples: { line: string; why: string }[] = [];
   /** A canary of every filesystem has come through every planned stage. Time, ns of the epoch. */
   readyAt: number | null = null;
@@ -46,27 +66,67 @@ export class Pipeline {
   readonly #reorder: Reorder;
   readonly #agent: LineSplitter;
   readonly #onAgent: (line: AgentLine) => void;
-  /** Which line each program prints, in the order bpftrace loads them. */
-  #programs: readonly LineName[] = [];
+  /** By track: which line a skipped run of each program costs, in the order bpftrace loads them. */
+  #programs: readonly (readonly LineName[])[] = [];
   readonly #misses = new Map<number, number>();
   /** Misses are read each second: when they were read last, ns of the epoch. */
   readonly #missesAt: number[] = new Array<number>(TRACKS).fill(0);
+  readonly #settlement: Settlement;
+  /** The kernel counts each run of each probe that it skips. */
+  readonly #exact: boolean;
   #clock: { uptimeNs: number; wallMs: number } | null = null;
   /** By filesystem: the canaries announced. */
   readonly #canaries = new Map<string, { dev: number; ino: number }[]>();
   #running = false;
+  /** Of the rejected lines, those that were missing in a quiet moment before. */
+  #rejectedMissing = 0;
+  /** Of a scan that goes on. */
+  #scan: { holders: Holder[]; pinners: Pinner[] } = { holders: [], pinners: [] };
+  /** The stack of the last line that has one; its frames come one by one after it. */
+  #stack: string[] = [];
 
   constructor(info: EpochInfo, options: PipelineOptions) {
     this.info = info;
     this.#onAgent = options.onAgent ?? (() => {});
-    this.model = new Model({ plan: info.plan, hugepageKb: info.hugepage_kb, keep: options.keep });
-    this.ledger = new TracerLedger(this.model.unseen);
-    this.#reorder = new Reorder(buffersOf(info), (event) => this.model.apply(event));
+    this.model = new Model({
+      plan: info.plan,
+      hugepageKb: info.hugepage_kb,
+      keep: options.keep,
+      detail: info.detail,
+      freedState: info.freed_state,
+      baseIndex: info.base_index,
+      leakAfter: info.alerts.leak_after,
+    });
+    this.#exact = info.counts_misses && isExact(info);
+    this.#settlement = new Settlement(
+      (from, to) => this.model.contract.doubt(from, to),
+      (from, to, lines) => this.#missing(from, to, lines),
+    );
+    this.ledger = new TracerLedger(this.model.unseen, info.counts_misses);
+    this.leaks = options.leaks ?? (() => this.#modelLeaks());
+    this.alerts = new Alerts({
+      ...info.alerts,
+      changed: (alert) => options.onAlert?.(this, alert),
+    });
+    this.#reorder = new Reorder(buffersOf(info), (event) => {
+      this.model.apply(event);
+      // in trace time, so that a replay comes to the same
+      if (event.kind === 'tick') this.alerts.update(this.leaks(), this.model.now);
+    });
     this.#agent = new LineSplitter((line) => this.#said(parseAgentLine(line)));
     this.#decoder = new Decoder({
       event: (event) => this.#event(event),
-      hits: (id, count) => this.ledger.hits(id, count),
+      hits: (id, count) => {
+        this.ledger.hits(id, count);
+        const name = NAME_OF_ID.get(id);
+        if (name !== undefined) this.#settlement.hits(name, count);
+      },
       lost: (events) => this.#lost(events),
+      full: (inodes) => this.#full(inodes),
+      kept: (inodes) => this.ledger.kept(inodes),
+      frame: (text) => {
+        if (this.#stack.length < MAX_FRAMES) this.#stack.push(text);
+      },
       program: () => {},
       rejected: (line, why) => {
         this.ledger.rejected++;
@@ -81,14 +141,16 @@ export class Pipeline {
     return this.#reorder.late;
   }
 
-  /** bpftrace starts; its probes print these lines, in this order. */
-  begin(programs: readonly LineName[]): void {
+  /** bpftrace starts; by track, the line of each of its programs, in the order of loading. */
+  begin(programs: readonly (readonly LineName[])[]): void {
     this.#programs = programs;
     this.#misses.clear();
     this.#missesAt.fill(this.model.now);
     // probes attach one by one: a gap lasts until a canary has come through again
     this.readyAt = null;
     this.#canaries.clear();
+    this.#scan = { holders: [], pinners: [] };
+    this.#settlement.begin(tracksOf(programs));
     this.#running = true;
   }
 
@@ -110,6 +172,9 @@ export class Pipeline {
     this.#agent.end();
     this.#reorder.flush();
     this.ledger.endRun();
+    this.#settlement.end();
+    this.#settle();
+    if (wanted) this.model.contract.finish();
     if (!wanted && this.readyAt !== null) {
       this.model.gap({
         from: this.model.now,
@@ -128,20 +193,67 @@ export class Pipeline {
     return this.#clock.wallMs + (Number(origin) - this.#clock.uptimeNs + ts) / 1e6;
   }
 
+  #modelLeaks(): readonly Leak[] {
+    const { leaks } = this.model;
+    if (leaks.revision !== this.#leaksListed.revision) {
+      const { host, boot_id, number } = this.info;
+      this.#leaksListed = { revision: leaks.revision, list: leaks.list(host, boot_id, number) };
+    }
+    return this.#leaksListed.list;
+  }
+
   #event(event: TraceEvent): void {
     this.ledger.decoded(event.kind);
+    if (event.kind === 'hugepage_pin') {
+      this.#stack = [];
+      this.model.stacks.set(event, this.#stack);
+    }
+    const track = event.kind === 'beat' ? event.track : trackOf(event.kind);
+    this.#settlement.line(event.kind, track, event.ts);
     this.#reorder.push(event);
+    if (event.kind !== 'tick') return;
     // with the tick, so that it does not depend on how the bytes were cut
-    if (event.kind === 'tick' && this.readyAt === null) this.#checkReady();
+    this.#settle();
+    if (this.readyAt === null) this.#checkReady();
+  }
+
+  /** Losses are known up to the time that the counts explain and the misses were read. */
+  #settle(): void {
+    if (!this.#exact) return;
+    const read = tracksOf(this.#programs).map((track) => this.#missesAt[track]!);
+    this.model.contract.settled(Math.min(this.#settlement.explained, ...read));
   }
 
   #lost(events: number): void {
     this.ledger.lost(events);
+    this.#settlement.lost(events);
     this.#gap('ring_buffer', events, "bpftrace's buffer was full");
+  }
+
+  /**
+   * In a quiet moment these lines are missing, and bpftrace told nothing of them: since
+   * 0.24 it tells the losses of the first CPU only. Lines that were rejected are not lost.
+   */
+  #missing(from: number, to: number, lines: number): void {
+    const lost = lines - (this.ledger.rejected - this.#rejectedMissing);
+    this.#rejectedMissing = this.ledger.rejected;
+    if (lost <= 0 || !isBpftrace(this.info.bpftrace, 24)) return;
+    this.ledger.lost(lost);
+    const detail = "bpftrace's buffer was full, of which it told only for the first CPU";
+    this.model.gap({ from, to: to + 1e9, lost, where: 'ring_buffer', detail });
+  }
+
+  /** The kernel side found this many inodes, since it began, without room in a map. */
+  #full(inodes: number): void {
+    const more = this.ledger.full(inodes);
+    if (more === 0) return;
+    const { map_keys } = this.info;
+    this.#gap('map_full', more, `the maps of the kernel side hold ${map_keys ?? '?'} inodes`);
   }
 
   /** A loss noticed now lies between the events before and after it: a second to each side. */
   #gap(where: 'ring_buffer' | 'map_full' | 'rejected', lost: number, detail: string): void {
+    this.#settlement.unknown();
     const now = this.model.now;
     this.model.gap({ from: Math.max(0, now - 1e9), to: now + 1e9, lost, where, detail });
   }
@@ -167,6 +279,15 @@ export class Pipeline {
         this.model.pool({ ts, sizeKb, node, total, free, reserved, surplus });
         break;
       }
+      case 'holder':
+        if (this.#scan.holders.length < MAX_SCANNED) this.#scan.holders.push(line.holder);
+        break;
+      case 'pinner':
+        if (this.#scan.pinners.length < MAX_SCANNED) this.#scan.pinners.push(line.pinner);
+        break;
+      case 'scanned':
+        this.#scanned(line);
+        break;
       case 'misses':
         this.#missed(line);
         break;
@@ -180,14 +301,20 @@ export class Pipeline {
       case 'bpftrace': {
         const lost = /^(?:WARNING: )?Lost (\d+) events/.exec(line.text);
         if (lost !== null) this.#lost(Number(lost[1]));
-        if (/map full/i.test(line.text)) {
-          this.ledger.mapFull++;
-          this.#gap('map_full', 1, line.text.slice(0, 120));
-        }
         break;
       }
     }
     this.#onAgent(line);
+  }
+
+  #scanned({ uptimeNs, whole }: Extract<AgentLine, { kind: 'scanned' }>): void {
+    const { holders, pinners } = this.#scan;
+    this.#scan = { holders: [], pinners: [] };
+    const origin = this.#decoder.origin;
+    if (origin === null) return;
+    const room = holders.length < MAX_SCANNED && pinners.length < MAX_SCANNED;
+    const ts = Math.max(0, uptimeNs - Number(origin));
+    this.model.leaks.scanned({ ts, whole: whole && room, holders, pinners });
   }
 
   /** Programs are loaded in the order of the text: their ids ascend with it. */
@@ -195,9 +322,13 @@ export class Pipeline {
     const origin = this.#decoder.origin;
     // the time at which they were read: the events of that time may still be on their way
     const now = origin === null ? 0 : Math.max(0, uptimeNs - Number(origin));
-    const ours = programs.filter((p) => PROBE_TYPES.has(p.type)).sort((a, b) => a.id - b.id);
-    const lines = this.#programs.filter((line) => trackOf(line) === track);
-    if (ours.length < lines.length) return; // still attaching
+    const lines = this.#programs[track] ?? [];
+    const ours = withoutOwn(
+      programs.filter((p) => PROBE_TYPES.has(p.type)).sort((a, b) => a.id - b.id),
+      lines.length,
+    );
+    // still attaching; the counts go on, so that nothing is missed
+    if (ours.length < lines.length || this.readyAt === null) return;
     const known = ours.length === lines.length;
     const since = this.#missesAt[track]!;
     ours.forEach((program, index) => {
@@ -221,15 +352,20 @@ export class Pipeline {
   #checkReady(): void {
     const wanted = this.info.canaries;
     if (wanted.length === 0) {
-      if (this.model.now > 0) this.readyAt = this.model.now;
+      if (this.model.now > 0) this.#ready();
       return;
     }
     for (const fs of wanted) {
       const made = this.#canaries.get(fs) ?? [];
       if (!made.some((canary) => this.#cameThrough(fs, canary))) return;
     }
-    this.readyAt = this.model.now;
+    this.#ready();
     this.#closeDown();
+  }
+
+  #ready(): void {
+    this.readyAt = this.model.now;
+    this.model.contract.ready(this.model.now);
   }
 
   #cameThrough(fs: string, canary: { dev: number; ino: number }): boolean {
@@ -238,6 +374,7 @@ export class Pipeline {
     const expected = INODE_STAGES.filter(
       (stage) =>
         isObserved(plan[stage]) &&
+        stage !== 'truncate_final' && // neither filesystem of a canary calls it
         (!ops.includes(stage) || observesOp(plan[stage], FILESYSTEMS[fs]!.ops[stage])),
     );
     for (const inode of this.model.inodes.all()) {
@@ -246,6 +383,28 @@ export class Pipeline {
     }
     return false;
   }
+}
+
+const NAME_OF_ID = new Map<number, LineName>(LINE_NAMES.map((name) => [LINES[name].id, name]));
+
+/** Tracks that have a probe. */
+function tracksOf(programs: readonly (readonly LineName[])[]): number[] {
+  return programs.flatMap((lines, track) => (lines.length > 0 ? [track] : []));
+}
+
+/** A tracepoint that is hit inside perf's own recursion guard is not even counted. */
+function isExact({ plan }: EpochInfo): boolean {
+  return Object.values(plan).every(
+    (entry) => !isObserved(entry) || !/\b(tracepoint|kprobe|kretprobe):/.test(entry.probe),
+  );
+}
+
+/** BEGIN is loaded first and END last: they go where there are more programs than probes. */
+function withoutOwn(programs: ProgramMisses[], probes: number): ProgramMisses[] {
+  const ours = [...programs];
+  if (ours.length > probes && ours[0]?.type === KPROBE_TYPE) ours.shift();
+  if (ours.length > probes && ours.at(-1)?.type === KPROBE_TYPE) ours.pop();
+  return ours;
 }
 
 /** Whether the probes of a stage include the one of this filesystem's operation. */

@@ -2,11 +2,23 @@
 import { gunzipSync } from 'node:zlib';
 import { type Host, HostError } from '../host/host.ts';
 import { Btf } from './btf.ts';
-import { compile, hasOffsetof, type Program } from './compile.ts';
-import { discover, type HostFacts } from './facts.ts';
+import { compile, type Program } from './compile.ts';
+import { discover, type HostFacts, type KernelTypes } from './facts.ts';
 import { FILESYSTEMS } from './filesystems.ts';
-import { makePlan, type TracePlan } from './plan.ts';
-import { loadProbes } from './programs.ts';
+import { namesOf } from './kernels.ts';
+import { type Detail, makePlan, type TracePlan } from './plan.ts';
+import { type Family, loadProbes, type ProbeBlock } from './programs.ts';
+
+export interface TraceOptions {
+  readonly fs: readonly string[];
+  readonly detail: Detail;
+  /** Families that may be used. */
+  readonly families: readonly Family[];
+  /** bpftrace's name or path on the host. */
+  readonly bpftrace: string;
+  /** Inodes a second above which `auto` stops telling each stage. */
+  readonly stepsBelow: number;
+}
 
 export interface Prepared {
   readonly facts: HostFacts;
@@ -15,25 +27,37 @@ export interface Prepared {
   compile(plan: TracePlan): Program[];
 }
 
+/** Every kernel function that a plan for these filesystems may want, under each of its names. */
+export function wantedFunctions(blocks: readonly ProbeBlock[], fs: readonly string[]): string[] {
+  const functions = blocks.filter((b) => b.family === 'fentry').map((b) => b.target);
+  for (const name of fs) functions.push(...Object.values(FILESYSTEMS[name]!.ops));
+  return [...new Set(functions.flatMap(namesOf))];
+}
+
 /** Asks the host. Throws HostError when it does not answer or has no bpftrace. */
-export async function prepare(host: Host, fs: readonly string[]): Promise<Prepared> {
+export async function prepare(host: Host, options: TraceOptions): Promise<Prepared> {
   const blocks = loadProbes();
-  const functions = new Set(blocks.filter((b) => b.family === 'fentry').map((b) => b.target));
-  for (const name of fs) {
-    for (const op of Object.values(FILESYSTEMS[name]!.ops)) functions.add(op);
-  }
-  const facts = await discover(host, [...functions]);
-  const btf = facts.btf && !hasOffsetof(facts.bpftrace) ? await readBtf(host) : null;
+  const functions = wantedFunctions(blocks, options.fs);
+  const said = await discover(host, functions, options.bpftrace);
+  const btf = said.btf ? await readBtf(host, said) : null;
+  const facts = btf === null ? said : { ...said, types: typesOf(btf, functions) };
   return {
     facts,
-    plan: (dropped) => makePlan(facts, blocks, fs, dropped),
-    compile: (plan) => compile(plan, facts, btf),
+    plan: (dropped) => makePlan(facts, blocks, { ...options, dropped: dropped ?? new Map() }),
+    compile: (plan) => compile(plan, facts, btf, options),
   };
 }
 
 /** Without bpftrace there is nothing to run. */
-export function requireBpftrace(host: Host, facts: HostFacts): void {
+export function requireBpftrace(host: Host, facts: HostFacts, bpftrace: string): void {
   if (facts.bpftrace !== '') return;
+  if (bpftrace !== 'bpftrace') {
+    throw new HostError(
+      host.name,
+      `--bpftrace: there is no ${JSON.stringify(bpftrace)} on ${host.name}, or it does not tell its version`,
+      `Try it there: ${bpftrace} --version`,
+    );
+  }
   throw new HostError(
     host.name,
     `bpftrace is not installed on ${host.name}`,
@@ -41,10 +65,44 @@ export function requireBpftrace(host: Host, facts: HostFacts): void {
   );
 }
 
-async function readBtf(host: Host): Promise<Btf> {
-  const answer = await host.run('gzip -1 < /sys/kernel/btf/vmlinux | base64', {
-    root: true,
-    timeoutMs: 120_000,
+/** Exported for tests. */
+export function typesOf(btf: Btf, functions: readonly string[]): KernelTypes {
+  const found = functions.flatMap((name) => {
+    const proto = btf.functionOf(name);
+    return proto === null ? [] : [[name, proto] as const];
   });
-  return new Btf(gunzipSync(Buffer.from(answer.stdout, 'base64')));
+  const state = btf.memberOf('inode', 'i_state');
+  const freeing = btf.enumerator('I_FREEING');
+  const clear = btf.enumerator('I_CLEAR');
+  // enumerators since 6.18; macros before, whose bits moved when i_state became a u32 (6.12)
+  const macros = state?.size === 8 ? 0x60 : state?.size === 4 ? 0x180 : null;
+  return {
+    functions: new Map(found),
+    stateIsStruct: state?.isStruct === true,
+    freedState: freeing !== null && clear !== null ? freeing | clear : macros,
+  };
+}
+
+/** BTF of the kernels met so far: 5 MB each, which a restart of the tracer need not fetch again. */
+const known = new Map<string, Btf>();
+
+/** That of vmlinux, and on top of it that of kvm where it is loaded. */
+async function readBtf(host: Host, facts: HostFacts): Promise<Btf> {
+  const parts = facts.modules.includes('kvm') ? ['vmlinux', 'kvm'] : ['vmlinux'];
+  const key = `${facts.bootId} ${parts.join(' ')}`;
+  let btf = known.get(key) ?? null;
+  if (btf !== null) return btf;
+  const answer = await host.run(
+    `for f in ${parts.join(' ')}; do [ -r /sys/kernel/btf/$f ] && gzip -1 < /sys/kernel/btf/$f | base64; echo ==; done`,
+    { root: true, timeoutMs: 120_000 },
+  );
+  for (const text of answer.stdout.split('==\n').filter((part) => part !== '')) {
+    btf = new Btf(gunzipSync(Buffer.from(text, 'base64')), btf);
+  }
+  if (btf === null) {
+    throw new HostError(host.name, `the BTF of ${host.name}'s kernel could not be read`, '');
+  }
+  if (known.size > 16) known.clear();
+  known.set(key, btf);
+  return btf;
 }

@@ -7,47 +7,85 @@ import { readFileSync } from 'node:fs';
 import { LINE_NAMES, LINES, type LineName, type UncountedLine } from '../protocol/grammar.ts';
 import type { Stage } from '../protocol/stages.ts';
 
-export const PROGRAM_FILES = ['teardown.bt', 'hugetlb.bt', 'hugetlbfs-tracepoints.bt'] as const;
+/** Programs that print each stage at once. */
+export const STEP_FILES = [
+  'teardown.bt',
+  'hugetlb.bt',
+  'reservations.bt',
+  'guest_memfd.bt',
+  'pins.bt',
+  'hugetlbfs-tracepoints.bt',
+] as const;
+/** Programs that print one line when an inode has ended. */
+export const LIFECYCLE_FILES = ['lifecycle.bt', 'lifecycle-tracepoints.bt'] as const;
+export const PROGRAM_FILES = [...STEP_FILES, ...LIFECYCLE_FILES] as const;
+
+/** How a probe is attached, best first. */
+export const FAMILIES = ['fentry', 'kprobe', 'tracepoint'] as const;
+export type Family = (typeof FAMILIES)[number];
 
 /** One probe of a program. */
 export interface ProbeBlock {
-  /** As in the file: `kfunc:vmlinux:evict`. */
+  /** As bpftrace reads it: `kfunc:vmlinux:evict`. */
   readonly attach: string;
-  readonly family: 'fentry' | 'tracepoint';
+  readonly family: Family;
   /** Kernel function or tracepoint. */
   readonly target: string;
   /** Predicate with its slashes and newline, or empty. */
   readonly predicate: string;
   /** Between the braces. */
   readonly body: string;
-  /** The lines it prints. */
-  readonly lines: readonly LineName[];
+  /** The line that is missing when a run of it is skipped. */
+  readonly line: LineName;
+  /** What it shows. */
+  readonly stages: readonly Stage[];
+  /** It belongs to the line at the end of an inode; the others print at once. */
+  readonly lifecycle: boolean;
 }
 
 /** Which stage of the plan a line shows. */
 export const STAGE_OF_LINE: Record<Exclude<LineName, UncountedLine>, Stage> = {
   sb: 'callbacks',
+  sb_size: 'callbacks',
   alloc_inode: 'alloc_inode',
   evict: 'evict',
   evict_inode: 'evict_inode',
   evict_inode_end: 'evict_inode_end',
+  truncate_final: 'truncate_final',
   clear_inode: 'clear_inode',
   destroy_inode: 'destroy_inode',
   destroy_op: 'destroy_op',
   evict_end: 'evict_end',
   i_callback: 'i_callback',
   free_inode: 'free_inode',
+  life: 'lifecycle',
+  hugepage_alloc: 'hugepage_alloc',
   hugepage_add: 'hugepage_add',
   hugepage_remove: 'hugepage_remove',
   hugepage_free: 'hugepage_free',
   hugepage_enqueue: 'hugepage_enqueue',
   hugepage_to_buddy: 'hugepage_to_buddy',
+  hugepage_released: 'hugepage_released',
+  hugepage_move: 'hugepage_move',
+  hugepage_pin: 'hugepage_pin',
+  remove_hugepages: 'remove_hugepages',
   reserve: 'reserve',
   unreserve: 'unreserve',
+  resv_map_alloc: 'resv_map_alloc',
   resv_map_release: 'resv_map_release',
+  vm_close: 'vm_close',
+  new_subpool: 'new_subpool',
+  subpool: 'subpool',
+  put_subpool: 'put_subpool',
+  fill_super: 'fill_super',
+  shutdown_super: 'shutdown_super',
+  gmem_create: 'gmem_create',
+  gmem_fallocate: 'gmem_fallocate',
+  gmem_release: 'gmem_release',
   tp_alloc_inode: 'alloc_inode',
   tp_evict_inode: 'evict_inode',
   tp_free_inode: 'free_inode',
+  tp_life: 'lifecycle',
   tp_hugepage_add: 'hugepage_add',
   tp_hugepage_remove: 'hugepage_remove',
 };
@@ -56,9 +94,23 @@ const NAME_OF_ID = new Map<number, LineName>(LINE_NAMES.map((name) => [LINES[nam
 
 /** All probes of all programs but BEGIN, END and the intervals, in the order of the files. */
 export function loadProbes(): ProbeBlock[] {
-  return PROGRAM_FILES.flatMap((file) =>
-    parseProgram(readFileSync(new URL(`../../bpf/${file}`, import.meta.url), 'utf8')),
+  const steps = STEP_FILES.flatMap((file) => parseProgram(read(file)));
+  const stageOf = new Map(steps.map((block) => [block.attach, block.stages.at(-1)!]));
+  const lives = LIFECYCLE_FILES.flatMap((file) =>
+    parseProgram(read(file)).map(
+      (block): ProbeBlock => ({
+        ...block,
+        line: block.family === 'tracepoint' ? 'tp_life' : 'life',
+        stages: [stageOf.get(block.attach)!, ...block.stages.filter((s) => s === 'lifecycle')],
+        lifecycle: true,
+      }),
+    ),
   );
+  return [...steps, ...lives];
+}
+
+function read(file: string): string {
+  return readFileSync(new URL(`../../bpf/${file}`, import.meta.url), 'utf8');
 }
 
 /** Our files keep a shape: the probe, its predicate and the braces each begin a line. */
@@ -66,7 +118,7 @@ export function parseProgram(text: string): ProbeBlock[] {
   const blocks: ProbeBlock[] = [];
   const shape = /^((?:kfunc|kretfunc|tracepoint):\S+)\n(\/.*\/\n)?\{\n([\s\S]*?)^\}$/gm;
   for (const [, attach, predicate, body] of text.matchAll(shape)) {
-    const ids = [...body!.matchAll(/@hits\[(\d+)\]/g)].map((match) => Number(match[1]));
+    const lines = linesOf(body!);
     blocks.push({
       attach: attach!,
       family: attach!.startsWith('tracepoint') ? 'tracepoint' : 'fentry',
@@ -75,8 +127,15 @@ export function parseProgram(text: string): ProbeBlock[] {
         : attach!.split(':').at(-1)!,
       predicate: predicate ?? '',
       body: body!,
-      lines: ids.map((id) => NAME_OF_ID.get(id)!),
+      line: lines.at(-1) ?? 'life',
+      stages: [...new Set(lines.map((line) => STAGE_OF_LINE[line as keyof typeof STAGE_OF_LINE]))],
+      lifecycle: false,
     });
   }
   return blocks;
+}
+
+/** The lines that a body prints, by the counters it raises. */
+export function linesOf(body: string): LineName[] {
+  return [...body.matchAll(/@hits\[(\d+)\]/g)].map((match) => NAME_OF_ID.get(Number(match[1]))!);
 }

@@ -4,6 +4,8 @@ import { LATENCY_PAIRS } from '../model/inodes.ts';
 import { teardownRule } from '../model/superblocks.ts';
 import type { Report } from '../protocol/report.ts';
 import { formatDev } from '../protocol/units.ts';
+import { alertsOf } from './alerts.ts';
+import { reportContract } from './contract.ts';
 import type { Pipeline } from './pipeline.ts';
 
 export function makeReport(pipelines: readonly Pipeline[]): Report {
@@ -76,9 +78,9 @@ export function makeReport(pipelines: readonly Pipeline[]): Report {
         surplus: pool.surplus,
       })),
     ),
-    contract: [],
-    leaks: [],
-    alerts: [],
+    ...reportContract(pipelines),
+    leaks: pipelines.flatMap((p) => p.leaks()),
+    alerts: alertsOf(pipelines).map(({ alert }) => alert),
     gaps: pipelines.flatMap((p) =>
       p.model.gaps.list.map((gap) => ({
         host: p.info.host,

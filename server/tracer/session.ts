@@ -5,7 +5,10 @@ import type { Pipeline } from './pipeline.ts';
 import { Tracer, type TracerOptions } from './tracer.ts';
 
 export interface SessionOptions
-  extends Pick<TracerOptions, 'fs' | 'keep' | 'bufferPages' | 'onStatus'> {
+  extends Pick<
+    TracerOptions,
+    'trace' | 'keep' | 'bufferPages' | 'onStatus' | 'onAlert' | 'alerts'
+  > {
   readonly onFrame?: (epoch: EpochInfo, kind: FrameKind, bytes: Buffer) => void;
   readonly onEpoch?: (pipeline: Pipeline) => void;
   readonly workload?: string | null;

@@ -5,18 +5,19 @@
  */
 import { agentScript } from '../host/agent.ts';
 import { type Host, HostError, type HostProcess } from '../host/host.ts';
-import type { LineName } from '../protocol/grammar.ts';
+import type { RecordedAlerting } from '../protocol/config.ts';
 import type { TracerStatus } from '../protocol/messages.ts';
-import type { EpochInfo, FrameKind } from '../protocol/recording.ts';
+import { type BeginFrame, byTrack, type EpochInfo, type FrameKind } from '../protocol/recording.ts';
 import type { AgentLine } from './agent-lines.ts';
-import { blame, hasRingBuffer, type Program } from './compile.ts';
+import { blame, type Program } from './compile.ts';
 import type { HostFacts } from './facts.ts';
-import { Pipeline } from './pipeline.ts';
+import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import type { TracePlan } from './plan.ts';
-import { prepare, requireBpftrace } from './prepare.ts';
+import { prepare, requireBpftrace, type TraceOptions } from './prepare.ts';
+import { hasRingBuffer, isAtLeast, isBpftrace } from './versions.ts';
 
 export interface TracerOptions {
-  readonly fs: readonly string[];
+  readonly trace: TraceOptions;
   /** Ended incarnations kept in memory. */
   readonly keep: number;
   /** 4 KiB pages of bpftrace's buffer; by default chosen from the host's memory. */
@@ -27,6 +28,9 @@ export interface TracerOptions {
   readonly onEpoch?: (pipeline: Pipeline) => void;
   readonly onFrame?: (epoch: EpochInfo, kind: FrameKind, bytes: Buffer) => void;
   readonly onStatus?: (tracer: Tracer) => void;
+  readonly onAlert?: PipelineOptions['onAlert'];
+  /** Thresholds and rules, for the recording and the model. */
+  readonly alerts: RecordedAlerting;
   /** Wall clock, ms. */
   readonly now?: () => number;
 }
@@ -117,10 +121,10 @@ export class Tracer {
   /** From asking the host to the end of bpftrace. False: do not go on. */
   async #session(first: boolean): Promise<boolean> {
     if (first) this.#set('planning', `asking ${this.host.name} what it offers`);
-    const prepared = await prepare(this.host, this.#options.fs);
+    const prepared = await prepare(this.host, this.#options.trace);
     const { facts } = prepared;
     this.facts = facts;
-    requireBpftrace(this.host, facts);
+    requireBpftrace(this.host, facts, this.#options.trace.bpftrace);
     for (let attempt = 0; attempt < MAX_ATTEMPTS && !this.#stopping; attempt++) {
       const plan = prepared.plan(this.#dropped);
       if (plan.probes.length === 0) throw nothingToAttach(this.host.name, plan);
@@ -150,14 +154,20 @@ export class Tracer {
     programs: readonly Program[],
   ): Promise<{ status: number | null; errors: string[] }> {
     const { info } = pipeline;
-    const env = {
-      BPFTRACE_PERF_RB_PAGES: String(this.#options.bufferPages ?? defaultPages(this.facts!)),
+    const facts = this.facts!;
+    const env: Record<string, string> = {
+      BPFTRACE_PERF_RB_PAGES: String(this.#options.bufferPages ?? defaultPages(facts)),
     };
-    const child = this.host.spawn(agentScript(env, info.canaries), { root: true });
+    if (info.map_keys !== null) {
+      const name = isBpftrace(facts.bpftrace, 20) ? 'MAX_MAP_KEYS' : 'MAP_KEYS_MAX';
+      env[`BPFTRACE_${name}`] = String(info.map_keys);
+    }
+    const { bpftrace } = this.#options.trace;
+    const child = this.host.spawn(agentScript(bpftrace, env, info.canaries), { root: true });
     this.#process = child;
-    const lines = programs.flatMap((program) => program.lines);
+    const lines = programs.map((program) => program.lines);
     if (this.status !== 'restarting') {
-      this.#set('attaching', `attaching ${lines.length} probes`);
+      this.#set('attaching', `attaching ${lines.flat().length} probes`);
     }
     this.#frame(pipeline, 'begin', Buffer.from(JSON.stringify({ programs: lines })));
     this.#attached = true;
@@ -185,10 +195,19 @@ export class Tracer {
     child.stdin.write(`${texts.map((text) => text.length).join(' ')}\n`);
     for (const text of texts) child.stdin.write(text);
     const began = this.#now();
+    // in the time of the trace
+    let scanAsked: number | null = null;
     const heartbeat = setInterval(() => {
       child.stdin.write('.');
       this.#watchSilence(child);
-      if (pipeline.readyAt !== null) return;
+      if (pipeline.readyAt !== null) {
+        const { leaks, now } = pipeline.model;
+        if (info.fs.includes('hugetlbfs') && leaks.wantsScan(scanAsked)) {
+          child.stdin.write('s');
+          scanAsked = now;
+        }
+        return;
+      }
       if (pipeline.info.canaries.length > 0 && pipeline.model.now > 0) child.stdin.write('c');
       if (this.#now() - began > READY_TIMEOUT_MS) {
         errors.push('no canary inode came through the planned stages within three minutes');
@@ -222,7 +241,8 @@ export class Tracer {
     if (this.status === 'ready' && silent > SILENT_MS) {
       this.#set('restarting', `bpftrace on ${this.host.name} has said nothing for 3 s`);
     }
-    if (silent > DEAD_MS) child.kill();
+    // its timers, which make it speak, are attached last: that may take a minute
+    if (silent > DEAD_MS && this.pipeline?.readyAt != null) child.kill();
   }
 
   #agentLine: (line: AgentLine) => void = () => {};
@@ -262,11 +282,18 @@ export class Tracer {
       hugepage_kb: facts.hugepageKb,
       fs: [...plan.fs],
       canaries: canariesFor(plan),
+      detail: plan.detail,
+      map_keys: plan.detail === 'steps' ? null : mapKeys(facts),
+      freed_state: facts.types.freedState,
+      base_index: isAtLeast(facts.kernel, 6, 7),
+      counts_misses: countsMisses(facts, plan),
+      alerts: this.#options.alerts,
       started_ms: this.#now(),
       plan: plan.plan,
     };
     this.pipeline = new Pipeline(info, {
       keep: this.#options.keep,
+      ...(this.#options.onAlert ? { onAlert: this.#options.onAlert } : {}),
       onAgent: (line) => this.#agentLine(line),
     });
     this.#options.onEpoch?.(this.pipeline);
@@ -304,7 +331,7 @@ export function feed(pipeline: Pipeline, kind: FrameKind, bytes: Buffer): void {
   if (kind === 'out') return pipeline.out(bytes);
   if (kind === 'err') return pipeline.err(bytes);
   const said = JSON.parse(bytes.toString('utf8')) as unknown;
-  if (kind === 'begin') pipeline.begin((said as { programs: LineName[] }).programs);
+  if (kind === 'begin') pipeline.begin(byTrack(said as BeginFrame));
   else pipeline.end((said as { wanted: boolean }).wanted, (said as { why: string }).why);
 }
 
@@ -313,6 +340,25 @@ function defaultPages(facts: HostFacts): number {
   const buffers = hasRingBuffer(facts.bpftrace) ? 1 : facts.cpus;
   const pages = facts.memoryKb / 4 / 128 / buffers;
   return 2 ** Math.floor(Math.log2(Math.min(16384, Math.max(256, pages))));
+}
+
+/**
+ * Inodes that the maps of the line at the end have room for: a 64th of the memory. An
+ * entry stays for a grace period, and 262,144 were enough for 170,000 inodes a second.
+ */
+function mapKeys(facts: HostFacts): number {
+  const bytes = MAPS_OF_LIFECYCLE * 100 + 16 * facts.cpus;
+  const keys = (facts.memoryKb * 1024) / 64 / bytes;
+  return 2 ** Math.floor(Math.log2(Math.min(262_144, Math.max(4096, keys))));
+}
+const MAPS_OF_LIFECYCLE = 13;
+
+/**
+ * Whether the kernel counts every run that it skips: of fentry since 5.12, of kprobes
+ * and tracepoints since 6.7 (trace_call_bpf(), kernel/trace/bpf_trace.c).
+ */
+function countsMisses(facts: HostFacts, plan: TracePlan): boolean {
+  return isAtLeast(facts.kernel, 6, 7) || plan.probes.every((probe) => probe.family === 'fentry');
 }
 
 /** Inodes that can be made from a shell, of those filesystems that the plan shows. */

@@ -1,4 +1,5 @@
 /** Prometheus' text format (0.0.4): what a fleet's monitoring wants of one server. */
+import type { SessionAlerts } from '../notify/session-alerts.ts';
 import type { Source } from './source.ts';
 import type { Stream } from './stream.ts';
 
@@ -28,7 +29,7 @@ class Text {
   }
 }
 
-export function metrics(source: Source, stream: Stream): string {
+export function metrics(source: Source, stream: Stream, alerts: SessionAlerts): string {
   const text = new Text();
   const pipelines = source.pipelines();
   text.family(
@@ -71,6 +72,24 @@ export function metrics(source: Source, stream: Stream): string {
       }
     }
   }
+  text.family(
+    'lastref_contract_total',
+    'counter',
+    'Objects each rule of the contract was checked on.',
+  );
+  for (const { info, model } of pipelines) {
+    for (const { rule, checked } of model.contract.results()) {
+      text.value({ host: info.host, epoch: info.boot_id, rule: rule.id }, checked);
+    }
+  }
+  text.family('lastref_contract_breaches', 'gauge', 'Those that broke it, by verdict.');
+  for (const { info, model } of pipelines) {
+    for (const { rule, broken, suspected } of model.contract.results()) {
+      const labels = { host: info.host, epoch: info.boot_id, rule: rule.id };
+      text.value({ ...labels, verdict: 'certain' }, broken);
+      text.value({ ...labels, verdict: 'suspected' }, suspected);
+    }
+  }
   text.family('lastref_hugepages_outstanding', 'gauge', 'Left a page cache and not yet freed.');
   for (const { info, model } of pipelines) {
     if (model.seesFree) text.value({ host: info.host }, model.hugepages.outstanding);
@@ -86,9 +105,40 @@ export function metrics(source: Source, stream: Stream): string {
       }
     }
   }
+  alertMetrics(text, source, alerts);
   text.family('lastref_page_clients', 'gauge', 'Open pages.').value({}, stream.clients);
   text
     .family('lastref_page_updates_folded_total', 'counter', 'Updates folded for slow pages.')
     .value({}, stream.coalesced);
   return text.toString();
+}
+
+function alertMetrics(text: Text, source: Source, alerts: SessionAlerts): void {
+  const counts = new Map<string, number>();
+  for (const { state, silence, labels } of alerts.list()) {
+    if (state === 'resolved') continue;
+    const key = JSON.stringify([state, labels.severity, silence === null ? 'no' : 'yes']);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  text.family('lastref_alerts', 'gauge', 'Alerts that are pending or fire.');
+  for (const [key, count] of counts) {
+    const [state, severity, silenced] = JSON.parse(key) as [string, string, string];
+    text.value({ state, severity, silenced }, count);
+  }
+  text.family('lastref_alerts_fired_total', 'counter', 'Alerts that fired.');
+  for (const { info, alerts: of } of source.pipelines()) {
+    text.value({ host: info.host, epoch: info.boot_id }, of.fired);
+  }
+  const sinks = alerts.view().sinks;
+  const families = [
+    ['sent_total', 'counter', 'Notifications that the sink took.', 'sent'],
+    ['failed_total', 'counter', 'Attempts that failed and are made again.', 'failures'],
+    ['refused_total', 'counter', 'Notifications that the sink refused for good.', 'refused'],
+    ['dropped_total', 'counter', 'Notifications dropped because the spool was full.', 'dropped'],
+    ['spooled', 'gauge', 'Notifications that wait on disk.', 'waiting'],
+  ] as const;
+  for (const [name, type, help, field] of families) {
+    text.family(`lastref_notifications_${name}`, type, help);
+    for (const sink of sinks) text.value({ sink: sink.name }, sink[field]);
+  }
 }

@@ -16,6 +16,7 @@ import { type Context, INODE_STAGES, type InodeStage, isObserved } from '../prot
 import { type Address, formatAddress, formatDev, type SbDev } from '../protocol/units.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { STAGE_OF_LINE } from '../tracer/programs.ts';
+import { inodeRules } from './inode-rules.ts';
 
 /** When it began to end, else when it was first seen: ns of the epoch. */
 export function began(inode: Incarnation): number {
@@ -90,6 +91,7 @@ export function inodeDetail(pipeline: Pipeline, epoch: number, inode: Incarnatio
     timeline: inode.evidence.map((event) => timelineEntry(inode, event, zero)),
     hugepages: inode.hugepages.map((page) => hugepageOf(page, pipeline.model)),
     callbacks: callbackRow(pipeline, inode.dev),
+    rules: inodeRules(pipeline, epoch, inode),
   };
 }
 
@@ -121,10 +123,14 @@ function whyUnseen(pipeline: Pipeline, inode: Incarnation, stage: InodeStage): s
   return 'not seen, though nothing is known to be lost: tracing may have begun in between';
 }
 
-function timelineEntry(inode: Incarnation, event: TraceEvent, zero: number): TimelineEntry {
-  const stage = STAGE_OF_LINE[event.kind as keyof typeof STAGE_OF_LINE];
+/** `inode`: whom the line is about, for the name of its task; null when that is not known. */
+export function timelineEntry(
+  inode: Incarnation | null,
+  event: TraceEvent,
+  zero: number,
+): TimelineEntry {
   return {
-    what: stage,
+    what: STAGE_OF_LINE[event.kind as keyof typeof STAGE_OF_LINE],
     ns: event.ts - zero,
     cpu: event.cpu,
     context: eventContext(inode, event),
@@ -135,17 +141,17 @@ function timelineEntry(inode: Incarnation, event: TraceEvent, zero: number): Tim
   };
 }
 
-function eventContext(inode: Incarnation, event: TraceEvent): Context {
+function eventContext(inode: Incarnation | null, event: TraceEvent): Context {
   if (event.kind === 'i_callback' || event.kind === 'tp_free_inode') {
     return callbackContext(event.flags, event.comm);
   }
-  return event.kind === 'free_inode' ? inode.freeContext : 'task';
+  return event.kind === 'free_inode' ? (inode?.freeContext ?? 'unknown') : 'task';
 }
 
 /** Only some lines carry the name of the task; others of the same task share it. */
-function commOf(inode: Incarnation, event: TraceEvent): string {
+function commOf(inode: Incarnation | null, event: TraceEvent): string {
   if ('comm' in event) return event.comm;
-  return event.tid === inode.tid && event.kind !== 'free_inode' ? inode.comm : '';
+  return event.tid === inode?.tid && event.kind !== 'free_inode' ? inode.comm : '';
 }
 
 /** What the line says beyond time and place, in words: `refcount 514 index 3`. */
@@ -182,7 +188,7 @@ function hugepageOf(page: Hugepage, model: Model): InodeHugepage {
 }
 
 function fateOf(page: Hugepage, model: Model): InodeHugepage['fate'] {
-  if (page.state === 'cached') return 'cached';
+  if (page.state === 'cached' || page.state === 'allocated') return 'cached';
   if (page.state === 'freed') return page.fate ?? 'unknown';
   return model.seesFree ? 'removed' : 'unknown';
 }

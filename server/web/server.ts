@@ -6,9 +6,11 @@ import { fileURLToPath } from 'node:url';
 import express, { type Express, type Request, type Response } from 'express';
 import { WebSocketServer } from 'ws';
 import { z } from 'zod';
+import { SessionAlerts } from '../notify/session-alerts.ts';
 import { FilterError } from '../protocol/filter.ts';
 import { INODE_SORTS } from '../protocol/messages.ts';
 import { makeReport } from '../tracer/report.ts';
+import { alertRoutes } from './alert-routes.ts';
 import { Auth, knownHost, knownOrigin } from './auth.ts';
 import { History } from './history.ts';
 import { metrics } from './metrics.ts';
@@ -18,6 +20,8 @@ import { Views } from './views.ts';
 
 export interface WebOptions {
   readonly source: Source;
+  /** By default those of the source, which nobody is told of. */
+  readonly alerts?: SessionAlerts;
   /** 0: any free one. */
   readonly port: number;
   readonly token?: string;
@@ -47,17 +51,20 @@ const NO_TOKEN =
 /** Starts to listen. Rejects with the system's error (EADDRINUSE) when the port is taken. */
 export async function startWeb(options: WebOptions): Promise<Web> {
   const { source } = options;
+  const alerts =
+    options.alerts ??
+    new SessionAlerts({ pipelines: () => source.pipelines(), silences: null, notifier: null });
   const history = new History(source);
   const sampler = setInterval(() => history.sample(source.now()), SAMPLE_MS);
   sampler.unref();
   const views = new Views(source, history.eventsPerS);
-  const stream = new Stream(source, views, history);
+  const stream = new Stream(source, views, history, alerts);
   const app = express();
   const server = createServer(app);
   await listen(server, options.port);
   const { port } = server.address() as AddressInfo;
   const auth = new Auth(port, options.token);
-  routes(app, auth, source, views, stream);
+  routes(app, auth, { source, alerts, views, stream });
   const sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -98,7 +105,14 @@ function listen(server: Server, port: number): Promise<void> {
   });
 }
 
-function routes(app: Express, auth: Auth, source: Source, views: Views, stream: Stream): void {
+interface Served {
+  readonly source: Source;
+  readonly alerts: SessionAlerts;
+  readonly views: Views;
+  readonly stream: Stream;
+}
+
+function routes(app: Express, auth: Auth, { source, alerts, views, stream }: Served): void {
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
   app.use((request, response, next) => {
@@ -112,6 +126,10 @@ function routes(app: Express, auth: Auth, source: Source, views: Views, stream: 
     });
     if (!knownHost(request)) {
       response.status(403).type('text').send('lastref: this name is not one of this server\n');
+      return;
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD' && !knownOrigin(request)) {
+      response.status(403).type('text').send('lastref: asked from a page of another site\n');
       return;
     }
     if (request.path === '/healthz') return next();
@@ -132,14 +150,12 @@ function routes(app: Express, auth: Auth, source: Source, views: Views, stream: 
     response.json(makeReport(source.pipelines()));
   });
   app.get('/api/inodes', (request, response) => inodes(views, request, response));
-  app.get('/api/alerts', (_, response) => {
-    response.json([]);
-  });
+  alertRoutes(app, alerts);
   app.get('/api/hosts', (_, response) => {
     response.json(views.hosts(source.now()));
   });
   app.get('/metrics', (_, response) => {
-    response.type('text/plain; version=0.0.4').send(metrics(source, stream));
+    response.type('text/plain; version=0.0.4').send(metrics(source, stream, alerts));
   });
   if (existsSync(DIST)) app.use(express.static(DIST, { index: 'index.html', cacheControl: false }));
   app.use((_, response) => {

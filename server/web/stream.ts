@@ -5,6 +5,7 @@
  * alone. Nothing here ever waits for a client.
  */
 import type { WebSocket } from 'ws';
+import type { SessionAlerts } from '../notify/session-alerts.ts';
 import { FilterError, parseFilter } from '../protocol/filter.ts';
 import {
   type Hello,
@@ -38,11 +39,13 @@ export class Stream {
   readonly source: Source;
   readonly views: Views;
   readonly history: History;
+  readonly alerts: SessionAlerts;
 
-  constructor(source: Source, views: Views, history: History) {
+  constructor(source: Source, views: Views, history: History, alerts: SessionAlerts) {
     this.source = source;
     this.views = views;
     this.history = history;
+    this.alerts = alerts;
     this.#timer = setInterval(() => this.#tick(), PERIOD_MS);
     this.#timer.unref();
   }
@@ -135,8 +138,11 @@ class Client {
   }
 
   #sections(ask: Subscribe, now: number): [Section, unknown][] {
-    const { views, history } = this.#stream;
-    const out: [Section, unknown][] = [['hosts', views.hosts(now)]];
+    const { views, history, alerts } = this.#stream;
+    const out: [Section, unknown][] = [
+      ['hosts', views.hosts(now)],
+      ['firing', alerts.firing()],
+    ];
     const heavy = this.#turn++ % HEAVY_EVERY === 0;
     switch (ask.view) {
       case 'overview': {
@@ -158,6 +164,13 @@ class Client {
         break;
       case 'callbacks':
         out.push(['callbacks', views.callbacks(ask.host)]);
+        break;
+      case 'contract':
+        if (heavy) out.push(['contract', views.contract(ask.host)]);
+        if (heavy && ask.finding) out.push(['finding', views.finding(ask.finding)]);
+        break;
+      case 'alerts':
+        out.push(['alerts', alerts.view(ask.host)]);
         break;
       case 'losses':
         out.push(['losses', views.losses(ask.host)]);

@@ -3,7 +3,10 @@ import type { Incarnation } from '../model/incarnation.ts';
 import { type Filter, parseFilter } from '../protocol/filter.ts';
 import type {
   CallbackRow,
+  ContractView,
+  FindingDetail,
   Gap,
+  HostDetail,
   HostState,
   HugepageRow,
   InodeDetail,
@@ -19,6 +22,7 @@ import { isObserved } from '../protocol/stages.ts';
 import { formatAddress } from '../protocol/units.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { STAGE_OF_LINE } from '../tracer/programs.ts';
+import { contractView, findingDetail } from './contract.ts';
 import { callbackRow, inodeDetail, inodeRow } from './rows.ts';
 import type { Source } from './source.ts';
 
@@ -58,6 +62,8 @@ export class Views {
       events_per_s: this.#eventsPerS.get(host) ?? 0,
       ledger: pipeline?.ledger.totals() ?? NO_EVENTS,
       gaps: pipeline?.model.gaps.list.length ?? 0,
+      ...breaches(pipeline),
+      detail: pipeline === null ? null : hostDetail(pipeline),
     }));
   }
 
@@ -139,7 +145,8 @@ export class Views {
     const out: HugepageRow[] = [];
     for (const [epoch, pipeline] of this.#pipelines(host)) {
       for (const page of pipeline.model.hugepages.known()) {
-        if (page.owner === null || page.state === 'freed' || out.length >= 20_000) continue;
+        if (page.state !== 'cached' && page.state !== 'removed') continue;
+        if (page.owner === null || out.length >= 20_000) continue;
         out.push({
           host: pipeline.info.host,
           folio: page.folio === 0 ? '' : formatAddress(page.folio),
@@ -161,6 +168,19 @@ export class Views {
     return this.#pipelines(host).flatMap(([, pipeline]) =>
       pipeline.model.superblocks.all().map((sb) => callbackRow(pipeline, sb.dev)!),
     );
+  }
+
+  contract(host?: string): ContractView {
+    const all = this.#source.pipelines();
+    const shown = this.#pipelines(host).map(([, p]) => p);
+    return contractView(shown, (pipeline) => all.indexOf(pipeline));
+  }
+
+  finding(id: string): FindingDetail | null {
+    const match = /^(\d+)\.(\d+)$/.exec(id);
+    const pipeline = match === null ? undefined : this.#source.pipelines()[Number(match[1])];
+    if (pipeline === undefined) return null;
+    return findingDetail(pipeline, Number(match![1]), Number(match![2]));
   }
 
   losses(host?: string): LossesView {
@@ -212,6 +232,20 @@ export class Views {
     }
     return row;
   }
+}
+
+function breaches(pipeline: Pipeline | null): { broken: number; suspected: number } {
+  const results = pipeline?.model.contract.results() ?? [];
+  return {
+    broken: results.reduce((sum, result) => sum + result.broken, 0),
+    suspected: results.reduce((sum, result) => sum + result.suspected, 0),
+  };
+}
+
+function hostDetail(pipeline: Pipeline): HostDetail {
+  const { steps, since, rate } = pipeline.model.detail;
+  const since_ms = since === 0 ? 0 : pipeline.wallMs(since);
+  return { asked: pipeline.info.detail, steps, since_ms, rate };
 }
 
 /** `recent`: when it began to end. */

@@ -89,7 +89,7 @@ describe('the page over a live guest', () => {
 
   it('has every view, without a complaint, readable for all (axe)', async () => {
     const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-    for (const view of ['', 'inodes', 'hugepages', 'callbacks', 'losses']) {
+    for (const view of ['', 'inodes', 'hugepages', 'callbacks', 'contract', 'losses']) {
       await page.goto(`${new URL(page.url()).origin}/#/${view}`);
       await page.waitForTimeout(700);
       await screenshot(page, view === '' ? 'overview-2' : view);

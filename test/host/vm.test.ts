@@ -64,6 +64,10 @@ describe('a memfd of four hugepages, created, touched and closed', () => {
 
   it('ends in its task, and is freed in the softirq or its thread', () => {
     for (const stage of found.stages) {
+      if (stage.stage === 'truncate_final') {
+        expect(stage.ns).toBeNull(); // hugetlbfs_evict_inode() does not call it
+        continue;
+      }
       const rcu = stage.stage === 'i_callback' || stage.stage === 'free_inode';
       expect(stage.context).toMatch(rcu ? /^(softirq|ksoftirqd|rcu-thread)$/ : /^task$/);
     }
@@ -110,8 +114,8 @@ describe('under load', () => {
     const after = await server.report();
     const of = (report: typeof after) =>
       report.events.decoded + report.losses.ring_buffer + (report.losses.not_run ?? 0);
-    // alloc, reserve, resv_map_release, and the nine stages of each inode
-    expect(of(after) - of(before)).toBeGreaterThanOrEqual(5000 * 12);
+    // at least the line at the end of each inode: beyond a rate the stages are left out
+    expect(of(after) - of(before)).toBeGreaterThanOrEqual(5000);
   });
 });
 

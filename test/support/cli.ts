@@ -106,9 +106,10 @@ export async function eventually(
   }
 }
 
-/** A workload in C, built once, static. Returns its path. */
+/** A workload or scenario in C, built once, static. Returns its path. */
 export function workload(name: string): string {
-  const source = `${ROOT}test/workloads/${name}.c`;
+  const folder = /^s\d\d_/.test(name) ? 'scenarios' : 'workloads';
+  const source = `${ROOT}test/${folder}/${name}.c`;
   const built = `${ROOT}test/artefacts/bin/${name}`;
   if (!existsSync(built) || statSync(built).mtimeMs < statSync(source).mtimeMs) {
     mkdirSync(`${ROOT}test/artefacts/bin`, { recursive: true });

@@ -1,12 +1,22 @@
-/** The bundled guest, for tests: commands in it, files to it. */
-import { VmHost } from '../../server/host/vm.ts';
+/** The bundled guests, for tests: commands in them, files to them. */
+import { readFileSync } from 'node:fs';
+import { kernelOfName, VmHost, vmStatus } from '../../server/host/vm.ts';
+import { runFiles } from '../../server/host/vm-run.ts';
 import { workload } from './cli.ts';
 
-export class Guest {
-  readonly host = new VmHost('vm');
+/** What a kernel says on its console when it is no longer to be trusted. */
+const LAST_WORDS =
+  /Kernel panic|BUG: |Oops: |general protection fault|Unrecoverable kprobe|rcu: .*stall/;
 
-  static async up(): Promise<Guest> {
-    const guest = new Guest();
+export class Guest {
+  readonly host: VmHost;
+
+  constructor(name = 'vm') {
+    this.host = new VmHost(name);
+  }
+
+  static async up(name = 'vm'): Promise<Guest> {
+    const guest = new Guest(name);
     await guest.host.open((text) => process.stderr.write(`  ${text}\n`));
     return guest;
   }
@@ -18,8 +28,23 @@ export class Guest {
     return answer.stdout;
   }
 
-  /** Pushes a workload of test/workloads; returns its path in the guest. */
+  /** Pushes a workload of test/workloads, or a scenario; returns its path in the guest. */
   async push(name: string): Promise<string> {
     return this.host.push(workload(name), '/var/tmp');
+  }
+
+  /** How the guest's kernel died, in its own words; null while it lives. */
+  async death(): Promise<string | null> {
+    const kernel = kernelOfName(this.host.name)!;
+    let console = '';
+    try {
+      console = readFileSync(runFiles(kernel).console, 'latin1');
+    } catch {
+      // a guest that was ended has no console any more
+    }
+    const words = console.split('\n').find((line) => LAST_WORDS.test(line));
+    if (words !== undefined) return words.replaceAll(/[^\x20-\x7e]/g, '').trim();
+    const runs = (await vmStatus()).some((guest) => guest.kernel === kernel);
+    return runs ? null : 'the guest is gone';
   }
 }

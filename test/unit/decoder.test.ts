@@ -17,6 +17,9 @@ function collect(): DecoderSink & { said: unknown[]; events: TraceEvent[] } {
     },
     hits: (id, count) => said.push({ hits: [id, count] }),
     lost: (n) => said.push({ lost: n }),
+    full: (n) => said.push({ full: n }),
+    kept: (n) => said.push({ kept: n }),
+    frame: (text) => said.push({ frame: text }),
     program: (name) => said.push({ program: name }),
     rejected: (line, why) => said.push({ rejected: line, why }),
   };
@@ -54,6 +57,7 @@ evict_end 478385154148 1 391 391 ff48754441aaea00
 i_callback 478404366641 1 390 390 ff48754441aaea00 hugetlbfs_free_inode 400100 6563617274667062 0
 free_inode 478404509735 1 390 390 ff48754441aaea00
 @hits[10]: 1
+@full: 2
 Lost 3 events
 `;
 
@@ -70,6 +74,7 @@ describe('decoder', () => {
     });
     expect(said).toContainEqual({ hits: [10, 1] });
     expect(said).toContainEqual({ lost: 3 });
+    expect(said).toContainEqual({ full: 2 });
   });
 
   it('says the same wherever the chunks are cut', () => {

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseFacts } from '../../server/tracer/facts.ts';
+import { NO_TYPES, parseFacts } from '../../server/tracer/facts.ts';
 import { factsText, LOCKED_DOWN_618, VM_612 } from '../fixtures/hosts.ts';
 
 describe('what a host offers', () => {
   it('is read from what the script printed', () => {
-    expect(parseFacts(VM_612)).toMatchObject({
+    expect(parseFacts(factsText({ modules: 'kvm' }))).toMatchObject({
       kernel: '6.12.117+deb13-cloud-amd64',
       machine: 'x86_64',
       bootId: '9f8797d9-81ca-45df-8107-cf042d4d8a49',
@@ -14,8 +14,14 @@ describe('what a host offers', () => {
       hugepageKb: 2048,
       memoryKb: 2014896,
       btf: true,
-      stateIsStruct: false,
-      tracepoints: ['filemap:mm_filemap_add_to_page_cache'],
+      tracepoints: [
+        'filemap:mm_filemap_add_to_page_cache',
+        'filemap:mm_filemap_delete_from_page_cache',
+      ],
+      modules: ['kvm'],
+      kprobes: true,
+      directCalls: true,
+      types: NO_TYPES,
     });
     expect(parseFacts(VM_612)!.traceable).toContain('evict');
     expect(parseFacts(VM_612)!.symbols).toContain('vmemmap_base');
@@ -55,10 +61,14 @@ describe('what a host offers', () => {
     expect(parseFacts(factsText({ bpftrace: said }))!.bpftrace).toBe(version);
   });
 
-  it('i_state of 7.x is a struct, as its BTF says', () => {
-    expect(parseFacts(factsText({ state: '1' }))!.stateIsStruct).toBe(true);
-    expect(parseFacts(factsText({ state: '0' }))!.stateIsStruct).toBe(false);
-    expect(parseFacts(factsText({ state: '' }))!.stateIsStruct).toBe(false);
+  it('a configuration that is not told is not taken for one without direct calls', () => {
+    expect(parseFacts(factsText({ direct: 'n' }))!.directCalls).toBe(false);
+    expect(parseFacts(factsText({ direct: '' }))!.directCalls).toBeNull();
+  });
+
+  it('no kprobe_events file is no kprobes, and a module that is not loaded is none', () => {
+    expect(parseFacts(factsText({ kprobes: '' }))!.kprobes).toBe(false);
+    expect(parseFacts(factsText({ modules: '' }))!.modules).toEqual([]);
   });
 
   it('no answer, or half of one, is null and never an exception', () => {

@@ -8,16 +8,26 @@ import {
   type LineName,
   type LineSpec,
 } from '../../server/protocol/grammar.ts';
+import { INODE_STAGES } from '../../server/protocol/stages.ts';
 import { VERSION } from '../../server/protocol/version.ts';
-import { loadProbes, PROGRAM_FILES, STAGE_OF_LINE } from '../../server/tracer/programs.ts';
+import {
+  LIFECYCLE_FILES,
+  linesOf,
+  loadProbes,
+  PROGRAM_FILES,
+  STAGE_OF_LINE,
+} from '../../server/tracer/programs.ts';
 
 const BPF = new URL('../../bpf/', import.meta.url);
 const FILES = readdirSync(BPF).filter((file) => file.endsWith('.bt'));
 const textOf = (file: string) => readFileSync(new URL(file, BPF), 'utf8');
 
-/** printf conversions that print a field of a type. `cpu`, `pid` and `tid` are printed as %d. */
+/**
+ * printf conversions that print a field of a type; a number may stand in the format itself.
+ * `cpu`, `pid` and `tid` are printed as %d.
+ */
 const CONVERSIONS: Record<FieldType, RegExp> = {
-  u: /^%(u|llu)$/,
+  u: /^(%(u|llu)|\d+)$/,
   i: /^%(d|lld)$/,
   a: /^%llx$/,
   x: /^%(llx|x)$/,
@@ -109,20 +119,35 @@ describe('the programs in bpf/', () => {
           type === 'c' ? [CONVERSIONS.c, CONVERSIONS.c] : [CONVERSIONS[type]],
         ),
       ];
+      // a kernel stack follows the last field, and begins with a newline of its own
+      const stack = conversions.at(-1)!.endsWith('x%s');
+      if (stack) conversions.push(conversions.pop()!.replace('%s', ''));
       expect(conversions).toHaveLength(wanted.length);
       conversions.forEach((conversion, i) => void expect(conversion).toMatch(wanted[i]!));
-      expect(args, 'one argument for each conversion').toBe(conversions.length);
+      const asked = conversions.filter((conversion) => conversion.startsWith('%'));
+      expect(args, 'one argument for each conversion').toBe(asked.length + (stack ? 1 : 0));
       const counted = COUNTED_LINES.includes(name as LineName);
       expect(hits, 'the @hits that is counted right before').toBe(counted ? spec!.id : null);
     },
   );
 
   it.each(FILES)('%s begins with its header, and prints its @hits each second', (file) => {
-    const name = file.replace('.bt', '');
+    const name = file.replace('.bt', '').replace('_', '-');
     expect(PRINTFS.filter((p) => p.file === file && p.words[0] === 'lastref')).toMatchObject([
       { words: ['lastref', '1', name] },
     ]);
-    expect(textOf(file)).toMatch(/interval:s:1\n\{[^}]*print\(@hits\);/);
+    const code = textOf(file).replace(/\/\*[\s\S]*?\*\//g, '');
+    expect(code).toMatch(/interval:s:1\n\{[^}]*print\(@hits\);/);
+    const counts = code.includes('@full = count()');
+    expect(/interval:s:1\n\{[^}]*print\(@full\);/.test(code)).toBe(counts);
+  });
+
+  it.each(FILES)('%s clears at its end every map that it uses, but the counts', (file) => {
+    const code = textOf(file).replace(/\/\*[\s\S]*?\*\//g, '');
+    const used = new Set([...code.matchAll(/@\w+/g)].map(([map]) => map));
+    for (const count of ['@hits', '@full', '@kept']) used.delete(count);
+    const cleared = [...code.matchAll(/clear\((@\w+)\)/g)].map(([, map]) => map!);
+    expect(cleared.sort()).toEqual([...used].sort());
   });
 
   it.each(FILES)('%s has the sections of a tool: purpose, USAGE, Example, CAVEATS', (file) => {
@@ -141,17 +166,27 @@ describe('the programs in bpf/', () => {
   it.each(FILES)('%s: every line of its example is one that the decoder takes', async (file) => {
     const { Decoder } = await import('../../server/tracer/decoder.ts');
     const example = [...textOf(file).matchAll(/^ \* {3}((?:lastref|[a-z_]+ \d{6,}).*)$/gm)];
-    expect(example.length).toBeGreaterThan(3);
     const rejected: unknown[] = [];
+    const programs: string[] = [];
+    const kinds: string[] = [];
     const decoder = new Decoder({
-      event: () => {},
+      event: (event) => kinds.push(event.kind),
       hits: () => {},
       lost: () => {},
-      program: () => {},
+      full: () => {},
+      kept: () => {},
+      frame: () => {},
+      program: (name) => programs.push(name),
       rejected: (line, why) => rejected.push([line, why]),
     });
     decoder.push(Buffer.from(example.map(([, line]) => `${line}\n`).join('')));
     expect(rejected).toEqual([]);
+    expect(programs).toHaveLength(1);
+    expect(kinds).toHaveLength(example.length - 1);
+    // nothing that this program does not print
+    const printed = EVENTS.filter((p) => p.file === file).map((p) => p.words[0]);
+    expect(kinds.length).toBeGreaterThan(0);
+    for (const kind of kinds) expect(printed).toContain(kind);
   });
 
   it('come apart into probes without losing one', () => {
@@ -162,11 +197,33 @@ describe('the programs in bpf/', () => {
       ),
     ]).map(([attach]) => attach);
     expect(probes.map((p) => p.attach).sort()).toEqual([...written].sort());
-    for (const { lines, body } of probes) {
-      expect(lines.length).toBeGreaterThan(0);
-      expect(lines).not.toContain(undefined);
-      expect([...body.matchAll(/printf\("(\w+) /g)].map(([, name]) => name)).toEqual(lines);
+    for (const { attach, body, line, stages, lifecycle } of probes) {
+      const printed = [...body.matchAll(/printf\("(\w+) /g)].map(([, name]) => name);
+      expect(linesOf(body), attach).toEqual(printed);
+      expect(stages.length, attach).toBeGreaterThan(0);
+      expect(stages, attach).not.toContain(undefined);
+      // one that only notes a time for the line at the end prints nothing
+      if (lifecycle) expect(line, attach).toMatch(/^(life|tp_life)$/);
+      else expect(printed.at(-1), attach).toBe(line);
     }
+  });
+
+  it('have a line at the end of an inode, with each of its stages from a probe of its own', () => {
+    const lives = loadProbes().filter((probe) => probe.lifecycle);
+    const written = LIFECYCLE_FILES.flatMap((file) => [
+      ...textOf(file).matchAll(/^(?:kfunc|kretfunc|tracepoint):\S+/gm),
+    ]);
+    expect(lives).toHaveLength(written.length);
+    const told = new Set(lives.flatMap((probe) => probe.stages));
+    expect([...told].sort()).toEqual([...INODE_STAGES, 'lifecycle'].sort());
+    // printed where RCU calls back: by free_inode, or by i_callback where there is none
+    const printing = lives.filter((probe) => linesOf(probe.body).some((l) => l.endsWith('life')));
+    expect(printing.map((probe) => probe.attach)).toEqual([
+      'kfunc:vmlinux:i_callback',
+      'kfunc:vmlinux:hugetlbfs_free_inode',
+      'kfunc:vmlinux:shmem_free_in_core_inode',
+      'tracepoint:hugetlbfs:hugetlbfs_free_inode',
+    ]);
   });
 });
 

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { COUNTED_LINES, LINES, type LineName } from '../../server/protocol/grammar.ts';
+import {
+  COUNTED_LINES,
+  LINES,
+  type LineName,
+  UNCOUNTED_LINES,
+} from '../../server/protocol/grammar.ts';
 import { TracerLedger } from '../../server/tracer/ledger.ts';
+import { Pipeline } from '../../server/tracer/pipeline.ts';
+import { epochOf, lines } from '../fixtures/trace.ts';
 
 const NAMES = ['evict', 'destroy_inode', 'i_callback'] as const satisfies LineName[];
 type Name = (typeof NAMES)[number];
@@ -25,11 +32,19 @@ type Step =
  * answers are counted out of that list anew; nothing is kept.
  */
 class Reference {
-  readonly ledger = new TracerLedger();
+  readonly ledger: TracerLedger;
   readonly all: { name: Name; fate: Fate; run: number }[] = [];
   run = 0;
   knowsMisses = false;
   toldMisses = new Map<Name, number>();
+  readonly countsMisses: boolean;
+
+  /** `countsMisses`: this kernel counts each run that it skips. */
+  constructor(countsMisses = true) {
+    this.countsMisses = countsMisses;
+    this.ledger = new TracerLedger(new Map(), countsMisses);
+  }
+
   /** Lost since bpftrace said so last. */
   #untold = 0;
 
@@ -63,7 +78,7 @@ class Reference {
         }
         return;
       case 'misses':
-        this.knowsMisses = true;
+        this.knowsMisses = this.countsMisses;
         for (const name of NAMES) {
           const n = this.count('not_run', { name });
           this.ledger.missed(name, n - (this.toldMisses.get(name) ?? 0));
@@ -142,17 +157,17 @@ describe('the ledger', () => {
     expect(ledger.totals().not_run).toBeNull();
   });
 
-  it('counts no time and no place: tick, beat and vmemmap are no events', () => {
+  it('counts no time and no place: tick, beat, vmemmap and detail are no events', () => {
     const ledger = new TracerLedger();
-    for (const name of ['tick', 'beat', 'vmemmap'] as const) ledger.decoded(name);
+    for (const name of UNCOUNTED_LINES) ledger.decoded(name);
     expect(ledger.events).toBe(0);
     expect(ledger.rows()).toEqual([]);
   });
 
   it('adds up at every moment, whatever happens', () => {
     fc.assert(
-      fc.property(program(FATES, true), (steps) => {
-        const reference = new Reference();
+      fc.property(program(FATES, true), fc.boolean(), (steps, countsMisses) => {
+        const reference = new Reference(countsMisses);
         for (const step of steps) {
           reference.do(step);
           check(reference);
@@ -285,5 +300,141 @@ describe('the ledger', () => {
       not_run: 2,
       kernel_hits: 8,
     });
+  });
+});
+
+describe('on a kernel that does not count each run that it skips', () => {
+  it('an account without a loss is not known to balance, and one with a hole is known not to', () => {
+    fc.assert(
+      fc.property(program(HONEST, true), (steps) => {
+        const reference = new Reference(false);
+        for (const step of steps) reference.do(step);
+        reference.rest();
+        check(reference);
+        const { not_run, balanced } = reference.ledger.totals();
+        expect([not_run, balanced]).toEqual([null, null]);
+        for (const { ledger } of reference.ledger.rows()) expect(ledger.not_run).toBeNull();
+      }),
+      { numRuns: 200 },
+    );
+    const reference = new Reference(false);
+    reference.do({ kind: 'hit', name: 'evict', fate: 'vanished' });
+    reference.rest();
+    expect(reference.ledger.totals().balanced).toBe(false);
+  });
+
+  it('what it counted all the same, and what the lives lack, is in no sum', () => {
+    const ledger = new TracerLedger(new Map([['destroy_inode', 4]]), false);
+    ledger.decoded('evict');
+    ledger.missed('evict', 3);
+    ledger.missed(null, 2);
+    const { kernel_hits, decoded, not_run } = ledger.totals();
+    expect([kernel_hits, decoded, not_run]).toEqual([1, 1, null]);
+    expect(ledger.lostEvents).toBe(0);
+    for (const { ledger: row } of ledger.rows()) expect(row.kernel_hits).toBe(row.decoded);
+  });
+});
+
+describe('inodes that had no room in the maps', () => {
+  it('are counted by how many are new, over restarts, and are no hits', () => {
+    const run = fc.array(fc.nat(5), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(fc.array(run, { minLength: 1, maxLength: 4 }), (runs) => {
+        const ledger = new TracerLedger();
+        let all = 0;
+        for (const more of runs) {
+          let count = 0; // bpftrace begins anew
+          for (const n of more) {
+            count += n;
+            all += n;
+            expect(ledger.full(count)).toBe(n);
+            expect(ledger.full(count)).toBe(0); // told each second
+          }
+          expect(ledger.totals()).toMatchObject({ map_full: all, kernel_hits: 0, ring_buffer: 0 });
+          expect(ledger.lostEvents).toBe(all);
+          ledger.endRun();
+        }
+        expect(ledger.totals().map_full).toBe(all);
+      }),
+    );
+  });
+
+  const rest = (ledger: TracerLedger, ticks: number) => {
+    for (let i = 0; i < ticks; i++) ledger.decoded('tick');
+  };
+
+  it('owe no line: their ends are not taken for missed ones', () => {
+    const unseen = new Map<LineName, number>([['tp_life', 3]]);
+    const ledger = new TracerLedger(unseen);
+    ledger.decoded('tp_free_inode');
+    ledger.missed('tp_life', 0);
+    ledger.full(2);
+    expect(ledger.totals()).toMatchObject({ map_full: 2, not_run: 1 });
+    ledger.endRun();
+    ledger.full(1);
+    expect(ledger.totals()).toMatchObject({ map_full: 3, not_run: 0 });
+  });
+
+  it('are not among those that were noted and whose line is due', () => {
+    const ledger = new TracerLedger();
+    ledger.missed('life', 0);
+    for (let i = 0; i < 5; i++) ledger.decoded('life');
+    ledger.hits(LINES.life.id, 5);
+    ledger.kept(8);
+    ledger.full(2);
+    rest(ledger, 10);
+    expect(ledger.totals().not_run).toBe(0); // the grace periods of three may go on
+    rest(ledger, 150);
+    expect(ledger.totals()).toMatchObject({ not_run: 3, map_full: 2, decoded: 5 });
+    ledger.endRun();
+    expect(ledger.totals()).toMatchObject({ not_run: 3, map_full: 2, decoded: 5 });
+  });
+});
+
+describe("bpftrace's own programs", () => {
+  const names = ['evict', 'destroy_inode', 'clear_inode'] as const;
+
+  const ready = lines(`
+    0    0  a/0  tick
+    100  0  a/0  tick
+    200  0  a/0  beat track=1
+    200  0  a/0  tick
+  `);
+
+  /** What the agent has read in /proc/PID/fdinfo, before and after all is attached: misses by line. */
+  function missesOf(before: readonly string[], after: readonly string[]) {
+    const pipeline = new Pipeline(epochOf(), { keep: 10 });
+    pipeline.begin([names, []]);
+    for (const words of [before, after]) {
+      for (const word of words) pipeline.err(Buffer.from(`a misses 478.50 0 ${word}\n`));
+      pipeline.out(Buffer.from(ready));
+    }
+    expect(pipeline.readyAt).not.toBeNull();
+    const rows = pipeline.ledger.rows().map(({ line, ledger }) => [line, ledger.not_run]);
+    return Object.fromEntries(rows);
+  }
+  const own = { evict: 1, destroy_inode: 2, clear_inode: 3 };
+
+  // type 2 is BPF_PROG_TYPE_KPROBE, 26 BPF_PROG_TYPE_TRACING, 17 a raw tracepoint, 7 a perf event
+  it.each([
+    ['fentry, BEGIN and END of another type', '17:1:9 26:2:1 26:3:2 26:4:3 17:5:9'],
+    ['fentry, BEGIN and END as uprobes', '2:1:9 26:2:1 26:3:2 26:4:3 2:5:9'],
+    ['fentry, no END', '2:1:9 26:2:1 26:3:2 26:4:3'],
+    ['fentry, and timers', '2:1:9 26:2:1 7:6:9 26:3:2 26:4:3 2:5:9'],
+    ['kprobes, BEGIN and END of another type', '17:1:9 2:2:1 2:3:2 2:4:3 17:5:9'],
+    ['kprobes, BEGIN and END as uprobes', '2:1:9 2:2:1 2:3:2 2:4:3 2:5:9'],
+    ['kprobes, no END', '2:1:9 2:2:1 2:3:2 2:4:3'],
+    ['read in any order', '2:5:9 2:3:2 2:1:9 2:4:3 2:2:1'],
+    ['tracepoints', '2:1:9 5:2:1 5:3:2 5:4:3 2:5:9'],
+  ])('are in no account: %s', (_, word) => {
+    expect(missesOf([], [word])).toEqual(own);
+    // cumulative: what is told again is no news
+    expect(missesOf([word], [word, word])).toEqual(own);
+  });
+
+  it('are waited for while probes are attached one by one', () => {
+    const attaching = ['2:1:9', '2:1:9 2:2:1', '2:1:9 2:2:1 2:3:2', '2:1:9 2:2:1 2:3:2 2:4:3'];
+    expect(missesOf(attaching, [])).toEqual({});
+    expect(missesOf(attaching, ['2:1:9 2:2:1 2:3:2 2:4:3 2:5:9'])).toEqual(own);
   });
 });

@@ -11,6 +11,7 @@ import { CallbacksOfInode } from './CallbacksOfInode.tsx';
 import { Evidence } from './Evidence.tsx';
 import { HugepagesOfInode } from './HugepagesOfInode.tsx';
 import { InodeHead } from './InodeHead.tsx';
+import { RulesOfInode } from './RulesOfInode.tsx';
 import { StageList } from './StageList.tsx';
 
 /** One inode's end: the picture, each stage or why it was not seen, and every line of evidence. */
@@ -51,6 +52,7 @@ function Known({ detail }: { detail: InodeDetail }) {
         <StageList detail={detail} controller={controller} />
         <div>
           <HugepagesOfInode detail={detail} />
+          <RulesOfInode rules={detail.rules} />
           <CallbacksOfInode row={detail.callbacks} />
         </div>
       </div>

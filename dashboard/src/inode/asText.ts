@@ -16,6 +16,10 @@ export function inodeAsText(detail: InodeDetail, kernel: string): string {
     `hugepages: ${heldText(row)}`,
   ];
   if (row.doubtful) lines.push('doubtful: events were lost during the life of this inode');
+  for (const rule of detail.rules) {
+    if (rule.verdict !== 'broken' && rule.verdict !== 'suspected') continue;
+    lines.push(`contract: ${rule.rule} ${rule.name}: ${rule.verdict}`);
+  }
   lines.push('', ...stagesText(detail));
   if (detail.hugepages.length > 0) lines.push('', ...hugepagesText(detail));
   if (detail.timeline.length > 0) lines.push('', ...evidenceText(detail));

@@ -1,3 +1,4 @@
+import { plural } from '../format/number.ts';
 import { go, linkTo, route, store } from '../session.ts';
 import { NAVIGATION } from './views.ts';
 
@@ -14,6 +15,8 @@ export function Nav() {
               <kbd>{index + 1}</kbd>
               <span class="nav-title">{item.title}</span>
               {item.view === 'inode' && inode !== '' && <span class="nav-detail">{inode}</span>}
+              {item.view === 'alerts' && <FiringMark />}
+              {item.view === 'contract' && <BreachMark />}
               {item.view === 'losses' && <LossMark />}
             </>
           );
@@ -41,6 +44,43 @@ export function Nav() {
         })}
       </ul>
     </nav>
+  );
+}
+
+/** Alerts that fire anywhere and are not silenced: seen from every view, also while paused. */
+function FiringMark() {
+  const { firing, certain } = store.firing.value;
+  if (firing === 0) return null;
+  return (
+    <span
+      class={`nav-detail nav-count ${certain > 0 ? 'is-certain' : ''}`}
+      title={`${plural(firing, 'alert')} firing, ${certain} of a certain leak`}
+    >
+      {firing}
+      <span class="visually-hidden"> firing</span>
+    </span>
+  );
+}
+
+/** Breaches of the contract anywhere: seen from every view. */
+function BreachMark() {
+  const sum = (of: 'broken' | 'suspected') =>
+    store.hosts.value.reduce((total, host) => total + host[of], 0);
+  const [broken, suspected] = [sum('broken'), sum('suspected')];
+  if (broken > 0) {
+    return (
+      <span class="nav-detail tone-bad" title="certain breaches of the contract">
+        {broken}
+        <span class="visually-hidden"> broken</span>
+      </span>
+    );
+  }
+  if (suspected === 0) return null;
+  return (
+    <span class="nav-detail warn-text" title="suspected breaches of the contract">
+      {suspected}
+      <span class="visually-hidden"> suspected</span>
+    </span>
   );
 }
 

@@ -10,6 +10,7 @@ export function Strips() {
       <ReplayStrip />
       <Progress />
       <FailedTracers />
+      <WholeLives />
       <RequestError />
     </aside>
   );
@@ -97,6 +98,27 @@ function FailedTracers() {
             <ForeignLines text={host.message} />
           </pre>
         </div>
+      ))}
+    </div>
+  );
+}
+
+/** `auto` has stopped telling each stage, because there are too many inodes. */
+function WholeLives() {
+  const busy = store.hosts.value.filter(
+    (host) => host.detail?.asked === 'auto' && !host.detail.steps,
+  );
+  return (
+    <div role="status">
+      {busy.map(({ host, detail }) => (
+        <p key={host} class="strip strip-info">
+          <b>
+            <Foreign text={host} />
+          </b>{' '}
+          {Math.round(detail!.rate).toLocaleString('en')} inodes/s: for{' '}
+          {formatAge(second.value - detail!.since_ms)} now an inode is told in one line, when it has
+          ended; those that hold hugepages also when they begin to. No stage is lost by this.
+        </p>
       ))}
     </div>
   );

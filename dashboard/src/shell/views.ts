@@ -6,7 +6,9 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { view: 'inodes', title: 'Inodes', letter: 'i' },
   { view: 'inode', title: 'Inode', letter: 'n' },
   { view: 'hugepages', title: 'Hugepages', letter: 'h' },
+  { view: 'alerts', title: 'Alerts', letter: 'a' },
   { view: 'callbacks', title: 'Callbacks', letter: 'c' },
+  { view: 'contract', title: 'Contract', letter: 'r' },
   { view: 'losses', title: 'Losses', letter: 'l' },
 ];
 

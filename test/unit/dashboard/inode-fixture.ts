@@ -85,5 +85,6 @@ export function memfd(): InodeDetail {
       },
     ],
     callbacks: null,
+    rules: [],
   };
 }

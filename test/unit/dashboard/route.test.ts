@@ -34,6 +34,18 @@ describe('routes', () => {
     expect(parseRoute('#/inode/1.42').inode).toBe('1.42');
   });
 
+  it('has the finding in the path', () => {
+    expect(formatRoute({ ...START, view: 'contract', finding: '0.3' })).toBe('#/contract/0.3');
+    expect(parseRoute('#/contract/0.3')).toMatchObject({ view: 'contract', finding: '0.3' });
+    expect(subscriptionOf(parseRoute('#/contract/0.3')).finding).toBe('0.3');
+    expect(formatRoute({ ...START, view: 'contract' })).toBe('#/contract');
+  });
+
+  it('has the alert in the path, as the links of notifications do', () => {
+    expect(formatRoute({ ...START, view: 'alerts', alert: 'ab' })).toBe('#/alerts/ab');
+    expect(parseRoute('#/alerts/ab')).toMatchObject({ view: 'alerts', alert: 'ab' });
+  });
+
   it('goes to the table when the inode is missing', () => {
     expect(parseRoute('#/inode/').view).toBe('inodes');
   });
@@ -51,9 +63,15 @@ describe('routes', () => {
       descending: fc.boolean(),
       follow: fc.boolean(),
       inode: fc.string({ minLength: 1, maxLength: 20 }),
+      finding: fc.string({ maxLength: 20 }),
+      alert: fc.string({ maxLength: 20 }),
     });
     fc.assert(
-      fc.property(route, (given) => {
+      fc.property(route, (any) => {
+        // only the contract has findings, only the alerts have an alert
+        const finding = any.view === 'contract' ? any.finding : '';
+        const alert = any.view === 'alerts' ? any.alert : '';
+        const given = { ...any, finding, alert };
         expect(parseRoute(formatRoute(given))).toEqual(given);
         expect(Subscribe.safeParse(subscriptionOf(given)).success).toBe(true);
       }),

@@ -1,0 +1,62 @@
+/** Alerts of a live session: on the terminal, and to the sinks of the config file. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { secondsText, suspectText } from '../model/alert-words.ts';
+import { Notifier } from '../notify/notifier.ts';
+import { SessionAlerts } from '../notify/session-alerts.ts';
+import { SilenceList } from '../notify/silence-list.ts';
+import { defaultStateDir, StateDir } from '../notify/state-dir.ts';
+import type { SessionAlert } from '../protocol/alerts.ts';
+import type { Config } from '../protocol/config.ts';
+import { plain } from '../protocol/plain.ts';
+import type { Pipeline } from '../tracer/pipeline.ts';
+
+export class Alerting {
+  readonly alerts: SessionAlerts;
+  /** Null without sinks: then nothing of this outlives lastref. */
+  readonly #state: StateDir | null;
+
+  /** Throws StateDirError, or the system's error when a spool cannot be used. */
+  constructor(
+    config: Config,
+    stateDir: string | undefined,
+    session: { pipelines: () => readonly Pipeline[]; pageUrl: () => string },
+  ) {
+    const directory = stateDir ?? config.state_dir?.replace(/^~(?=\/)/, homedir());
+    this.#state = config.sinks.length === 0 ? null : new StateDir(directory ?? defaultStateDir());
+    const file = this.#state === null ? null : join(this.#state.path, 'silences.json');
+    this.alerts = new SessionAlerts({
+      pipelines: session.pipelines,
+      silences: new SilenceList(config, file, say, Date.now()),
+      notifier:
+        this.#state === null
+          ? null
+          : new Notifier({ config, state: this.#state, pageUrl: session.pageUrl, say }),
+      changed: print,
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.alerts.stop();
+    this.#state?.close();
+  }
+}
+
+/** On standard error; a silenced alert is on the page alone. */
+function print(alert: SessionAlert): void {
+  if (alert.silence !== null) return;
+  const { state, labels, annotations, leak, note } = alert;
+  const what = annotations.summary ?? leak.text;
+  if (state !== 'resolved') {
+    const suspect = leak.suspects[0];
+    const who = suspect === undefined ? '' : `; ${suspectText(suspect)}`;
+    return say(`ALERT ${labels.alertname}: ${what}${who}`);
+  }
+  const why = note === '' ? '' : `; ${note}`;
+  const lasted = secondsText(alert.lasted_ms / 1000);
+  say(`resolved ${labels.alertname} after ${lasted}${why} (was: ${what})`);
+}
+
+function say(text: string): void {
+  process.stderr.write(`lastref: ${plain(text)}\n`);
+}

@@ -1,0 +1,186 @@
+/** What follows destroy_inode(): the callback of RCU and what it calls (R4 to R7). */
+import type { EventOf, TraceEvent } from '../../protocol/events.ts';
+import { HUGETLBFS, type InodeLife } from './inode-life.ts';
+import type { Lives } from './lives.ts';
+import { OneLine } from './one-line.ts';
+import type { Claim, Verdicts } from './verdicts.ts';
+
+/** i_callback() that did not come by then is missed; lazy RCU alone takes up to 10 s. */
+const CALLBACK_NS = 15e9;
+/** For so long it is looked for. */
+const GIVEN_UP_NS = 60e9;
+/** The s_op table of a superblock is printed again after so much time. */
+const SB_AGAIN_NS = 10e9;
+
+export class CallbackRules {
+  readonly #verdicts: Verdicts;
+  readonly #lives: Lives;
+  readonly #oneLine: OneLine;
+  /** destroy_inode() was seen, oldest first. */
+  readonly #waiting = new Set<InodeLife>();
+  /** By CPU: the latest destroy_inode() there whose callback has run. */
+  readonly #calledBack = new Map<number, number>();
+  /** By task: a second i_callback(), which an alloc_inode() that fails would explain. */
+  readonly #second = new Map<number, Claim>();
+
+  constructor(verdicts: Verdicts, lives: Lives, freedState: number | null) {
+    this.#verdicts = verdicts;
+    this.#lives = lives;
+    this.#oneLine = new OneLine(verdicts, freedState);
+  }
+
+  /** destroy_inode() armed the callback. */
+  armed(life: InodeLife): void {
+    if (life.callback === null) this.#waiting.add(life);
+  }
+
+  /** Another life goes on at its address. */
+  forget(life: InodeLife): void {
+    this.#waiting.delete(life);
+  }
+
+  /** alloc_inode() returned NULL: where inode_init_always() failed, it called i_callback() itself. */
+  allocFailed(tid: number): void {
+    const second = this.#second.get(tid);
+    if (second !== undefined) this.#verdicts.withdraw(second);
+    this.#second.delete(tid);
+  }
+
+  called(life: InodeLife, event: EventOf<'i_callback'>): void {
+    life.callback = event;
+    if (life.noCallback !== null) this.#verdicts.withdraw(life.noCallback);
+    if (life.freesItself) this.#notCalledFor(life, event);
+    else if (life.destroy !== null) {
+      this.#verdicts.held('R4', life);
+      this.#verdicts.held('R7', life);
+      if (life.magic === HUGETLBFS) this.#verdicts.held('R9', life);
+    } else if (life.evict !== null || life.born) {
+      life.noCallback = this.#claim('R4', life, event, life.evict?.ts ?? life.first, {
+        sentence: 'i_callback() ran, and no destroy_inode() before it; expected one.',
+        steps: true,
+      });
+    }
+    this.#ran(life, event, event.free_inode, life.evict?.ts);
+  }
+
+  /** All stages in one line. */
+  oneLine(life: InodeLife, event: EventOf<'life'>): void {
+    life.callback = event;
+    if (life.noCallback !== null) this.#verdicts.withdraw(life.noCallback);
+    this.#oneLine.check(life, event);
+    this.#ran(life, event, event.free_inode, event.ts - event.evict);
+  }
+
+  /** s_op->free_inode, which runs inside i_callback(), without it. */
+  freedWithout(life: InodeLife, event: EventOf<'free_inode'>): void {
+    const begin = life.destroy?.ts ?? life.evict?.ts ?? (life.born ? life.first : null);
+    if (begin === null || this.#lives.callbacksSeen.size === 0) return;
+    this.#claim('R7', life, event, begin, {
+      sentence:
+        's_op->free_inode ran and no i_callback() before it; expected the grace period of RCU between destroy_inode() and it.',
+    });
+  }
+
+  /** A step of destroy_inode() came after i_callback(): not left out, but too late. */
+  early(life: InodeLife, event: TraceEvent, step: string): void {
+    if (life.noCallback !== null) this.#verdicts.withdraw(life.noCallback);
+    this.#claim('R7', life, event, life.evict?.ts ?? life.first, {
+      sentence: `i_callback() ran before ${step}; expected it a grace period later.`,
+    });
+  }
+
+  /** i_callback() of an address that is free: freed twice, or never given to anybody. */
+  again(event: EventOf<'i_callback'>): void {
+    const life = this.#lives.freed.get(event.inode);
+    if (life === undefined || !life.born || life.callback === null) return;
+    this.#lives.freed.delete(event.inode);
+    const claim = this.#claim('R4', life, event, life.callback.ts, {
+      sentence:
+        'i_callback() ran a second time, and no alloc_inode() returned this address between; expected one callback for each destroy_inode().',
+      steps: true,
+    });
+    if (claim === null) return;
+    if (this.#second.size > 1000) this.#second.clear();
+    this.#second.set(event.tid, claim);
+  }
+
+  /** Callbacks that should have come. */
+  tick(now: number): void {
+    for (const life of this.#waiting) {
+      const { destroy } = life;
+      if (destroy === null || now - destroy.ts < CALLBACK_NS) return;
+      if (life.freesItself) {
+        if (this.#lives.callbacksSeen.has('0')) this.#verdicts.held('R5', life);
+        this.#waiting.delete(life);
+        this.#lives.forget(life);
+      } else if (now - destroy.ts > GIVEN_UP_NS || !this.#lives.freeIsSeen(life)) {
+        this.#waiting.delete(life);
+      } else this.#overdue(life, destroy, now);
+    }
+  }
+
+  /**
+   * RCU sets no limit. But the callbacks of a CPU run in the order in which they were
+   * armed: one armed later that has run proves that this one was skipped.
+   */
+  #overdue(life: InodeLife, { ts, cpu }: EventOf<'destroy_inode'>, now: number): void {
+    const proven = (this.#calledBack.get(cpu) ?? 0) > ts + 1e9;
+    const claim = life.noCallback;
+    if (claim !== null && (!proven || claim.evidence.onlySuspected !== true)) return;
+    const waited = `${((now - ts) / 1e9).toFixed(0)} s`;
+    const lines = life.lines;
+    const evidence = proven
+      ? {
+          from: ts,
+          to: now,
+          sentence: `no i_callback() ${waited} after destroy_inode(), although one that was armed later on CPU ${cpu} has run; expected one.`,
+          lines,
+        }
+      : {
+          from: ts,
+          to: now,
+          sentence: `no i_callback() ${waited} after destroy_inode(); expected one, unless the grace period is stalled.`,
+          lines,
+          onlySuspected: true,
+        };
+    life.noCallback =
+      claim === null
+        ? this.#verdicts.claim('R4', life, evidence, now)
+        : (this.#verdicts.harden(claim, evidence, now) ?? claim);
+    if (life.noCallback === null) this.#waiting.delete(life);
+  }
+
+  /** i_callback() has the free_inode of the superblock (R6). */
+  #ran(life: InodeLife, event: TraceEvent, called: string, evicted: number | undefined): void {
+    this.#waiting.delete(life);
+    if (life.destroy !== null) {
+      const { cpu, ts } = life.destroy;
+      this.#calledBack.set(cpu, Math.max(ts, this.#calledBack.get(cpu) ?? 0));
+    }
+    const sb = life.superblock;
+    if (sb === undefined || evicted === undefined || life.freesItself) return;
+    if (sb.free_inode === called) return this.#verdicts.held('R6', life);
+    const from = this.#verdicts.watch.before(evicted, SB_AGAIN_NS);
+    this.#claim('R6', life, event, from, {
+      sentence: `i_callback() found free_inode ${called}; expected ${sb.free_inode}, the s_op->free_inode of its superblock.`,
+    });
+  }
+
+  #notCalledFor(life: InodeLife, event: TraceEvent): void {
+    const from = this.#verdicts.watch.before(life.evict!.ts, SB_AGAIN_NS);
+    this.#claim('R5', life, event, from, {
+      sentence: `i_callback() ran, although ${life.superblock!.destroy_inode}() frees the inode and s_op->free_inode is NULL; expected none.`,
+    });
+  }
+
+  #claim(
+    rule: 'R4' | 'R5' | 'R6' | 'R7',
+    life: InodeLife,
+    event: TraceEvent,
+    from: number,
+    words: { sentence: string; steps?: boolean },
+  ): Claim | null {
+    const lines = [...life.lines, event];
+    return this.#verdicts.claim(rule, life, { from, to: event.ts, lines, ...words }, event.ts);
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * What the contract keeps of one life of an inode, from alloc_inode() or the first
+ * line that names its address to i_callback(). Unlike an Incarnation it keeps lines
+ * that cannot be: a second evict(), a destroy_inode() in another task.
+ */
+import type { EventOf, TraceEvent } from '../../protocol/events.ts';
+import type { Address } from '../../protocol/units.ts';
+import type { Incarnation } from '../incarnation.ts';
+import type { Superblock } from '../superblocks.ts';
+import type { Claim, Subject } from './verdicts.ts';
+
+export const HUGETLBFS = 0x958458f6;
+export const GUEST_MEMFD = 0x474d454d;
+
+/** Lines kept before evict(), and from it on. */
+const MAX_BEFORE = 16;
+const MAX_AFTER = 120;
+
+export class InodeLife implements Subject {
+  readonly address: Address;
+  readonly dev: number;
+  readonly magic: number;
+  /** First line that named it. */
+  readonly first: number;
+  /** alloc_inode() was seen to return it. */
+  readonly born: boolean;
+  inode: Incarnation | null = null;
+  readonly what = '';
+  judged = 0;
+  /** The s_op table at evict(); undefined when it was not seen. */
+  superblock: Superblock | undefined;
+  evict: EventOf<'evict'> | null = null;
+  clear: EventOf<'clear_inode'> | null = null;
+  destroy: EventOf<'destroy_inode'> | null = null;
+  callback: EventOf<'i_callback'> | EventOf<'life'> | null = null;
+  /** That i_callback() does not come. */
+  noCallback: Claim | null = null;
+  /** What hugetlbfs does inside evict(), in its task. */
+  removeHugepages: EventOf<'remove_hugepages'> | null = null;
+  removed = 0;
+  firstRemove: TraceEvent | null = null;
+  lastRemove: TraceEvent | null = null;
+  unreserve: EventOf<'unreserve'> | null = null;
+  release: EventOf<'resv_map_release'> | null = null;
+  /** Rules about its hugepages were checked. */
+  emptied = false;
+  /** kvm_gmem_create() gave it to a process. */
+  gmemGiven = false;
+  gmemReleased = false;
+  readonly lines: TraceEvent[] = [];
+
+  constructor(address: Address, dev: number, magic: number, ts: number, born: boolean) {
+    this.address = address;
+    this.dev = dev;
+    this.magic = magic;
+    this.first = ts;
+    this.born = born;
+  }
+
+  note(event: TraceEvent): void {
+    const max = this.evict === null ? MAX_BEFORE : MAX_BEFORE + MAX_AFTER;
+    if (this.lines.length < max) this.lines.push(event);
+  }
+
+  /** evict() runs, or ran, in this task. */
+  inEvict(tid: number): boolean {
+    return this.evict?.tid === tid;
+  }
+
+  /** s_op->destroy_inode frees the inode by itself: no i_callback(). */
+  get freesItself(): boolean {
+    const sb = this.superblock;
+    return sb !== undefined && sb.destroy_inode !== '0' && sb.free_inode === '0';
+  }
+}
+
+/** Something of which only the name is known: `hugepage ff..`. */
+export function subject(what: string, inode: Incarnation | null = null): Subject {
+  return { inode, what, judged: 0 };
+}

@@ -1,0 +1,301 @@
+/**
+ * The steps of an inode's end in the order in which they come (R1 to R3), and what
+ * happens to an address (R8, R9). Callbacks are in callbacks.ts, what hugetlbfs does
+ * inside evict() in hugetlbfs.ts.
+ */
+import type { EventOf, TraceEvent } from '../../protocol/events.ts';
+import { type Address, formatAddress } from '../../protocol/units.ts';
+import { CallbackRules } from './callbacks.ts';
+import { type InodeLife, subject } from './inode-life.ts';
+import type { Lives } from './lives.ts';
+import type { Claim, Verdicts } from './verdicts.ts';
+
+/** evict() takes its time twice, for the line of its own and for the one at the end. */
+const SAME_EVICT_NS = 1e9;
+
+/** A line about the pages, reservations or mappings of an inode. */
+export type UseEvent = EventOf<
+  | 'hugepage_add'
+  | 'hugepage_remove'
+  | 'hugepage_alloc'
+  | 'reserve'
+  | 'unreserve'
+  | 'subpool'
+  | 'remove_hugepages'
+  | 'vm_close'
+  | 'gmem_fallocate'
+  | 'gmem_release'
+>;
+
+export class InodeRules {
+  readonly callbacks: CallbackRules;
+  readonly #verdicts: Verdicts;
+  readonly #lives: Lives;
+  readonly #freedState: number | null;
+  readonly #emptied: (life: InodeLife, end: TraceEvent) => void;
+
+  /** `emptied`: evict() is through with the hugepages and reservations of an inode. */
+  constructor(
+    verdicts: Verdicts,
+    lives: Lives,
+    freedState: number | null,
+    emptied: (life: InodeLife, end: TraceEvent) => void,
+  ) {
+    this.#verdicts = verdicts;
+    this.#lives = lives;
+    this.#freedState = freedState;
+    this.#emptied = emptied;
+    this.callbacks = new CallbackRules(verdicts, lives, freedState);
+  }
+
+  alloc(event: EventOf<'alloc_inode'>): InodeLife | null {
+    if (event.inode === 0) {
+      this.callbacks.allocFailed(event.tid);
+      return null;
+    }
+    const before = this.#lives.at(event.inode);
+    const name = formatAddress(event.inode);
+    if (before !== undefined) {
+      if (this.#lives.freeIsSeen(before)) {
+        this.#verdicts.claim(
+          'R8',
+          before,
+          {
+            from: before.first,
+            to: event.ts,
+            sentence: `alloc_inode() returned ${name}, which was not freed: no i_callback() since it was used last; expected one, or another address.`,
+            lines: [...before.lines, event],
+          },
+          event.ts,
+        );
+      }
+      this.#forget(before);
+    } else if (this.#lives.freed.has(event.inode)) {
+      this.#verdicts.held('R8', subject(`inode ${name}`));
+    }
+    return this.#lives.begin(event.inode, event.dev, event.magic, event);
+  }
+
+  evict(event: EventOf<'evict'>): InodeLife {
+    let life = this.#lives.at(event.inode);
+    if (life !== undefined && (life.evict !== null || life.dev !== event.dev)) {
+      if (life.evict !== null && (life.destroy === null || this.#lives.freeIsSeen(life))) {
+        const seen = 'evict() ran a second time on it';
+        const claim = this.#wrongOrder(life, life.evict.ts, event, seen);
+        if (claim?.state === 'pending') return life;
+      }
+      // what it lacks was lost: another life begins
+      this.#forget(life);
+      life = undefined;
+    }
+    life ??= this.#lives.begin(event.inode, event.dev, event.magic, event);
+    this.#lives.evicted(life, event);
+    this.#lives.note(life, event);
+    return life;
+  }
+
+  clear(event: EventOf<'clear_inode'>): void {
+    const life = this.#lives.inEvict(event.inode, event.tid);
+    if (life === undefined) this.#outside(event, 'clear_inode()');
+    else {
+      this.#lives.note(life, event);
+      if (life.clear !== null) {
+        this.#wrongOrder(life, life.clear.ts, event, 'clear_inode() ran a second time on it');
+      }
+      life.clear = event;
+    }
+    const who = life ?? subject(`inode ${formatAddress(event.inode)}`);
+    if (event.nrpages === 0) return this.#verdicts.held('R2', who);
+    this.#verdicts.shown('R2', who, {
+      to: event.ts,
+      sentence: `clear_inode() found ${event.nrpages} pages in the page cache; expected 0.`,
+      lines: life?.lines ?? [event],
+    });
+  }
+
+  destroy(event: EventOf<'destroy_inode'>): void {
+    const life = this.#lives.inEvict(event.inode, event.tid);
+    if (life === undefined) {
+      // iget_locked() and others destroy an inode that lost a race, without evict()
+      const other = this.#outside(event, 'destroy_inode()');
+      if (other !== undefined && other.destroy === null) this.#destroyed(other, event);
+      return;
+    }
+    this.#lives.note(life, event);
+    if (life.destroy !== null) {
+      this.#wrongOrder(life, life.destroy.ts, event, 'destroy_inode() ran a second time on it');
+      return;
+    }
+    if (life.callback !== null) this.callbacks.early(life, event, 'destroy_inode()');
+    this.#destroyed(life, event);
+    this.#finalState(life, event);
+    if (life.clear !== null) this.#verdicts.held('R1', life);
+    else
+      this.#wrongOrder(life, life.evict!.ts, event, 'destroy_inode() came without clear_inode()');
+    this.#empty(life, event);
+  }
+
+  destroyOp(event: EventOf<'destroy_op'>): void {
+    const life = this.#lives.inEvict(event.inode, event.tid) ?? this.#lives.at(event.inode);
+    if (life === undefined) return;
+    this.#lives.note(life, event);
+    if (life.callback !== null) this.callbacks.early(life, event, 's_op->destroy_inode');
+  }
+
+  evictEnd(event: EventOf<'evict_end'>): void {
+    const life = this.#lives.returned(event.inode, event.tid);
+    if (life === undefined) return;
+    this.#lives.note(life, event);
+    if (life.destroy === null) {
+      this.#wrongOrder(life, life.evict!.ts, event, 'evict() returned without destroy_inode()');
+    }
+    this.#empty(life, event);
+  }
+
+  /** evict_inode, truncate_final and their like: part of the story only. */
+  step(event: EventOf<'evict_inode' | 'evict_inode_end' | 'truncate_final'>): void {
+    const life = this.#lives.inEvict(event.inode, event.tid);
+    if (life !== undefined) this.#lives.note(life, event);
+  }
+
+  callback(event: EventOf<'i_callback'>): void {
+    this.#lives.callbacksSeen.add(event.free_inode);
+    const life = this.#lives.at(event.inode);
+    if (life === undefined) return this.callbacks.again(event);
+    this.#lives.note(life, event);
+    this.callbacks.called(life, event);
+    this.#end(life, event);
+  }
+
+  freeInode(event: EventOf<'free_inode'>): void {
+    const life = this.#lives.at(event.inode);
+    if (life !== undefined) {
+      this.#lives.note(life, event);
+      this.callbacks.freedWithout(life, event);
+      return this.#end(life, event);
+    }
+    const freed = this.#lives.freed.get(event.inode);
+    if (freed !== undefined) this.#lives.note(freed, event); // inside i_callback()
+  }
+
+  /** All stages in one line: what it says is checked where the stages did not come. */
+  oneLine(event: EventOf<'life'>): void {
+    this.#lives.callbacksSeen.add(event.free_inode);
+    let life = this.#lives.at(event.inode);
+    const began = event.ts - event.evict;
+    const other = Math.abs((life?.evict?.ts ?? began) - began) > SAME_EVICT_NS;
+    // the end of the one before was lost
+    if (life !== undefined && (life.dev !== event.dev || other)) {
+      this.#forget(life);
+      life = undefined;
+    }
+    life ??= this.#lives.begin(event.inode, event.dev, event.magic, event);
+    this.#lives.note(life, event);
+    if (life.evict === null) this.#lives.evicted(life, event);
+    else this.#lives.told(event.inode, life.evict.tid);
+    this.callbacks.oneLine(life, event);
+    this.#end(life, event);
+  }
+
+  /** The life that a line about pages, reservations or mappings is of (R9). */
+  used(event: UseEvent, magic: number): InodeLife | null {
+    if (event.inode === 0) return null;
+    let life = this.#lives.at(event.inode);
+    const over = life ?? this.#lives.freed.get(event.inode);
+    const end = over?.destroy ?? over?.callback ?? null;
+    const after = over !== undefined && end !== null && event.ts > end.ts;
+    let claim: Claim | null = null;
+    if (after && over.born && over.magic === magic) {
+      claim = this.#verdicts.claim(
+        'R9',
+        over,
+        {
+          from: end.ts,
+          to: event.ts,
+          sentence: `a line ${event.kind} names the inode after its ${end.kind}; expected none until alloc_inode() returns it again.`,
+          lines: [...over.lines, event],
+          steps: true,
+        },
+        event.ts,
+      );
+    }
+    // no life of its own, as long as it is not doubtful that there was none
+    if (claim?.state === 'pending') return null;
+    if (after && life !== undefined) {
+      this.#forget(life);
+      life = undefined;
+    }
+    if (life === undefined) {
+      if (!('dev' in event)) return null;
+      life = this.#lives.begin(event.inode as Address, event.dev, magic, event);
+    }
+    this.#lives.holders.add(life);
+    this.#lives.heldAt = event.ts;
+    this.#lives.note(life, event);
+    return life;
+  }
+
+  /** A step of evict() in a task that is not known to evict this inode. */
+  #outside(event: EventOf<'clear_inode' | 'destroy_inode'>, step: string): InodeLife | undefined {
+    const life = this.#lives.at(event.inode);
+    if (life === undefined) return undefined;
+    this.#lives.note(life, event);
+    const { evict, destroy } = life;
+    if (evict !== null && destroy === null) {
+      const tasks = `evict() ran in task ${evict.tid} and ${step} in task ${event.tid}`;
+      this.#wrongOrder(life, evict.ts, event, tasks);
+    } else if (evict !== null) {
+      this.#wrongOrder(life, evict.ts, event, `${step} ran after destroy_inode()`);
+    } else if (event.kind === 'clear_inode' && life.born) {
+      this.#wrongOrder(life, life.first, event, 'clear_inode() ran without evict()');
+    }
+    return life;
+  }
+
+  #wrongOrder(life: InodeLife, from: number, event: TraceEvent, seen: string): Claim | null {
+    const sentence = `${seen}; expected evict(), clear_inode() and destroy_inode() in this order, in one task, once each.`;
+    const lines = [...life.lines, event];
+    return this.#verdicts.claim(
+      'R1',
+      life,
+      { from, to: event.ts, sentence, lines, steps: true },
+      event.ts,
+    );
+  }
+
+  #finalState(life: InodeLife, event: EventOf<'destroy_inode'>): void {
+    if (event.state === this.#freedState) return this.#verdicts.held('R3', life);
+    const from = life.evict!.ts;
+    const evidence = {
+      from,
+      to: event.ts,
+      sentence: `i_state is 0x${event.state.toString(16)} at destroy_inode(); expected 0x${this.#freedState?.toString(16)} (I_FREEING | I_CLEAR).`,
+      lines: life.lines,
+    };
+    this.#verdicts.claim('R3', life, evidence, event.ts);
+  }
+
+  #destroyed(life: InodeLife, event: EventOf<'destroy_inode'>): void {
+    life.destroy = event;
+    this.#lives.close(life);
+    this.callbacks.armed(life);
+  }
+
+  #empty(life: InodeLife, event: TraceEvent): void {
+    if (life.emptied) return;
+    life.emptied = true;
+    if (this.#lives.holders.delete(life)) this.#lives.heldAt = event.ts;
+    this.#emptied(life, event);
+  }
+
+  #end(life: InodeLife, event: TraceEvent): void {
+    this.#empty(life, event);
+    this.callbacks.forget(life);
+    this.#lives.free(life);
+  }
+
+  #forget(life: InodeLife): void {
+    this.callbacks.forget(life);
+    this.#lives.forget(life);
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Which life of an inode a line belongs to: by its address, and inside evict() by the
+ * task. Draws no conclusion.
+ */
+import type { EventOf, TraceEvent } from '../../protocol/events.ts';
+import type { Address } from '../../protocol/units.ts';
+import type { Inodes } from '../inodes.ts';
+import type { Superblocks } from '../superblocks.ts';
+import { InodeLife } from './inode-life.ts';
+
+/** Freed addresses that are remembered, to know what comes again. */
+const MAX_FREED = 16_384;
+/** Lives that are followed at the same time; those beyond are not checked. */
+const MAX_LIVES = 1_000_000;
+/** evict() inside evict(): deeper than that, the ends of the outer ones were lost. */
+const MAX_NESTED = 16;
+/** Tasks in evict(): beyond, those whose end was lost are looked for. */
+const MAX_TASKS = 4096;
+
+export class Lives {
+  /** By superblock: inodes that are known and not evicted. */
+  readonly openByDev = new Map<number, Set<InodeLife>>();
+  /** Freed, and nothing has named the address since; oldest first. */
+  readonly freed = new Map<number, InodeLife>();
+  /** free_inode pointers that i_callback() was seen with: of those it is told here. */
+  readonly callbacksSeen = new Set<string>();
+  /** Not evicted, and seen with hugepages or reservations: they may hold some of the pool. */
+  readonly holders = new Set<InodeLife>();
+  /** When one of them was used or evicted last, ns of the epoch. */
+  heldAt = 0;
+  readonly #superblocks: Superblocks;
+  readonly #inodes: Inodes;
+  readonly #lives = new Map<number, InodeLife>();
+  /** Whose evict() runs in a task, the innermost last. */
+  readonly #evicting = new Map<number, InodeLife[]>();
+
+  constructor(superblocks: Superblocks, inodes: Inodes) {
+    this.#superblocks = superblocks;
+    this.#inodes = inodes;
+  }
+
+  /** The life that an address names now. */
+  at(address: number): InodeLife | undefined {
+    return this.#lives.get(address);
+  }
+
+  /** The one that a task evicts at this address. */
+  inEvict(address: number, tid: number): InodeLife | undefined {
+    return this.#evicting.get(tid)?.findLast((life) => life.address === address);
+  }
+
+  /** The innermost one that a task evicts. */
+  evictedBy(tid: number): InodeLife | undefined {
+    const life = this.#evicting.get(tid)?.at(-1);
+    return life === undefined || life.emptied ? undefined : life;
+  }
+
+  begin(address: Address, dev: number, magic: number, event: TraceEvent): InodeLife {
+    const born = event.kind === 'alloc_inode';
+    const life = new InodeLife(address, dev, magic, event.ts, born);
+    this.freed.delete(address);
+    if (this.#lives.size >= MAX_LIVES) return life;
+    this.#lives.set(address, life);
+    const open = this.openByDev.get(dev) ?? new Set();
+    open.add(life);
+    this.openByDev.set(dev, open);
+    if (born) this.note(life, event);
+    return life;
+  }
+
+  /** evict() has it, or its end was told in one line. */
+  evicted(life: InodeLife, event: EventOf<'evict' | 'life'>): void {
+    this.close(life);
+    const sb = this.#superblocks.get(event.dev);
+    // a device number may be given to another type, whose table has not come yet
+    if (sb?.magic === event.magic) life.superblock = sb;
+    if (event.kind === 'life') return;
+    life.evict = event;
+    const stack = this.#evicting.get(event.tid) ?? [];
+    stack.push(life);
+    if (stack.length > MAX_NESTED) stack.shift();
+    this.#evicting.set(event.tid, stack);
+    if (this.#evicting.size > MAX_TASKS) this.#sweep();
+  }
+
+  /** evict() returned: takes it, and those inside whose ends were lost, off its task. */
+  returned(address: number, tid: number): InodeLife | undefined {
+    const stack = this.#evicting.get(tid);
+    const at = stack?.findLastIndex((life) => life.address === address) ?? -1;
+    if (stack === undefined || at < 0) return undefined;
+    const [life] = stack.splice(at);
+    if (stack.length === 0) this.#evicting.delete(tid);
+    return life;
+  }
+
+  /** Its end was told in one line, long after evict(): what that task evicts since then goes on. */
+  told(address: number, tid: number): void {
+    const stack = this.#evicting.get(tid);
+    const at = stack?.findLastIndex((life) => life.address === address) ?? -1;
+    if (stack === undefined || at < 0) return;
+    stack.splice(at, 1);
+    if (stack.length === 0) this.#evicting.delete(tid);
+  }
+
+  /** It is not open any more. */
+  close(life: InodeLife): void {
+    const open = this.openByDev.get(life.dev);
+    open?.delete(life);
+    if (open?.size === 0) this.openByDev.delete(life.dev);
+  }
+
+  note(life: InodeLife, event: TraceEvent): void {
+    life.inode ??= this.#inodes.current(life.address) ?? null;
+    // one that is told in one line has ended in the model already
+    const { latest } = this.#inodes;
+    if (event.kind === 'life' && latest?.address === life.address) life.inode ??= latest;
+    life.note(event);
+  }
+
+  /** Whether the end of this life would be told here. */
+  freeIsSeen(life: InodeLife): boolean {
+    const sb = life.superblock ?? this.#superblocks.get(life.dev);
+    if (sb === undefined || sb.magic !== life.magic || sb.free_inode === '0') return false;
+    return this.callbacksSeen.has(sb.free_inode);
+  }
+
+  /** Its memory went back. */
+  free(life: InodeLife): void {
+    this.forget(life);
+    this.freed.set(life.address, life);
+    if (this.freed.size > MAX_FREED) this.freed.delete(this.freed.keys().next().value!);
+  }
+
+  forget(life: InodeLife): void {
+    this.close(life);
+    this.holders.delete(life);
+    if (this.#lives.get(life.address) === life) this.#lives.delete(life.address);
+  }
+
+  #sweep(): void {
+    for (const [tid, stack] of this.#evicting) {
+      if (stack.every((life) => life.callback !== null)) this.#evicting.delete(tid);
+    }
+  }
+}

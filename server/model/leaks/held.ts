@@ -1,0 +1,200 @@
+/**
+ * Files of hugetlbfs without a name that somebody still has open or mapped: the normal
+ * case for a virtual machine on a memfd, and what is left of a process that forgot one.
+ * Only a look at the host tells who, so a leak begins with a scan; that it ends, the
+ * lines tell.
+ */
+import type { Suspect } from '../../protocol/leaks.ts';
+import type { Incarnation } from '../incarnation.ts';
+import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
+import type { Holder, HostScan } from './scan.ts';
+
+const MAX_SUSPECTS = 8;
+/** How often it is looked, at most: half the threshold within these bounds. */
+const SLOWEST_NS = 30e9;
+const FASTEST_NS = 2e9;
+
+/** A file without a name, as the last scan showed it. */
+interface Shown {
+  readonly dev: number;
+  readonly ino: number;
+  /** The first scan that showed it with hugepages, ns of the epoch. */
+  readonly first: number;
+  scans: number;
+  holders: readonly Holder[];
+  /** Null while no line has named it: it was made before tracing began. */
+  inode: Incarnation | null;
+  leak: OpenLeak | null;
+}
+
+export class HeldWatch implements LeakWatch {
+  readonly #leaks: Leaks;
+  /** By device and number. */
+  readonly #shown = new Map<string, Shown>();
+
+  constructor(leaks: Leaks) {
+    this.#leaks = leaks;
+  }
+
+  /** `asked`: when it was asked for last; null, never: who was there before us? */
+  wantsScan(now: number, asked: number | null): boolean {
+    if (asked === null) return true;
+    const after = this.#leaks.after.held;
+    if (now - asked < Math.min(SLOWEST_NS, Math.max(FASTEST_NS, after / 2))) return false;
+    if (this.#shown.size > 0) return true;
+    for (const [inode, since] of this.#leaks.model.hugepages.holding) {
+      if (now - since < after) return false;
+      if (inode.state === 'open' && !inode.canary) return true;
+    }
+    return false;
+  }
+
+  tick(): void {
+    const { holding } = this.#leaks.model.hugepages;
+    for (const inode of holding.keys()) if (inode.state !== 'open') holding.delete(inode);
+    for (const [key, shown] of this.#shown) {
+      const { inode, leak } = shown;
+      if (inode === null) continue;
+      if (inode.state !== 'open') {
+        this.#over(key, shown, inode.at('evict') ?? inode.at('evict_inode') ?? inode.last);
+      } else if (this.#counts(inode) && inode.pages === 0) {
+        this.#over(key, shown, inode.last);
+      } else if (leak !== null && leak.pages !== this.#pages(shown)) {
+        this.#tell(shown);
+      }
+    }
+  }
+
+  scanned(scan: HostScan): void {
+    const byFile = new Map<string, Holder[]>();
+    for (const holder of scan.holders) {
+      if (!holder.deleted) continue;
+      const key = `${holder.dev}:${holder.ino}`;
+      const list = byFile.get(key);
+      if (list === undefined) byFile.set(key, [holder]);
+      else list.push(holder);
+    }
+    if (byFile.size === 0 && this.#shown.size === 0) return;
+    const inodes = this.#inodes();
+    for (const [key, holders] of byFile) this.#saw(key, holders, inodes.get(key) ?? null, scan.ts);
+    if (!scan.whole) return;
+    for (const [key, shown] of this.#shown) {
+      if (byFile.has(key)) continue;
+      shown.holders = [];
+      const inode = shown.inode ?? inodes.get(key) ?? null;
+      // known to live: in a message on its way between processes, or attached by none
+      if (inode?.state === 'open') this.#tell(shown);
+      else this.#over(key, shown, inode?.at('evict') ?? inode?.at('evict_inode') ?? scan.ts);
+    }
+  }
+
+  #saw(key: string, holders: readonly Holder[], inode: Incarnation | null, ts: number): void {
+    let shown = this.#shown.get(key);
+    const gone = inode !== null && inode.state !== 'open';
+    if (gone || inode?.canary || holders[0]!.pages === 0) {
+      // it was evicted after it was looked at, or is empty
+      if (shown !== undefined) this.#over(key, shown, gone ? inode.last : ts);
+      return;
+    }
+    if (shown === undefined) {
+      const { dev, ino } = holders[0]!;
+      shown = { dev, ino, first: ts, scans: 0, holders, inode, leak: null };
+      this.#shown.set(key, shown);
+    }
+    shown.scans++;
+    shown.inode = inode;
+    shown.holders = holders;
+    if (shown.leak !== null) return this.#tell(shown);
+    const { model, after } = this.#leaks;
+    const since = this.#since(shown);
+    // one that no line names may be gone, its last line forgotten: not if it is there again
+    if (ts - since < after.held || (inode === null && shown.scans < 2)) return;
+    shown.leak = this.#leaks.fire(
+      {
+        kind: 'held',
+        inode,
+        file: shown,
+        verdict: 'certain', // it was looked at
+        pages: 0,
+        pageBytes: holders[0]!.pageBytes,
+        since,
+        text: '',
+        suspects: [],
+      },
+      Math.max(ts, model.now),
+    );
+    this.#tell(shown);
+  }
+
+  /** Since when it is known to hold hugepages. */
+  #since({ inode, first }: Shown): number {
+    const told = inode === null ? undefined : this.#leaks.model.hugepages.holding.get(inode);
+    if (inode === null || told === undefined) return first;
+    return this.#counts(inode) ? told : Math.min(told, first);
+  }
+
+  #tell(shown: Shown): void {
+    const { leak, holders, inode } = shown;
+    if (leak === null) return;
+    const pages = this.#pages(shown);
+    const count = pages === 1 ? 'a hugepage' : `${pages} hugepages`;
+    const unseen = inode?.born ? '' : '; that it was made was not seen';
+    this.#leaks.change(leak, {
+      pages,
+      text: `a file without a name holds ${count}, ${stillBy(holders)}${unseen}`,
+      suspects: holders.slice(0, MAX_SUSPECTS).map(suspectOf),
+    });
+  }
+
+  #over(key: string, { leak }: Shown, until: number): void {
+    this.#shown.delete(key);
+    if (leak !== null) this.#leaks.end(leak, 'resolved', Math.max(until, leak.since));
+  }
+
+  /** Whether the lines tell how many hugepages it has: all of them were seen coming. */
+  #counts(inode: Incarnation): boolean {
+    return inode.born && !this.#leaks.model.doubtful(inode);
+  }
+
+  /** By the lines; by the last scan where they do not tell. */
+  #pages({ inode, holders, leak }: Shown): number {
+    if (inode !== null && this.#counts(inode)) return inode.pages;
+    return holders[0]?.pages ?? leak?.pages ?? 0;
+  }
+
+  /** By device and number: the one that lives, else the one that was there last. */
+  #inodes(): Map<string, Incarnation> {
+    const byFile = new Map<string, Incarnation>();
+    for (const inode of this.#leaks.model.inodes.all()) {
+      const key = `${inode.dev}:${inode.ino}`;
+      if (byFile.get(key)?.state !== 'open') byFile.set(key, inode);
+    }
+    return byFile;
+  }
+}
+
+/** In order of the processes, fds before mappings, as the scan lists them. */
+function stillBy(holders: readonly Holder[]): string {
+  const open = pidsOf(holders.filter(({ how }) => how.startsWith('fd ')));
+  const mapped = pidsOf(holders.filter(({ how }) => how.startsWith('mapping ')));
+  const both = open.length > 0 && mapped.length > 0;
+  if (both && open.join() === mapped.join()) return `still open and mapped in ${some(open)}`;
+  if (both) return `still open in ${some(open)} and mapped in ${some(mapped)}`;
+  if (open.length > 0) return `still open in ${some(open)}`;
+  if (mapped.length > 0) return `still mapped in ${some(mapped)}`;
+  return 'though no process was seen that has it open or mapped';
+}
+
+function pidsOf(holders: readonly Holder[]): number[] {
+  return [...new Set(holders.map(({ pid }) => pid))];
+}
+
+function some(pids: readonly number[]): string {
+  return pids.length <= 3 ? pids.join(', ') : `${pids.length} processes`;
+}
+
+function suspectOf({ pid, comm, how }: Holder): Suspect {
+  const [way, what] = how.split(' ') as [string, string];
+  if (way === 'fd') return { pid, comm, how, evidence: `/proc/${pid}/fd/${what}` };
+  return { pid, comm, how: 'mapping', evidence: `/proc/${pid}/map_files/${what}` };
+}

@@ -1,0 +1,158 @@
+/**
+ * What does not come back. Each kind has a condition, a threshold in trace time and a
+ * way to end. A leak is certain when nothing was lost that could explain it and all
+ * losses of its time are known; the pool's own counters refute one that a lost event
+ * made up.
+ */
+import type { Leak, LeakKind, Suspect } from '../../protocol/leaks.ts';
+import { formatDev, type SbDev } from '../../protocol/units.ts';
+import type { Incarnation } from '../incarnation.ts';
+import type { Model } from '../model.ts';
+import type { HostScan } from './scan.ts';
+
+/** Nanoseconds of the trace for each kind. */
+export type LeakAfter = Readonly<Record<LeakKind, number>>;
+
+/** A leak while it changes. */
+export interface OpenLeak {
+  readonly id: string;
+  readonly kind: LeakKind;
+  readonly inode: Incarnation | null;
+  /** The file, where no line may have named its inode. */
+  readonly file?: { readonly dev: number; readonly ino: number };
+  state: Leak['state'];
+  verdict: Leak['verdict'];
+  pages: number;
+  /** Bytes of one of its hugepages. */
+  readonly pageBytes: number;
+  readonly since: number;
+  readonly fired: number;
+  until: number | null;
+  text: string;
+  suspects: readonly Suspect[];
+}
+
+/** Ended leaks kept; older ones are dropped. */
+const MAX_ENDED = 500;
+
+/** A kind of leak: looks at the model, and keeps its own up to date. */
+export interface LeakWatch {
+  tick(now: number): void;
+  /** The host was looked at. */
+  scanned?(scan: HostScan): void;
+  /** Whether a look at the host would help now. Decides nothing else: a replay does not ask. */
+  wantsScan?(now: number, asked: number | null): boolean;
+}
+
+export class Leaks {
+  /** Changes whenever anything here does. */
+  revision = 0;
+  /** Leaks that ended and are not listed any more. */
+  dropped = 0;
+  readonly model: Model;
+  readonly after: LeakAfter;
+  readonly #watches: LeakWatch[] = [];
+  readonly #firing = new Map<string, OpenLeak>();
+  readonly #ended: OpenLeak[] = [];
+  #next = 1;
+
+  constructor(model: Model, after: LeakAfter) {
+    this.model = model;
+    this.after = after;
+  }
+
+  watch(make: (leaks: Leaks) => LeakWatch): void {
+    this.#watches.push(make(this));
+  }
+
+  /** Time went on. */
+  tick(now: number): void {
+    for (const watch of this.#watches) watch.tick(now);
+  }
+
+  /** The host was looked at: what it showed is as good as a line of the trace. */
+  scanned(scan: HostScan): void {
+    for (const watch of this.#watches) watch.scanned?.(scan);
+  }
+
+  /** `asked`: when the host was asked to look last, ns of the epoch; null before the first time. */
+  wantsScan(asked: number | null): boolean {
+    const { now } = this.model;
+    return this.#watches.some((watch) => watch.wantsScan?.(now, asked) ?? false);
+  }
+
+  /** Its threshold has passed. */
+  fire(leak: Omit<OpenLeak, 'id' | 'state' | 'fired' | 'until'>, now: number): OpenLeak {
+    const open: OpenLeak = {
+      ...leak,
+      id: `${leak.kind.replace(' ', '-')}.${this.#next++}`,
+      state: 'firing',
+      fired: now,
+      until: null,
+    };
+    this.#firing.set(open.id, open);
+    this.revision++;
+    return open;
+  }
+
+  change(
+    leak: OpenLeak,
+    to: Partial<Pick<OpenLeak, 'verdict' | 'pages' | 'text' | 'suspects'>>,
+  ): void {
+    Object.assign(leak, to);
+    this.revision++;
+  }
+
+  /** It is over, or never was one. */
+  end(leak: OpenLeak, state: 'resolved' | 'refuted', until: number, text = leak.text): void {
+    if (leak.state !== 'firing') return;
+    leak.state = state;
+    leak.until = until;
+    leak.text = text;
+    this.#firing.delete(leak.id);
+    this.#ended.push(leak);
+    if (this.#ended.length > MAX_ENDED) {
+      this.#ended.shift();
+      this.dropped++;
+    }
+    this.revision++;
+  }
+
+  /** Whether nothing was lost since then, and that is known. */
+  isCertain(since: number, now: number): boolean {
+    const { watch } = this.model.contract;
+    return watch.watched(since, now, false) && !watch.doubtful(since, now);
+  }
+
+  /** Firing ones, oldest first, then those that ended, newest first. */
+  *all(): Iterable<OpenLeak> {
+    yield* this.#firing.values();
+    for (let i = this.#ended.length - 1; i >= 0; i--) yield this.#ended[i]!;
+  }
+
+  /** As others are told of them. `epochNumber`: of the session. */
+  list(host: string, epoch: string, epochNumber: number): Leak[] {
+    return [...this.all()].map((leak) => {
+      const file = leak.inode ?? leak.file;
+      return {
+        id: `${epochNumber}.${leak.id}`,
+        kind: leak.kind,
+        state: leak.state,
+        verdict: leak.verdict,
+        host,
+        epoch,
+        fs: leak.inode?.fs ?? 'hugetlbfs',
+        s_dev: file === undefined ? '' : formatDev(file.dev as SbDev),
+        ino: file?.ino ?? 0,
+        inode: leak.inode === null ? null : `${epochNumber - 1}.${leak.inode.number}`,
+        pages: leak.pages,
+        bytes: leak.pages * leak.pageBytes,
+        since_ns: leak.since,
+        fired_ns: leak.fired,
+        until_ns: leak.until,
+        text: leak.text,
+        suspects: [...leak.suspects],
+      };
+    });
+  }
+}

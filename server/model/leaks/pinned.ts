@@ -1,0 +1,208 @@
+/** Hugepages that left the page cache of an inode and are not back in the pool. */
+import type { Suspect } from '../../protocol/leaks.ts';
+import type { Hugepage, Incarnation } from '../incarnation.ts';
+import { howOf, tellingFrames } from './how.ts';
+import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
+import { type HostScan, PIN_WAYS, type Pinner } from './scan.ts';
+
+/** Suspects named with a leak. */
+const MAX_SUSPECTS = 8;
+/** A sample of the pool speaks for the events when none of hugepages came so long around it. */
+const QUIET_NS = 1e9;
+/** How often the host is asked to look for more suspects, at most. */
+const SCAN_EVERY_NS = 10e9;
+
+interface Pinned {
+  readonly leak: OpenLeak;
+  readonly pages: Set<Hugepage>;
+  /** When the last of them came back. */
+  back: number;
+}
+
+export class PinnedWatch implements LeakWatch {
+  readonly #leaks: Leaks;
+  readonly #byInode = new Map<Incarnation, Pinned>();
+  #scan: HostScan | null = null;
+
+  constructor(leaks: Leaks) {
+    this.#leaks = leaks;
+  }
+
+  tick(now: number): void {
+    const { model, after } = this.#leaks;
+    const { hugepages } = model;
+    this.#settle(now);
+    if (!model.seesFree) return;
+    const fresh = new Map<Incarnation, Hugepage[]>();
+    for (const page of hugepages.left) {
+      if (now - page.removedAt < after.pinned) break;
+      const owner = page.owner;
+      if (owner === null || owner.canary || this.#byInode.get(owner)?.pages.has(page)) continue;
+      const list = fresh.get(owner) ?? [];
+      list.push(page);
+      fresh.set(owner, list);
+    }
+    if (fresh.size === 0) return;
+    // the pool knows better than a line that was lost
+    const inUse = this.#inUse(now);
+    if (inUse !== null && inUse < hugepages.outstanding) return;
+    for (const [owner, pages] of fresh) this.#found(owner, pages, now);
+  }
+
+  wantsScan(now: number, asked: number | null): boolean {
+    if (asked !== null && now - asked < SCAN_EVERY_NS) return false;
+    for (const { leak, pages } of this.#byInode.values()) {
+      if (leak.suspects.length === 0) return true;
+      // once for those that have some: the others are named, or cannot be
+      if (leak.fired > (asked ?? -1) && this.#pinners([...pages]).length < extraOf(pages)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  scanned(scan: HostScan): void {
+    this.#scan = scan;
+    for (const pinned of this.#byInode.values()) this.#update(pinned, this.#leaks.model.now);
+  }
+
+  #found(owner: Incarnation, pages: Hugepage[], now: number): void {
+    const known = this.#byInode.get(owner);
+    if (known !== undefined) {
+      for (const page of pages) known.pages.add(page);
+      this.#update(known, now);
+      return;
+    }
+    const since = Math.min(...pages.map((page) => page.removedAt));
+    const leak = this.#leaks.fire(
+      {
+        kind: 'pinned',
+        inode: owner,
+        verdict: 'suspected',
+        pages: pages.length,
+        pageBytes: this.#leaks.model.hugepageBytes(owner),
+        since,
+        text: '',
+        suspects: [],
+      },
+      now,
+    );
+    const pinned: Pinned = { leak, pages: new Set(pages), back: since };
+    this.#byInode.set(owner, pinned);
+    this.#update(pinned, now);
+  }
+
+  #update({ leak, pages }: Pinned, now: number): void {
+    const list = [...pages];
+    const certain = this.#leaks.isCertain(leak.since, now);
+    const extra = extraOf(pages);
+    const held = extra > 0 ? `, with ${extra} reference${extra === 1 ? '' : 's'} too many` : '';
+    const plural = pages.size === 1 ? 'a hugepage' : `${pages.size} hugepages`;
+    this.#leaks.change(leak, {
+      pages: pages.size,
+      verdict: certain ? 'certain' : 'suspected',
+      text: `${plural} left the page cache of the inode${held}, and did not come back to the pool`,
+      suspects: this.#suspects(list, leak.since),
+    });
+  }
+
+  /** Those that come back end the leak; so does the pool, where it shows that they did. */
+  #settle(now: number): void {
+    const inUse = this.#inUse(now);
+    const { hugepages } = this.#leaks.model;
+    for (const [owner, pinned] of this.#byInode) {
+      const { leak, pages } = pinned;
+      let changed = false;
+      for (const page of pages) {
+        if (page.state === 'removed') continue;
+        if (page.state === 'freed') pinned.back = Math.max(pinned.back, page.freedAt);
+        pages.delete(page);
+        changed = true;
+      }
+      if (pages.size === 0) {
+        this.#byInode.delete(owner);
+        this.#leaks.end(leak, 'resolved', pinned.back);
+      } else if (inUse !== null && inUse < hugepages.outstanding) {
+        // fewer are in use than would have to be: their return was lost
+        this.#byInode.delete(owner);
+        const why = `the pool has only ${inUse} in use: that they came back was a lost event`;
+        this.#leaks.end(leak, 'refuted', now, why);
+        for (const page of pages) hugepages.back(page);
+      } else if (
+        changed ||
+        (leak.verdict === 'suspected' && this.#leaks.isCertain(leak.since, now))
+      ) {
+        this.#update(pinned, now);
+      }
+    }
+  }
+
+  /** Hugepages in use by the pool's counters; null when they do not speak for this moment. */
+  #inUse(now: number): number | null {
+    const { pools, hugepages } = this.#leaks.model;
+    let inUse = 0;
+    let seen = false;
+    for (const pool of pools.latest()) {
+      if (pool.node !== -1) continue;
+      if (pool.ts > now || now - pool.ts > 3 * QUIET_NS) return null;
+      if (hugepages.lastEvent > pool.ts - QUIET_NS / 5) return null;
+      inUse += pool.total - pool.free;
+      seen = true;
+    }
+    return seen ? inUse : null;
+  }
+
+  /** Those whose pins were seen; where they are too few, also those found on the host. */
+  #suspects(pages: readonly Hugepage[], since: number): Suspect[] {
+    const seen = this.#pinners(pages);
+    if (seen.length > 0 && seen.length >= extraOf(pages)) return seen;
+    // who pinned them before we looked has not let go since: only if it was looked after that
+    if (this.#scan === null || this.#scan.ts < since) return seen;
+    const more = this.#scan.pinners
+      .filter(({ pid }) => !seen.some((suspect) => suspect.pid === pid))
+      .sort((a, b) => PIN_WAYS.indexOf(a.way) - PIN_WAYS.indexOf(b.way))
+      .map(suspectOf);
+    return [...seen, ...more].slice(0, MAX_SUSPECTS);
+  }
+
+  /** Who took a reference on any of these and may still have it: the newest first. */
+  #pinners(pages: readonly Hugepage[]): Suspect[] {
+    const { hugepages } = this.#leaks.model;
+    const pins = pages
+      .flatMap((page) => hugepages.pinsOf(page.folio).map((pin) => ({ page, pin })))
+      .sort((a, b) => b.pin.ts - a.pin.ts);
+    const out = new Map<string, Suspect>();
+    for (const { page, pin } of pins) {
+      const how = howOf(pin.stack);
+      const key = `${pin.pid} ${how}`;
+      if (out.has(key) || out.size >= MAX_SUSPECTS) continue;
+      const ms = Math.round((page.removedAt - pin.ts) / 1e6);
+      const when = ms >= 0 ? `${ms} ms before` : `${-ms} ms after`;
+      const by = tellingFrames(pin.stack).slice(0, 5).join(' < ');
+      out.set(key, {
+        pid: pin.pid,
+        comm: pin.comm,
+        how,
+        evidence: `took a reference ${when} it left the page cache${by === '' ? '' : `: ${by}`}`,
+      });
+    }
+    return [...out.values()];
+  }
+}
+
+/** References too many when they left the page cache, of the page that has the most; 0 when not seen. */
+function extraOf(pages: Iterable<Hugepage>): number {
+  let most = 0;
+  for (const page of pages) most = Math.max(most, page.extraRefs ?? 0);
+  return most;
+}
+
+/** It can pin pages; that it has these is not said. */
+function suspectOf({ pid, comm, fd, way, buffers }: Pinner): Suspect {
+  if (buffers !== null) {
+    const plural = buffers === 1 ? 'buffer' : 'buffers';
+    const evidence = `has ${buffers} registered ${plural}, of whatever memory: /proc/${pid}/fdinfo/${fd}`;
+    return { pid, comm, how: 'io_uring registered buffer', evidence };
+  }
+  return { pid, comm, how: way, evidence: `can pin memory by ${way}: /proc/${pid}/fd/${fd}` };
+}
