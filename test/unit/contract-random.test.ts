@@ -156,8 +156,8 @@ const SHOWS: Record<Bug, { readonly rule: RuleId; readonly also?: readonly RuleI
   dirty: { rule: 'R3' },
   'no callback': { rule: 'R4' },
   'callback again': { rule: 'R4' },
-  // all of evict() is then done to an inode that is free
-  'callback early': { rule: 'R7', also: ['R4', 'R9', 'R10', 'R11', 'R12', 'R20'] },
+  // all of evict() is then done to an inode that is free, which still has its reservations
+  'callback early': { rule: 'R7', also: ['R4', 'R9', 'R10', 'R11', 'R12', 'R16', 'R20'] },
   'other free_inode': { rule: 'R6' },
   'used after free': { rule: 'R9' },
   'wrong freed': { rule: 'R10' },
