@@ -38,22 +38,22 @@ export class Alerts {
   fired = 0;
   /** Resolved alerts that are no longer kept. */
   forgotten = 0;
-  readonly #rules: readonly Rule[];
-  readonly #keep: number;
-  readonly #changed: (alert: Alert) => void;
+  private readonly _rules: readonly Rule[];
+  private readonly _keep: number;
+  private readonly _changed: (alert: Alert) => void;
   /** Pending and firing, by rule and leak. */
-  readonly #active = new Map<string, Active>();
-  readonly #fingerprints = new Set<string>();
-  readonly #resolved: Alert[] = [];
+  private readonly _active = new Map<string, Active>();
+  private readonly _fingerprints = new Set<string>();
+  private readonly _resolved: Alert[] = [];
   /** Leaks that were there at the last update: those that go on, and the ends of the others. */
-  #known = new Set<string>();
-  #ends = new Map<string, number>();
-  #now = 0;
+  private _known = new Set<string>();
+  private _ends = new Map<string, number>();
+  private _now = 0;
 
   constructor({ rules, history, changed }: AlertsOptions) {
-    this.#rules = rules.map((rule) => ({ ...rule, matches: matcher(rule) }));
-    this.#keep = history;
-    this.#changed = changed ?? (() => {});
+    this._rules = rules.map((rule) => ({ ...rule, matches: matcher(rule) }));
+    this._keep = history;
+    this._changed = changed ?? (() => {});
   }
 
   /**
@@ -61,8 +61,8 @@ export class Alerts {
    * `now`: nanoseconds of the epoch, never less than before.
    */
   update(leaks: readonly Leak[], now: number): void {
-    this.#now = now;
-    const before = { known: this.#known, ends: this.#ends };
+    this._now = now;
+    const before = { known: this._known, ends: this._ends };
     const known = new Set<string>();
     const ends = new Map<string, number>();
     for (const leak of leaks) {
@@ -78,47 +78,47 @@ export class Alerts {
     for (const leak of leaks) {
       if (leak.state !== 'firing') continue;
       const since = before.known.has(leak.id) ? now : Math.min(now, leak.fired_ns);
-      for (const rule of this.#rules) this.#judge(rule, leak, since);
+      for (const rule of this._rules) this.#judge(rule, leak, since);
     }
-    for (const [key, active] of this.#active) {
+    for (const [key, active] of this._active) {
       if (known.has(active.leak.id)) continue;
       this.#end(key, now, 'this leak is no longer followed');
     }
-    this.#known = known;
-    this.#ends = ends;
+    this._known = known;
+    this._ends = ends;
   }
 
   /** Firing ones first, each state by its beginning, newest first. */
   list(): Alert[] {
-    const active = [...this.#active.values()].map((alert) => this.#alertOf(alert));
+    const active = [...this._active.values()].map((alert) => this.#alertOf(alert));
     active.sort((a, b) => order(a) - order(b) || b.active_ns - a.active_ns);
     return [...active, ...this.history];
   }
 
   /** The newest resolved ones, newest first. */
   get history(): Alert[] {
-    return [...this.#resolved].reverse();
+    return [...this._resolved].reverse();
   }
 
   /** A leak that is one now, since this update or before. */
   #judge(rule: Rule, leak: Leak, since: number): void {
     const key = keyOf(rule, leak);
-    const active = this.#active.get(key);
+    const active = this._active.get(key);
     if (active !== undefined) {
       active.leak = leak;
-      if (!rule.matches(leak)) return this.#end(key, this.#now, 'it meets its rule no longer');
-      return this.#fireWhenDue(active, this.#now);
+      if (!rule.matches(leak)) return this.#end(key, this._now, 'it meets its rule no longer');
+      return this.#fireWhenDue(active, this._now);
     }
     if (!rule.matches(leak)) return;
     const begun = this.#begin(rule, leak, since);
-    if (begun !== null) this.#fireWhenDue(begun, this.#now);
+    if (begun !== null) this.#fireWhenDue(begun, this._now);
   }
 
   /** A leak that ended since the last update; it may have begun since then, too. */
   #ended(leak: Leak, end: number, known: ReadonlySet<string>): void {
-    for (const rule of this.#rules) {
+    for (const rule of this._rules) {
       const key = keyOf(rule, leak);
-      let active = this.#active.get(key);
+      let active = this._active.get(key);
       if (active !== undefined) active.leak = leak;
       else if (!known.has(leak.id) && leak.state === 'resolved' && rule.matches(leak)) {
         active = this.#begin(rule, leak, Math.min(leak.fired_ns, end)) ?? undefined;
@@ -133,10 +133,10 @@ export class Alerts {
   #begin(rule: Rule, leak: Leak, since: number): Active | null {
     const labels = labelsOf(rule, leak);
     const fingerprint = fingerprintOf(labels);
-    if (this.#fingerprints.has(fingerprint)) return null;
+    if (this._fingerprints.has(fingerprint)) return null;
     const active: Active = { rule, labels, fingerprint, leak, activeNs: since, firedNs: null };
-    this.#active.set(keyOf(rule, leak), active);
-    this.#fingerprints.add(fingerprint);
+    this._active.set(keyOf(rule, leak), active);
+    this._fingerprints.add(fingerprint);
     return active;
   }
 
@@ -144,13 +144,13 @@ export class Alerts {
     if (active.firedNs !== null || now < active.activeNs + active.rule.for) return;
     active.firedNs = active.activeNs + active.rule.for;
     this.fired++;
-    this.#changed(this.#alertOf(active));
+    this._changed(this.#alertOf(active));
   }
 
   #end(key: string, end: number, note: string): void {
-    const active = this.#active.get(key)!;
-    this.#active.delete(key);
-    this.#fingerprints.delete(active.fingerprint);
+    const active = this._active.get(key)!;
+    this._active.delete(key);
+    this._fingerprints.delete(active.fingerprint);
     if (active.firedNs === null) return;
     const resolved: Alert = {
       ...this.#alertOf(active, end),
@@ -158,15 +158,15 @@ export class Alerts {
       resolved_ns: Math.max(end, active.firedNs),
       note,
     };
-    this.#resolved.push(resolved);
-    if (this.#resolved.length > this.#keep) {
-      this.#resolved.shift();
+    this._resolved.push(resolved);
+    if (this._resolved.length > this._keep) {
+      this._resolved.shift();
       this.forgotten++;
     }
-    this.#changed(resolved);
+    this._changed(resolved);
   }
 
-  #alertOf(active: Active, now = this.#now): Alert {
+  #alertOf(active: Active, now = this._now): Alert {
     const { rule, leak, fingerprint, labels, activeNs, firedNs } = active;
     return {
       fingerprint,

@@ -9,20 +9,20 @@ const BUCKETS = 54 * SUB;
 export class Histogram {
   count = 0;
   max = 0;
-  readonly #buckets = new Uint32Array(BUCKETS);
+  private readonly _buckets = new Uint32Array(BUCKETS);
 
   add(ns: number): void {
     const value = Math.max(ns, 1);
     const exponent = Math.floor(Math.log2(value));
     const sub = Math.floor((value / 2 ** exponent - 1) * SUB);
-    this.#buckets[Math.min(BUCKETS - 1, exponent * SUB + sub)]!++;
+    this._buckets[Math.min(BUCKETS - 1, exponent * SUB + sub)]!++;
     this.count++;
     if (ns > this.max) this.max = ns;
   }
 
   /** Adds all of another distribution. */
   merge(other: Histogram): void {
-    for (let i = 0; i < BUCKETS; i++) this.#buckets[i]! += other.#buckets[i]!;
+    for (let i = 0; i < BUCKETS; i++) this._buckets[i]! += other._buckets[i]!;
     this.count += other.count;
     this.max = Math.max(this.max, other.max);
   }
@@ -32,7 +32,7 @@ export class Histogram {
     if (this.count === 0) return 0;
     let left = Math.max(1, Math.ceil(q * this.count));
     for (let i = 0; i < BUCKETS; i++) {
-      left -= this.#buckets[i]!;
+      left -= this._buckets[i]!;
       if (left <= 0) {
         const upper = 2 ** Math.floor(i / SUB) * (1 + ((i % SUB) + 1) / SUB);
         return Math.min(this.max, Math.round(upper));

@@ -30,21 +30,21 @@ export class Hugepages {
   /** Left a page cache and not yet freed. */
   outstanding = 0;
   /** By folio address; from tracepoints by -1 - pfn. Only those not (known to be) in the pool. */
-  readonly #known = new Map<number, Hugepage>();
+  private readonly _known = new Map<number, Hugepage>();
   /** Of these, those that left a page cache and are not freed, oldest first. */
-  readonly #removed = new Set<Hugepage>();
+  private readonly _removed = new Set<Hugepage>();
   /** Time of the last line about a hugepage that came or went, ns of the epoch. */
   lastEvent = 0;
   /** Inodes with hugepages in their page cache, and since when, ns: the longest first. */
   readonly holding = new Map<Incarnation, number>();
   /** Freed a moment ago, waiting for the word where they went. Bounded by the CPUs. */
-  readonly #freeing = new Map<number, Hugepage>();
+  private readonly _freeing = new Map<number, Hugepage>();
   /** Where the array of struct page begins (x86-64, sparse vmemmap), to tell page frame numbers. */
   vmemmap: { base: Address; pageSize: number } | null = null;
-  readonly #observesFree: boolean;
-  readonly #baseReferences: number;
+  private readonly _observesFree: boolean;
+  private readonly _baseReferences: number;
   /** Units of the page cache's index in a hugepage. */
-  readonly #indexUnit: number;
+  private readonly _indexUnit: number;
 
   /**
    * `observesFree`: whether this host shows hugepages being freed. `baseIndex`: its
@@ -52,9 +52,9 @@ export class Hugepages {
    * 2 MiB leaves with 513: those, and the batch that removes it. Before 6.7 with 2.
    */
   constructor(observesFree: boolean, baseIndex: boolean) {
-    this.#observesFree = observesFree;
-    this.#indexUnit = baseIndex ? BASE_PAGES : 1;
-    this.#baseReferences = this.#indexUnit + 1;
+    this._observesFree = observesFree;
+    this._indexUnit = baseIndex ? BASE_PAGES : 1;
+    this._baseReferences = this._indexUnit + 1;
   }
 
   /** Page frame number of a folio; null where the host does not tell where struct pages lie. */
@@ -65,45 +65,45 @@ export class Hugepages {
 
   /** Those that left a page cache and are not freed, oldest first. */
   get left(): Iterable<Hugepage> {
-    return this.#removed;
+    return this._removed;
   }
 
   /** It is in the pool again, though that was not seen. */
   back(page: Hugepage): void {
-    if (!this.#removed.delete(page)) return;
+    if (!this._removed.delete(page)) return;
     this.outstanding--;
     page.state = 'freed';
-    this.#known.delete(page.pfn === null ? page.folio : -1 - page.pfn);
+    this._known.delete(page.pfn === null ? page.folio : -1 - page.pfn);
   }
 
   *known(): Iterable<Hugepage> {
-    yield* this.#known.values();
+    yield* this._known.values();
   }
 
   /** The latest that took a reference on this folio, oldest first. */
-  readonly #pins = new Map<number, Pin[]>();
+  private readonly _pins = new Map<number, Pin[]>();
 
   pinsOf(folio: Address): readonly Pin[] {
-    return this.#pins.get(folio) ?? [];
+    return this._pins.get(folio) ?? [];
   }
 
   pinned(event: EventOf<'hugepage_pin'>, stack: readonly string[]): void {
-    const pins = this.#pins.get(event.folio) ?? [];
+    const pins = this._pins.get(event.folio) ?? [];
     const { pid, comm, ts } = event;
     pins.push({ pid, comm, ts, stack });
     if (pins.length > MAX_PINS) pins.shift();
-    this.#pins.delete(event.folio);
-    this.#pins.set(event.folio, pins);
-    if (this.#pins.size > MAX_PINNED) this.#pins.delete(this.#pins.keys().next().value!);
+    this._pins.delete(event.folio);
+    this._pins.set(event.folio, pins);
+    if (this._pins.size > MAX_PINNED) this._pins.delete(this._pins.keys().next().value!);
   }
 
   /** Taken for a mapping; whose page cache it enters, if any, is told next. */
   taken(folio: Address, ts: number): void {
-    const before = this.#known.get(folio);
+    const before = this._known.get(folio);
     if (before !== undefined) this.#forget(before); // its free was lost
     this.allocated++;
     this.lastEvent = ts;
-    this.#known.set(folio, {
+    this._known.set(folio, {
       folio,
       pfn: null,
       index: 0,
@@ -120,18 +120,18 @@ export class Hugepages {
   /** It goes on as another folio (migration). */
   moved(from: Address, to: Address): void {
     this.allocated++; // the other one was taken without alloc_hugetlb_folio()
-    const page = this.#known.get(from);
+    const page = this._known.get(from);
     if (page === undefined) return;
     // the one it moved into was taken for this; the old one is freed next, and is nobody's
-    this.#known.delete(from);
-    this.#pins.delete(from);
+    this._known.delete(from);
+    this._pins.delete(from);
     page.folio = to;
-    this.#known.set(to, page);
+    this._known.set(to, page);
   }
 
   added(owner: Incarnation, folio: Address, pfn: number | null, index: number, ts: number): void {
     const key = pfn === null ? folio : -1 - pfn;
-    const before = this.#known.get(key);
+    const before = this._known.get(key);
     // seen being added again: its free was lost
     if (before !== undefined) this.#forget(before);
     this.lastEvent = ts;
@@ -147,7 +147,7 @@ export class Hugepages {
       freedAt: Number.NaN,
       extraRefs: null,
     };
-    this.#known.set(key, page);
+    this._known.set(key, page);
     if (before?.state !== 'allocated') this.allocated++;
     owner.pages++;
     if (!this.holding.has(owner)) this.holding.set(owner, ts);
@@ -164,7 +164,7 @@ export class Hugepages {
     ts: number,
   ): void {
     const key = pfn === null ? folio : -1 - pfn;
-    let page = this.#known.get(key);
+    let page = this._known.get(key);
     if (page !== undefined) this.#forget(page); // its free and its next add were lost
     this.lastEvent = ts;
     if (page === undefined || page.state !== 'cached' || page.owner !== owner) {
@@ -172,7 +172,7 @@ export class Hugepages {
       page = {
         folio,
         pfn,
-        index: Math.floor(basePage / this.#indexUnit),
+        index: Math.floor(basePage / this._indexUnit),
         owner,
         state: 'cached',
         fate: null,
@@ -182,29 +182,29 @@ export class Hugepages {
         extraRefs: null,
       };
       owner.take(page);
-      this.#known.set(key, page);
+      this._known.set(key, page);
     }
     page.owner = owner;
     page.state = 'removed';
     page.since = ts;
     page.removedAt = ts;
-    page.extraRefs = refcount === null ? null : refcount - this.#baseReferences;
+    page.extraRefs = refcount === null ? null : refcount - this._baseReferences;
     owner.removed++;
     if (owner.pages === 0) this.holding.delete(owner);
-    if (this.#observesFree) {
+    if (this._observesFree) {
       this.outstanding++;
-      this.#removed.add(page);
+      this._removed.add(page);
     }
     // its way ends here: nothing will tell that it came back
-    else this.#known.delete(key);
+    else this._known.delete(key);
   }
 
   /** Returns the inode the page is attributed to. `evicting`: whose evict() runs in this task. */
   freeing(event: EventOf<'hugepage_free'>, evicting: Incarnation | undefined): Incarnation | null {
     this.freed++;
-    this.#pins.delete(event.folio);
-    const page = this.#known.get(event.folio);
-    this.#known.delete(event.folio);
+    this._pins.delete(event.folio);
+    const page = this._known.get(event.folio);
+    this._known.delete(event.folio);
     if (page !== undefined) this.#forget(page);
     this.lastEvent = event.ts;
     // an anonymous page has left what we knew of it behind: that it was freed then, was lost
@@ -216,22 +216,22 @@ export class Hugepages {
     if (page !== undefined && owner !== null) {
       page.state = 'freed';
       page.freedAt = event.ts;
-      if (this.#freeing.size > 4096) this.#freeing.clear();
-      this.#freeing.set(event.folio, page);
+      if (this._freeing.size > 4096) this._freeing.clear();
+      this._freeing.set(event.folio, page);
     }
     return owner;
   }
 
   /** It is not owed any more. */
   #forget(page: Hugepage): void {
-    if (this.#removed.delete(page)) this.outstanding--;
+    if (this._removed.delete(page)) this.outstanding--;
   }
 
   /** The freed page is on the pool's free list, or on its way to the page allocator. */
   went(folio: Address, fate: 'pool' | 'buddy'): Incarnation | null {
-    const page = this.#freeing.get(folio);
+    const page = this._freeing.get(folio);
     if (page === undefined) return null;
-    this.#freeing.delete(folio);
+    this._freeing.delete(folio);
     page.fate = fate;
     return page.owner;
   }

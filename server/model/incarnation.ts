@@ -69,7 +69,7 @@ export class Incarnation {
   freeCpu = -1;
   /** What was found of the rules of the contract on it: a bit for each rule. */
   readonly rules = { held: 0, broken: 0, suspected: 0 };
-  readonly #times = new Float64Array(INODE_STAGES.length).fill(Number.NaN);
+  private readonly _times = new Float64Array(INODE_STAGES.length).fill(Number.NaN);
 
   constructor(number: number, fs: string, dev: number, address: Address, ino: number, ts: number) {
     this.number = number;
@@ -83,12 +83,12 @@ export class Incarnation {
 
   /** Time of a stage in nanoseconds of the epoch; null when not seen. */
   at(stage: InodeStage): number | null {
-    const ts = this.#times[STAGE_INDEX.get(stage)!]!;
+    const ts = this._times[STAGE_INDEX.get(stage)!]!;
     return Number.isNaN(ts) ? null : ts;
   }
 
   reach(stage: InodeStage, ts: number): void {
-    this.#times[STAGE_INDEX.get(stage)!] = ts;
+    this._times[STAGE_INDEX.get(stage)!] = ts;
   }
 
   /** From one stage to another, in ns; null unless both were seen. */

@@ -34,34 +34,34 @@ export class Inodes {
   revision = 0;
   /** The one that ended last. */
   latest: Incarnation | null = null;
-  #next = 1;
-  readonly #byNumber = new Map<number, Incarnation>();
-  readonly #byKey = new Map<number | string, Incarnation>();
-  /** Ended ones, oldest first, from #oldest on. */
-  #ended: Incarnation[] = [];
-  #oldest = 0;
-  readonly #keep: number;
+  private _next = 1;
+  private readonly _byNumber = new Map<number, Incarnation>();
+  private readonly _byKey = new Map<number | string, Incarnation>();
+  /** Ended ones, oldest first, from _oldest on. */
+  private _ended: Incarnation[] = [];
+  private _oldest = 0;
+  private readonly _keep: number;
 
   constructor(keep: number) {
-    this.#keep = keep;
+    this._keep = keep;
   }
 
   /** All that are known: ended ones first, in the order they ended. */
   *all(): Iterable<Incarnation> {
-    yield* this.#byNumber.values();
+    yield* this._byNumber.values();
   }
 
   get size(): number {
-    return this.#byNumber.size;
+    return this._byNumber.size;
   }
 
   byNumber(number: number): Incarnation | undefined {
-    return this.#byNumber.get(number);
+    return this._byNumber.get(number);
   }
 
   /** The incarnation that an address (or, without addresses, a device and number) names now. */
   current(key: number | string): Incarnation | undefined {
-    return this.#byKey.get(key);
+    return this._byKey.get(key);
   }
 
   begin(
@@ -72,9 +72,9 @@ export class Inodes {
     ino: number,
     ts: number,
   ): Incarnation {
-    const inode = new Incarnation(this.#next++, fs, dev, address, ino, ts);
-    this.#byNumber.set(inode.number, inode);
-    this.#byKey.set(key, inode);
+    const inode = new Incarnation(this._next++, fs, dev, address, ino, ts);
+    this._byNumber.set(inode.number, inode);
+    this._byKey.set(key, inode);
     this.counts(fs).live++;
     this.revision++;
     return inode;
@@ -82,7 +82,7 @@ export class Inodes {
 
   /** Nothing later will name this incarnation by its key. */
   release(key: number | string, inode: Incarnation): void {
-    if (this.#byKey.get(key) === inode) this.#byKey.delete(key);
+    if (this._byKey.get(key) === inode) this._byKey.delete(key);
   }
 
   /** Its memory went back (`ended`), or its end fell into a gap (`lost`). */
@@ -97,15 +97,15 @@ export class Inodes {
       if (state === 'lost') counts.lost++;
       else this.#measure(inode);
     }
-    this.#ended.push(inode);
-    if (this.#ended.length - this.#oldest > this.#keep) this.#dropOldest();
+    this._ended.push(inode);
+    if (this._ended.length - this._oldest > this._keep) this.#dropOldest();
   }
 
   /** It was lost, and its end is told all the same. False: it was dropped from memory. */
   reopen(inode: Incarnation): boolean {
-    const at = this.#ended.indexOf(inode, this.#oldest);
+    const at = this._ended.indexOf(inode, this._oldest);
     if (at < 0) return false;
-    this.#ended.splice(at, 1);
+    this._ended.splice(at, 1);
     inode.state = 'evicting';
     if (!inode.canary) {
       const counts = this.counts(inode.fs);
@@ -172,13 +172,13 @@ export class Inodes {
   }
 
   #dropOldest(): void {
-    const inode = this.#ended[this.#oldest++]!;
-    this.#byNumber.delete(inode.number);
+    const inode = this._ended[this._oldest++]!;
+    this._byNumber.delete(inode.number);
     this.release(inode.address || `${inode.dev}:${inode.ino}`, inode);
     if (!inode.canary) this.dropped++;
-    if (this.#oldest > 8192) {
-      this.#ended = this.#ended.slice(this.#oldest);
-      this.#oldest = 0;
+    if (this._oldest > 8192) {
+      this._ended = this._ended.slice(this._oldest);
+      this._oldest = 0;
     }
   }
 }

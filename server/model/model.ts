@@ -99,29 +99,32 @@ export class Model {
   /** Time of the newest event, ns of the epoch; 0 before the first. */
   now = 0;
   readonly plan: Plan;
-  readonly #seesFree: boolean;
-  readonly #sectorsPerHugepage: number;
+  private readonly _seesFree: boolean;
+  private readonly _sectorsPerHugepage: number;
   /** Whose evict() runs in which task. */
-  readonly #evicting = new Map<number, Incarnation>();
+  private readonly _evicting = new Map<number, Incarnation>();
   /** In evict() or waiting for RCU, oldest first. */
-  readonly #waiting = new Set<Incarnation>();
+  private readonly _waiting = new Set<Incarnation>();
   /** Taken as lost, with the lines that were taken as missing; see #recovered. */
-  readonly #presumed = new Map<Address, { inode: Incarnation; missing: readonly LineName[] }>();
+  private readonly _presumed = new Map<
+    Address,
+    { inode: Incarnation; missing: readonly LineName[] }
+  >();
   /** Canaries that were announced before their lines came. */
-  readonly #canaries = new Set<string>();
-  readonly #detail: 'steps' | 'lifecycle' | 'auto';
+  private readonly _canaries = new Set<string>();
+  private readonly _detail: 'steps' | 'lifecycle' | 'auto';
   detail: DetailNow;
   /** What was told of a guest_memfd before its inode was evicted; oldest first, bounded. */
-  readonly #gmem = new Map<Address, TraceEvent[]>();
+  private readonly _gmem = new Map<Address, TraceEvent[]>();
 
   constructor(options: ModelOptions) {
     this.plan = options.plan;
     this.inodes = new Inodes(options.keep);
-    this.#seesFree = isObserved(options.plan.hugepage_free);
-    this.#detail = options.detail ?? 'steps';
-    this.detail = { steps: this.#detail !== 'lifecycle', since: 0, rate: 0 };
-    this.hugepages = new Hugepages(this.#seesFree, options.baseIndex ?? true);
-    this.#sectorsPerHugepage = options.hugepageKb * 2;
+    this._seesFree = isObserved(options.plan.hugepage_free);
+    this._detail = options.detail ?? 'steps';
+    this.detail = { steps: this._detail !== 'lifecycle', since: 0, rate: 0 };
+    this.hugepages = new Hugepages(this._seesFree, options.baseIndex ?? true);
+    this._sectorsPerHugepage = options.hugepageKb * 2;
     const { plan, freedState = null, baseIndex = true } = options;
     const steps = options.detail !== 'lifecycle';
     this.contract = new Contract({ plan, freedState, baseIndex, steps }, this);
@@ -131,18 +134,18 @@ export class Model {
 
   /** In evict() or waiting for RCU, oldest first. */
   waiting(): Iterable<Incarnation> {
-    return this.#waiting;
+    return this._waiting;
   }
 
   /** Bytes of a hugepage of this inode's superblock. */
   hugepageBytes(inode: Incarnation | null): number {
     const size = inode?.fs === 'hugetlbfs' ? this.superblocks.blockSize(inode.dev) : undefined;
-    return size ?? this.#sectorsPerHugepage * 512;
+    return size ?? this._sectorsPerHugepage * 512;
   }
 
   /** Whether this host shows hugepages going back. */
   get seesFree(): boolean {
-    return this.#seesFree;
+    return this._seesFree;
   }
 
   apply(event: TraceEvent): void {
@@ -186,12 +189,12 @@ export class Model {
         this.#stage(event, event.inode, 'destroy_inode');
         const inode = this.inodes.current(event.inode);
         if (inode?.state === 'evicting') inode.state = 'grace';
-        this.#evicting.delete(event.tid); // the last thing evict() does
+        this._evicting.delete(event.tid); // the last thing evict() does
         return;
       }
       case 'evict_end':
         this.#stage(event, event.inode, 'evict_end');
-        this.#evicting.delete(event.tid);
+        this._evicting.delete(event.tid);
         return;
       case 'i_callback':
         return this.#callback(event);
@@ -204,12 +207,12 @@ export class Model {
       case 'unreserve':
         this.#ofInode(event);
         // its pages are gone; the steps would tell when evict() is through with it
-        if (!this.detail.steps && this.#evicting.get(event.tid)?.address === event.inode) {
-          this.#evicting.delete(event.tid);
+        if (!this.detail.steps && this._evicting.get(event.tid)?.address === event.inode) {
+          this._evicting.delete(event.tid);
         }
         return;
       case 'hugepage_free':
-        this.hugepages.freeing(event, this.#evicting.get(event.tid))?.note(event);
+        this.hugepages.freeing(event, this._evicting.get(event.tid))?.note(event);
         return this.#touch();
       case 'hugepage_enqueue':
         this.hugepages.went(event.folio, 'pool')?.note(event);
@@ -218,7 +221,7 @@ export class Model {
         this.hugepages.went(event.folio, 'buddy')?.note(event);
         return;
       case 'resv_map_release':
-        this.#evicting.get(event.tid)?.note(event);
+        this._evicting.get(event.tid)?.note(event);
         return;
       case 'hugepage_alloc':
         if (event.folio !== 0) this.hugepages.taken(event.folio, event.ts);
@@ -240,7 +243,7 @@ export class Model {
         return this.#guestMemfd(event);
       case 'detail':
         this.detail = { steps: event.steps === 1, since: event.ts, rate: event.rate };
-        if (!this.detail.steps) this.#evicting.clear(); // nobody tells when they are through
+        if (!this.detail.steps) this._evicting.clear(); // nobody tells when they are through
         return;
       case 'life':
         return this.#life(event);
@@ -278,7 +281,7 @@ export class Model {
 
   /** The inode with this device and number is lastref's own canary. */
   canary(dev: number, ino: number): void {
-    this.#canaries.add(`${dev}:${ino}`);
+    this._canaries.add(`${dev}:${ino}`);
     for (const inode of this.inodes.all()) this.#disownCanary(inode);
   }
 
@@ -292,7 +295,7 @@ export class Model {
   }
 
   #disownCanary(inode: Incarnation): void {
-    if (this.#canaries.size > 0 && this.#canaries.has(`${inode.dev}:${inode.ino}`)) {
+    if (this._canaries.size > 0 && this._canaries.has(`${inode.dev}:${inode.ino}`)) {
       this.inodes.disown(inode);
     }
   }
@@ -323,8 +326,8 @@ export class Model {
   }
 
   #end(inode: Incarnation, state: 'ended' | 'lost'): void {
-    this.#waiting.delete(inode);
-    if (this.#evicting.get(inode.tid) === inode) this.#evicting.delete(inode.tid);
+    this._waiting.delete(inode);
+    if (this._evicting.get(inode.tid) === inode) this._evicting.delete(inode.tid);
     this.inodes.end(inode, state);
   }
 
@@ -347,8 +350,8 @@ export class Model {
     inode.reach('evict', event.ts);
     inode.note(event);
     this.#adoptGmem(inode);
-    this.#evicting.set(event.tid, inode);
-    this.#waiting.add(inode);
+    this._evicting.set(event.tid, inode);
+    this._waiting.add(inode);
     this.#disownCanary(inode);
     this.#touch();
   }
@@ -399,9 +402,9 @@ export class Model {
 
   /** Its eviction took very long, with a gap in between, and it was taken as lost: it was not. */
   #recovered(event: EventOf<'life'>, begin: number): Incarnation | undefined {
-    const presumed = this.#presumed.get(event.inode);
+    const presumed = this._presumed.get(event.inode);
     if (presumed === undefined || !isSameLife(presumed.inode, event, begin)) return undefined;
-    this.#presumed.delete(event.inode);
+    this._presumed.delete(event.inode);
     if (!this.inodes.reopen(presumed.inode)) return undefined;
     for (const line of presumed.missing) this.unseen.set(line, this.unseen.get(line)! - 1);
     return presumed.inode;
@@ -419,7 +422,7 @@ export class Model {
     inode.mode = event.mode;
     inode.size = event.size;
     this.#lastUser(inode, event);
-    if (inode.at('evict_inode') === null) inode.pages = event.blocks / this.#sectorsPerHugepage;
+    if (inode.at('evict_inode') === null) inode.pages = event.blocks / this._sectorsPerHugepage;
     inode.reach('evict_inode', begin);
     inode.reach('free_inode', event.ts);
     inode.note(event);
@@ -434,11 +437,11 @@ export class Model {
   #guestMemfd(event: EventOf<'gmem_release' | 'gmem_fallocate'>): void {
     const inode = this.inodes.current(event.inode);
     if (inode !== undefined && inode.state === 'open') return inode.note(event);
-    const told = this.#gmem.get(event.inode) ?? [];
+    const told = this._gmem.get(event.inode) ?? [];
     if (told.length < MAX_GMEM_EVENTS) told.push(event);
-    this.#gmem.delete(event.inode);
-    this.#gmem.set(event.inode, told);
-    if (this.#gmem.size > MAX_GMEM) this.#gmem.delete(this.#gmem.keys().next().value!);
+    this._gmem.delete(event.inode);
+    this._gmem.set(event.inode, told);
+    if (this._gmem.size > MAX_GMEM) this._gmem.delete(this._gmem.keys().next().value!);
   }
 
   /** Up to 6.18 a guest_memfd lies on anon_inodefs, and goes by its own name here. */
@@ -453,9 +456,9 @@ export class Model {
 
   /** What was told of it before its inode was known. */
   #adoptGmem(inode: Incarnation): void {
-    const told = this.#gmem.get(inode.address);
+    const told = this._gmem.get(inode.address);
     if (told === undefined) return;
-    this.#gmem.delete(inode.address);
+    this._gmem.delete(inode.address);
     for (const event of told) inode.note(event);
     if (told.some((event) => event.kind === 'gmem_release')) {
       this.inodes.rename(inode, 'guest_memfd');
@@ -477,7 +480,7 @@ export class Model {
       inode.state = 'evicting';
       inode.pid = event.pid;
       inode.tid = event.tid;
-      this.#waiting.add(inode);
+      this._waiting.add(inode);
     } else if (isOfAnotherLife(inode, event, stage)) {
       return this.#displace(address, inode);
     }
@@ -546,14 +549,14 @@ export class Model {
     if (event.kind === 'tp_free_inode') {
       if (inode === undefined) {
         // its eviction was before us, or the program that notes it did not run
-        if (this.#detail !== 'steps' && this.#sawAllOf(event.ts)) this.#unseen('tp_life');
+        if (this._detail !== 'steps' && this.#sawAllOf(event.ts)) this.#unseen('tp_life');
         return;
       }
       inode.reach('free_inode', event.ts);
       inode.note(event);
       inode.freeContext = callbackContext(event.flags, event.comm);
       if (inode.born && inode.at('evict_inode') === null) {
-        this.#unseen(this.#detail === 'steps' ? 'tp_evict_inode' : 'tp_life');
+        this.#unseen(this._detail === 'steps' ? 'tp_evict_inode' : 'tp_life');
       }
       this.#end(inode, 'ended');
       this.inodes.measurePair(inode, 'evict_inode', 'free_inode');
@@ -577,11 +580,11 @@ export class Model {
       inode.nlink = event.nlink;
       inode.mode = event.mode;
       inode.size = event.size;
-      inode.pages = event.blocks / this.#sectorsPerHugepage;
+      inode.pages = event.blocks / this._sectorsPerHugepage;
       this.#lastUser(inode, event);
       inode.state = 'evicting';
       inode.reach('evict_inode', event.ts);
-      this.#waiting.add(inode);
+      this._waiting.add(inode);
     } else if (event.kind === 'tp_hugepage_add') {
       this.hugepages.added(inode, none, event.pfn, event.index >> 9, event.ts);
     } else {
@@ -601,16 +604,16 @@ export class Model {
 
   /** What waits far too long, while a gap could have swallowed its end, is taken as lost. */
   #presumeLost(): void {
-    for (const inode of this.#waiting) {
+    for (const inode of this._waiting) {
       if (this.now - inode.last < PRESUMED_LOST_NS) return;
       // without a gap since its last line it is not lost but stuck, and stays
       if (!this.gaps.overlaps(inode.last, this.now)) continue;
       this.inodes.release(inode.address || `${inode.dev}:${inode.ino}`, inode);
       const missing = this.#lose(inode);
       if (inode.address === 0) continue;
-      this.#presumed.set(inode.address, { inode, missing });
-      if (this.#presumed.size > MAX_PRESUMED) {
-        this.#presumed.delete(this.#presumed.keys().next().value!);
+      this._presumed.set(inode.address, { inode, missing });
+      if (this._presumed.size > MAX_PRESUMED) {
+        this._presumed.delete(this._presumed.keys().next().value!);
       }
     }
   }
@@ -618,7 +621,7 @@ export class Model {
   /** Its end was not seen though it must have been: which lines are missing? */
   #lose(inode: Incarnation): readonly LineName[] {
     const missing: LineName[] = [];
-    if (this.#detail !== 'steps') {
+    if (this._detail !== 'steps') {
       if (inode.address === 0) missing.push('tp_life');
       else if (inode.at('evict') !== null) missing.push('life');
     } else if (inode.address === 0) {

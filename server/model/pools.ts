@@ -13,14 +13,14 @@ export interface PoolSample {
 }
 
 export class Pools {
-  readonly #latest = new Map<string, PoolSample>();
+  private readonly _latest = new Map<string, PoolSample>();
 
   sample(sample: PoolSample): void {
-    this.#latest.set(`${sample.sizeKb} ${sample.node}`, sample);
+    this._latest.set(`${sample.sizeKb} ${sample.node}`, sample);
   }
 
   /** The newest sample of each pool, by size and node. */
   latest(): PoolSample[] {
-    return [...this.#latest.values()].sort((a, b) => a.sizeKb - b.sizeKb || a.node - b.node);
+    return [...this._latest.values()].sort((a, b) => a.sizeKb - b.sizeKb || a.node - b.node);
   }
 }

@@ -29,12 +29,12 @@ export interface Superblock {
 }
 
 export class Superblocks {
-  readonly #byDev = new Map<number, Superblock>();
-  readonly #blockSize = new Map<number, number>();
+  private readonly _byDev = new Map<number, Superblock>();
+  private readonly _blockSize = new Map<number, number>();
 
   /** A superblock was seen in evict(). A device number may be given to another type later. */
   seen(event: EventOf<'sb'>): void {
-    const known = this.#byDev.get(event.dev);
+    const known = this._byDev.get(event.dev);
     if (
       known !== undefined &&
       known.fs === event.fstype &&
@@ -44,7 +44,7 @@ export class Superblocks {
     ) {
       return;
     }
-    this.#byDev.set(event.dev, {
+    this._byDev.set(event.dev, {
       dev: event.dev as SbDev,
       magic: event.magic,
       fs: event.fstype,
@@ -59,30 +59,30 @@ export class Superblocks {
 
   /** s_blocksize: bytes of a hugepage on hugetlbfs; undefined until told. */
   blockSize(dev: number): number | undefined {
-    return this.#blockSize.get(dev);
+    return this._blockSize.get(dev);
   }
 
   sized({ dev, blocksize }: EventOf<'sb_size'>): void {
-    this.#blockSize.set(dev, blocksize);
+    this._blockSize.set(dev, blocksize);
   }
 
   get(dev: number): Superblock | undefined {
-    return this.#byDev.get(dev);
+    return this._byDev.get(dev);
   }
 
   /** Of an inode that said its magic number when it was evicted: that device may be another's now. */
   of(dev: number, magic: number): Superblock | undefined {
-    const known = this.#byDev.get(dev);
+    const known = this._byDev.get(dev);
     return known?.magic === magic ? known : undefined;
   }
 
   all(): Superblock[] {
-    return [...this.#byDev.values()].sort((a, b) => a.dev - b.dev);
+    return [...this._byDev.values()].sort((a, b) => a.dev - b.dev);
   }
 
   /** The type of a superblock by its device, or by its magic number, or as a number. */
   fsName(dev: number, magic: number): string {
-    const known = this.#byDev.get(dev);
+    const known = this._byDev.get(dev);
     if (known?.magic === magic) return known.fs;
     return FS_OF_MAGIC.get(magic) ?? `0x${magic.toString(16)}`;
   }

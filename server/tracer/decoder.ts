@@ -33,51 +33,51 @@ const MAX_LINE = 1024;
 const NEWLINE = 10;
 
 export class Decoder {
-  readonly #sink: DecoderSink;
+  private readonly _sink: DecoderSink;
   /** The unfinished line at the end of the last chunk. */
-  #rest: Buffer = Buffer.alloc(0);
+  private _rest: Buffer = Buffer.alloc(0);
   /** Inside a line that was too long, until its newline. */
-  #skipping = false;
+  private _skipping = false;
   /** The epoch's first time: seconds and nanoseconds. */
-  #originS = -1;
-  #originNs = 0;
+  private _originS = -1;
+  private _originNs = 0;
 
   constructor(sink: DecoderSink) {
-    this.#sink = sink;
+    this._sink = sink;
   }
 
   /** The epoch's first time in nanoseconds since boot; null before the first line. */
   get origin(): bigint | null {
-    return this.#originS < 0
+    return this._originS < 0
       ? null
-      : BigInt(this.#originS) * 1_000_000_000n + BigInt(this.#originNs);
+      : BigInt(this._originS) * 1_000_000_000n + BigInt(this._originNs);
   }
 
   push(chunk: Buffer): void {
-    const buf = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const buf = this._rest.length === 0 ? chunk : Buffer.concat([this._rest, chunk]);
     let start = 0;
     for (;;) {
       const end = buf.indexOf(NEWLINE, start);
       if (end < 0) break;
-      if (this.#skipping) this.#skipping = false;
+      if (this._skipping) this._skipping = false;
       else if (end > start) this.#line(buf, start, end);
       start = end + 1;
     }
-    this.#rest = start === buf.length ? Buffer.alloc(0) : Buffer.from(buf.subarray(start));
-    if (this.#rest.length > MAX_LINE) {
-      if (!this.#skipping) this.#reject(this.#rest, 0, this.#rest.length, 'longer than any line');
-      this.#skipping = true;
-      this.#rest = Buffer.alloc(0);
+    this._rest = start === buf.length ? Buffer.alloc(0) : Buffer.from(buf.subarray(start));
+    if (this._rest.length > MAX_LINE) {
+      if (!this._skipping) this.#reject(this._rest, 0, this._rest.length, 'longer than any line');
+      this._skipping = true;
+      this._rest = Buffer.alloc(0);
     }
   }
 
   /** The stream has ended: an unfinished line is a line that was cut. */
   end(): void {
-    if (this.#rest.length > 0 && !this.#skipping) {
-      this.#reject(this.#rest, 0, this.#rest.length, 'cut off: the stream ended inside the line');
+    if (this._rest.length > 0 && !this._skipping) {
+      this.#reject(this._rest, 0, this._rest.length, 'cut off: the stream ended inside the line');
     }
-    this.#rest = Buffer.alloc(0);
-    this.#skipping = false;
+    this._rest = Buffer.alloc(0);
+    this._skipping = false;
   }
 
   #line(buf: Buffer, start: number, end: number): void {
@@ -85,25 +85,25 @@ export class Decoder {
     // lower case: ours; the rest is what bpftrace itself prints
     if (first >= 0x61 && first <= 0x7a && end - start <= MAX_LINE) {
       if (first === 0x6c && this.#program(buf, start, end)) return;
-      const event = readLine(buf, start, end, this.#time);
+      const event = readLine(buf, start, end, this._time);
       if (event instanceof Rejection) this.#reject(buf, start, end, event.why);
-      else this.#sink.event(event);
+      else this._sink.event(event);
       return;
     }
     this.#own(buf, start, end);
   }
 
   /** The bound reader of times, so that no closure is made per line. */
-  readonly #time = (buf: Buffer, start: number, end: number): number => {
+  private readonly _time = (buf: Buffer, start: number, end: number): number => {
     const split = Math.max(start, end - 9);
     const ns = readUnsigned(buf, split, end);
     const s = split === start ? 0 : readUnsigned(buf, start, split);
-    if (this.#originS < 0) {
+    if (this._originS < 0) {
       if (Number.isNaN(s + ns)) return Number.NaN;
-      this.#originS = s;
-      this.#originNs = ns;
+      this._originS = s;
+      this._originNs = ns;
     }
-    return (s - this.#originS) * 1e9 + (ns - this.#originNs);
+    return (s - this._originS) * 1e9 + (ns - this._originNs);
   };
 
   #program(buf: Buffer, start: number, end: number): boolean {
@@ -119,7 +119,7 @@ export class Decoder {
         `grammar version ${match[1]}; this lastref reads version ${GRAMMAR_VERSION}`,
       );
     } else {
-      this.#sink.program(match[2]!);
+      this._sink.program(match[2]!);
     }
     return true;
   }
@@ -128,20 +128,20 @@ export class Decoder {
   #own(buf: Buffer, start: number, end: number): void {
     const text = buf.toString('latin1', start, Math.min(end, start + 200));
     const frame = /^ {8}([\w.]{1,128}(?:\+\d+)?)$/.exec(text);
-    if (frame !== null) return this.#sink.frame(frame[1]!);
+    if (frame !== null) return this._sink.frame(frame[1]!);
     const hits = /^@hits\[(\d{1,4})\]: (\d{1,16})$/.exec(text);
-    if (hits !== null) return this.#sink.hits(Number(hits[1]), Number(hits[2]));
+    if (hits !== null) return this._sink.hits(Number(hits[1]), Number(hits[2]));
     const lost = /^Lost (\d{1,16}) events$/.exec(text);
-    if (lost !== null) return this.#sink.lost(Number(lost[1]));
+    if (lost !== null) return this._sink.lost(Number(lost[1]));
     const lives = /^@(full|kept): (\d{1,16})$/.exec(text);
-    if (lives !== null) return this.#sink[lives[1] as 'full' | 'kept'](Number(lives[2]));
+    if (lives !== null) return this._sink[lives[1] as 'full' | 'kept'](Number(lives[2]));
     if (/^Attach(ing|ed) \d+ probes?(\.\.\.)?$/.test(text) || text.startsWith('@')) return;
     this.#reject(buf, start, end, 'neither one of our lines nor one of bpftrace');
   }
 
   #reject(buf: Buffer, start: number, end: number, why: string): void {
     const sample = buf.toString('latin1', start, Math.min(end, start + 200));
-    this.#sink.rejected(escapeControls(sample), why);
+    this._sink.rejected(escapeControls(sample), why);
   }
 }
 

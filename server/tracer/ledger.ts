@@ -32,113 +32,115 @@ interface Row {
 export class TracerLedger {
   rejected = 0;
   /** Of `rejected` and of what bpftrace told, what belongs to runs that have ended. */
-  #pastRejected = 0;
-  #pastReported = 0;
+  private _pastRejected = 0;
+  private _pastReported = 0;
   /** Inodes that had no room in a map of the kernel side: of runs that ended, and of this one. */
-  #pastFull = 0;
-  #full = 0;
+  private _pastFull = 0;
+  private _full = 0;
   /** Events that bpftrace says did not fit into its buffer. */
-  #reported = 0;
-  readonly #rows = new Map<LineName, Row>();
+  private _reported = 0;
+  private readonly _rows = new Map<LineName, Row>();
   /** Lines that must have been and were not seen, by the model; see Model.unseen. */
-  readonly #unseen: ReadonlyMap<LineName, number>;
+  private readonly _unseen: ReadonlyMap<LineName, number>;
   /** Inodes of which the kernel side owes a line, and when that or their lines last changed. */
-  #kept = 0;
-  #keptTick = 0;
-  readonly #countsMisses: boolean;
-  #knowsMisses = false;
+  private _kept = 0;
+  private _keptTick = 0;
+  private readonly _countsMisses: boolean;
+  private _knowsMisses = false;
   /** Misses of programs that could not be led back to a line. */
-  #unknownMisses = 0;
-  #tick = 0;
-  #lastDecodeTick = 0;
-  #lastHitsTick = -1;
+  private _unknownMisses = 0;
+  private _tick = 0;
+  private _lastDecodeTick = 0;
+  private _lastHitsTick = -1;
   /** The kernel's counts came after the last decoded line. */
-  #countsAreNewer = true;
+  private _countsAreNewer = true;
   /** The kernel's counts of a moment, not yet explained by what arrived; oldest first. */
-  #pending: { readonly tick: number; readonly hits: number }[] = [];
+  private _pending: { readonly tick: number; readonly hits: number }[] = [];
   /** Whether any count has been explained so far. */
-  #explained = false;
-  #nameOfId = new Map<number, LineName>(COUNTED_LINES.map((name) => [LINES[name].id, name]));
+  private _explained = false;
+  private _nameOfId = new Map<number, LineName>(
+    COUNTED_LINES.map((name) => [LINES[name].id, name]),
+  );
 
   /** `countsMisses`: the kernel counts each run of our probes that it skips. */
   constructor(unseen: ReadonlyMap<LineName, number> = new Map(), countsMisses = true) {
-    this.#unseen = unseen;
-    this.#countsMisses = countsMisses;
+    this._unseen = unseen;
+    this._countsMisses = countsMisses;
   }
 
   decoded(name: LineName): void {
     if (name === 'beat' || name === 'vmemmap' || name === 'detail') return;
     if (name === 'tick') {
-      this.#tick++;
+      this._tick++;
       this.#explain();
       return;
     }
     this.#row(name).decoded++;
-    this.#lastDecodeTick = this.#tick;
-    this.#countsAreNewer = false;
+    this._lastDecodeTick = this._tick;
+    this._countsAreNewer = false;
   }
 
   hits(id: number, count: number): void {
-    const name = this.#nameOfId.get(id);
+    const name = this._nameOfId.get(id);
     if (name === undefined) return;
     const row = this.#row(name);
     if (count !== row.hits) {
-      this.#lastDecodeTick = Math.max(this.#lastDecodeTick, this.#tick);
-      if (isLife(name)) this.#keptTick = this.#tick;
+      this._lastDecodeTick = Math.max(this._lastDecodeTick, this._tick);
+      if (isLife(name)) this._keptTick = this._tick;
     }
     row.hits = count;
-    this.#lastHitsTick = this.#tick;
-    this.#countsAreNewer = true;
+    this._lastHitsTick = this._tick;
+    this._countsAreNewer = true;
   }
 
   lost(events: number): void {
-    this.#reported += events;
+    this._reported += events;
   }
 
   /** The kernel side's count of inodes without room in a map; returns how many are new. */
   full(inodes: number): number {
-    const more = Math.max(0, inodes - this.#full);
-    this.#full += more;
+    const more = Math.max(0, inodes - this._full);
+    this._full += more;
     return more;
   }
 
   /** The kernel side's count of inodes of which it tells all when they have ended. */
   kept(inodes: number): void {
-    if (inodes !== this.#kept) this.#keptTick = this.#tick;
-    this.#kept = inodes;
+    if (inodes !== this._kept) this._keptTick = this._tick;
+    this._kept = inodes;
   }
 
   /** This many more invocations of the probe of a line were skipped by the kernel. */
   missed(name: LineName | null, count: number): void {
-    this.#knowsMisses = this.#countsMisses;
-    if (name === null) this.#unknownMisses += count;
+    this._knowsMisses = this._countsMisses;
+    if (name === null) this._unknownMisses += count;
     else this.#row(name).notRun += count;
   }
 
   /** bpftrace ended: its counters begin anew. What was counted and did not arrive died with it. */
   endRun(): void {
-    for (const [line, row] of this.#rows) {
+    for (const [line, row] of this._rows) {
       if (isLife(line)) row.pastUnended += this.#unended(row);
       row.pastHits += Math.max(row.hits, row.decoded);
       row.pastDecoded += row.decoded;
       row.hits = 0;
       row.decoded = 0;
     }
-    this.#lastHitsTick = this.#tick;
-    this.#lastDecodeTick = this.#tick - QUIET_TICKS;
-    this.#pending = [];
-    this.#kept = 0;
-    this.#pastFull += this.#full;
-    this.#full = 0;
-    this.#pastRejected = this.rejected;
-    this.#pastReported = this.#reported;
-    this.#countsAreNewer = true;
+    this._lastHitsTick = this._tick;
+    this._lastDecodeTick = this._tick - QUIET_TICKS;
+    this._pending = [];
+    this._kept = 0;
+    this._pastFull += this._full;
+    this._full = 0;
+    this._pastRejected = this.rejected;
+    this._pastReported = this._reported;
+    this._countsAreNewer = true;
   }
 
   /** Events decoded since the beginning, ticks apart. */
   get events(): number {
     let sum = 0;
-    for (const row of this.#rows.values()) sum += row.pastDecoded + row.decoded;
+    for (const row of this._rows.values()) sum += row.pastDecoded + row.decoded;
     return sum;
   }
 
@@ -151,14 +153,14 @@ export class TracerLedger {
   /** By line, in the order of the grammar. */
   rows(): { line: LineName; ledger: Ledger }[] {
     const quiet = this.#quiet();
-    return COUNTED_LINES.filter((line) => this.#rows.has(line)).map((line) => {
-      const row = this.#rows.get(line)!;
+    return COUNTED_LINES.filter((line) => this._rows.has(line)).map((line) => {
+      const row = this._rows.get(line)!;
       const missing = Math.max(0, row.hits - row.decoded);
       const died = row.pastHits - row.pastDecoded;
       const decoded = row.pastDecoded + row.decoded;
       const ring = died + (quiet ? missing : 0);
       const inFlight = quiet ? 0 : missing;
-      const notRun = this.#knowsMisses ? this.#notRun(line, row, died + missing) : null;
+      const notRun = this._knowsMisses ? this.#notRun(line, row, died + missing) : null;
       return {
         line,
         ledger: {
@@ -178,11 +180,11 @@ export class TracerLedger {
   totals(): Ledger {
     const quiet = this.#quiet();
     let decoded = 0;
-    let notRun = this.#unknownMisses;
+    let notRun = this._unknownMisses;
     let missing = 0;
     let died = 0;
     let negative = false;
-    for (const [line, row] of this.#rows) {
+    for (const [line, row] of this._rows) {
       decoded += row.pastDecoded + row.decoded;
       notRun += this.#notRun(line, row, row.pastHits - row.pastDecoded + row.hits - row.decoded);
       missing += Math.max(0, row.hits - row.decoded);
@@ -190,14 +192,14 @@ export class TracerLedger {
       if (row.hits < row.decoded) negative = true;
     }
     // what is missing was lost in the buffer as far as bpftrace says so, else rejected by us
-    const ring = Math.min(missing, this.#reported - this.#pastReported);
-    const cut = quiet ? Math.min(missing - ring, this.rejected - this.#pastRejected) : 0;
+    const ring = Math.min(missing, this._reported - this._pastReported);
+    const cut = quiet ? Math.min(missing - ring, this.rejected - this._pastRejected) : 0;
     const unexplained = missing - ring - cut;
     return {
-      kernel_hits: (this.#knowsMisses ? notRun : 0) + decoded + died + missing,
+      kernel_hits: (this._knowsMisses ? notRun : 0) + decoded + died + missing,
       decoded,
-      not_run: this.#knowsMisses ? notRun : null,
-      map_full: this.#pastFull + this.#full,
+      not_run: this._knowsMisses ? notRun : null,
+      map_full: this._pastFull + this._full,
       ring_buffer: died + ring,
       rejected: cut,
       in_flight: unexplained,
@@ -207,33 +209,33 @@ export class TracerLedger {
 
   /** True: every count up to a moment ago is explained. `off`: the account is quiet and wrong. */
   #balanced(off: boolean): boolean | null {
-    const oldest = this.#pending[0];
-    const late = oldest !== undefined && this.#tick - oldest.tick > LATE_TICKS;
+    const oldest = this._pending[0];
+    const late = oldest !== undefined && this._tick - oldest.tick > LATE_TICKS;
     if (off || late) return false;
-    return this.#explained && this.#knowsMisses ? true : null;
+    return this._explained && this._knowsMisses ? true : null;
   }
 
   /** Takes the kernel's counts of this moment, and lets go of those that are explained. */
   #explain(): void {
     let hits = 0;
-    let arrived = this.#reported - this.#pastReported + this.rejected - this.#pastRejected;
-    for (const row of this.#rows.values()) {
+    let arrived = this._reported - this._pastReported + this.rejected - this._pastRejected;
+    for (const row of this._rows.values()) {
       hits += row.hits;
       arrived += row.decoded;
     }
-    if (this.#lastHitsTick === this.#tick - 1) this.#pending.push({ tick: this.#tick, hits });
-    while (this.#pending.length > 0 && this.#pending[0]!.hits <= arrived) {
-      this.#pending.shift();
-      this.#explained = true;
+    if (this._lastHitsTick === this._tick - 1) this._pending.push({ tick: this._tick, hits });
+    while (this._pending.length > 0 && this._pending[0]!.hits <= arrived) {
+      this._pending.shift();
+      this._explained = true;
     }
   }
 
   /** The kernel's own count, or what the lives of the inodes lack beyond the losses of the buffer. */
   #notRun(line: LineName, row: Row, ring: number): number {
-    let unseen = this.#unseen.get(line) ?? 0;
+    let unseen = this._unseen.get(line) ?? 0;
     if (isLife(line)) {
       // no line is due of those that had no room
-      unseen = Math.max(0, unseen - this.#pastFull - this.#full);
+      unseen = Math.max(0, unseen - this._pastFull - this._full);
       unseen += row.pastUnended + this.#unended(row);
     }
     return Math.max(row.notRun, unseen - Math.max(0, ring));
@@ -244,20 +246,20 @@ export class TracerLedger {
    * are left when nothing has begun or ended for a while.
    */
   #unended(row: Row): number {
-    if (this.#tick - this.#keptTick < GRACE_TICKS) return 0;
-    return Math.max(0, this.#kept - row.hits);
+    if (this._tick - this._keptTick < GRACE_TICKS) return 0;
+    return Math.max(0, this._kept - row.hits);
   }
 
   /** Nothing came for a while, and the kernel's counters are newer than the last event. */
   #quiet(): boolean {
-    return this.#tick - this.#lastDecodeTick >= QUIET_TICKS && this.#countsAreNewer;
+    return this._tick - this._lastDecodeTick >= QUIET_TICKS && this._countsAreNewer;
   }
 
   #row(name: LineName): Row {
-    let row = this.#rows.get(name);
+    let row = this._rows.get(name);
     if (row === undefined) {
       row = { pastHits: 0, hits: 0, pastDecoded: 0, decoded: 0, notRun: 0, pastUnended: 0 };
-      this.#rows.set(name, row);
+      this._rows.set(name, row);
     }
     return row;
   }

@@ -58,36 +58,36 @@ export class Pipeline {
   readonly alerts: Alerts;
   /** Every leak that is known, also those that ended. */
   readonly leaks: () => readonly Leak[];
-  #leaksListed: { revision: number; list: readonly Leak[] } = { revision: -1, list: [] };
+  private _leaksListed: { revision: number; list: readonly Leak[] } = { revision: -1, list: [] };
   readonly samples: { line: string; why: string }[] = [];
   /** A canary of every filesystem has come through every planned stage. Time, ns of the epoch. */
   readyAt: number | null = null;
-  readonly #decoder: Decoder;
-  readonly #reorder: Reorder;
-  readonly #agent: LineSplitter;
-  readonly #onAgent: (line: AgentLine) => void;
+  private readonly _decoder: Decoder;
+  private readonly _reorder: Reorder;
+  private readonly _agent: LineSplitter;
+  private readonly _onAgent: (line: AgentLine) => void;
   /** By track: which line a skipped run of each program costs, in the order bpftrace loads them. */
-  #programs: readonly (readonly LineName[])[] = [];
-  readonly #misses = new Map<number, number>();
+  private _programs: readonly (readonly LineName[])[] = [];
+  private readonly _misses = new Map<number, number>();
   /** Misses are read each second: when they were read last, ns of the epoch. */
-  readonly #missesAt: number[] = new Array<number>(TRACKS).fill(0);
-  readonly #settlement: Settlement;
+  private readonly _missesAt: number[] = new Array<number>(TRACKS).fill(0);
+  private readonly _settlement: Settlement;
   /** The kernel counts each run of each probe that it skips. */
-  readonly #exact: boolean;
-  #clock: { uptimeNs: number; wallMs: number } | null = null;
+  private readonly _exact: boolean;
+  private _clock: { uptimeNs: number; wallMs: number } | null = null;
   /** By filesystem: the canaries announced. */
-  readonly #canaries = new Map<string, { dev: number; ino: number }[]>();
-  #running = false;
+  private readonly _canaries = new Map<string, { dev: number; ino: number }[]>();
+  private _running = false;
   /** Of the rejected lines, those that were missing in a quiet moment before. */
-  #rejectedMissing = 0;
+  private _rejectedMissing = 0;
   /** Of a scan that goes on. */
-  #scan: { holders: Holder[]; pinners: Pinner[] } = { holders: [], pinners: [] };
+  private _scan: { holders: Holder[]; pinners: Pinner[] } = { holders: [], pinners: [] };
   /** The stack of the last line that has one; its frames come one by one after it. */
-  #stack: string[] = [];
+  private _stack: string[] = [];
 
   constructor(info: EpochInfo, options: PipelineOptions) {
     this.info = info;
-    this.#onAgent = options.onAgent ?? (() => {});
+    this._onAgent = options.onAgent ?? (() => {});
     this.model = new Model({
       plan: info.plan,
       hugepageKb: info.hugepage_kb,
@@ -97,8 +97,8 @@ export class Pipeline {
       baseIndex: info.base_index,
       leakAfter: info.alerts.leak_after,
     });
-    this.#exact = info.counts_misses && isExact(info);
-    this.#settlement = new Settlement(
+    this._exact = info.counts_misses && isExact(info);
+    this._settlement = new Settlement(
       (from, to) => this.model.contract.doubt(from, to),
       (from, to, lines) => this.#missing(from, to, lines),
     );
@@ -108,24 +108,24 @@ export class Pipeline {
       ...info.alerts,
       changed: (alert) => options.onAlert?.(this, alert),
     });
-    this.#reorder = new Reorder(buffersOf(info), (event) => {
+    this._reorder = new Reorder(buffersOf(info), (event) => {
       this.model.apply(event);
       // in trace time, so that a replay comes to the same
       if (event.kind === 'tick') this.alerts.update(this.leaks(), this.model.now);
     });
-    this.#agent = new LineSplitter((line) => this.#said(parseAgentLine(line)));
-    this.#decoder = new Decoder({
+    this._agent = new LineSplitter((line) => this.#said(parseAgentLine(line)));
+    this._decoder = new Decoder({
       event: (event) => this.#event(event),
       hits: (id, count) => {
         this.ledger.hits(id, count);
         const name = NAME_OF_ID.get(id);
-        if (name !== undefined) this.#settlement.hits(name, count);
+        if (name !== undefined) this._settlement.hits(name, count);
       },
       lost: (events) => this.#lost(events),
       full: (inodes) => this.#full(inodes),
       kept: (inodes) => this.ledger.kept(inodes),
       frame: (text) => {
-        if (this.#stack.length < MAX_FRAMES) this.#stack.push(text);
+        if (this._stack.length < MAX_FRAMES) this._stack.push(text);
       },
       program: () => {},
       rejected: (line, why) => {
@@ -138,41 +138,41 @@ export class Pipeline {
 
   /** Events passed on after one of a later time. */
   get late(): number {
-    return this.#reorder.late;
+    return this._reorder.late;
   }
 
   /** bpftrace starts; by track, the line of each of its programs, in the order of loading. */
   begin(programs: readonly (readonly LineName[])[]): void {
-    this.#programs = programs;
-    this.#misses.clear();
-    this.#missesAt.fill(this.model.now);
+    this._programs = programs;
+    this._misses.clear();
+    this._missesAt.fill(this.model.now);
     // probes attach one by one: a gap lasts until a canary has come through again
     this.readyAt = null;
-    this.#canaries.clear();
-    this.#scan = { holders: [], pinners: [] };
-    this.#settlement.begin(tracksOf(programs));
-    this.#running = true;
+    this._canaries.clear();
+    this._scan = { holders: [], pinners: [] };
+    this._settlement.begin(tracksOf(programs));
+    this._running = true;
   }
 
   /** bpftrace's standard output. */
   out(bytes: Buffer): void {
-    this.#decoder.push(bytes);
+    this._decoder.push(bytes);
   }
 
   /** The agent's standard error. */
   err(bytes: Buffer): void {
-    this.#agent.push(bytes);
+    this._agent.push(bytes);
   }
 
   /** bpftrace ended. `wanted`: it was told to; otherwise what follows is a gap until it is back. */
   end(wanted: boolean, why: string): void {
-    if (!this.#running) return;
-    this.#running = false;
-    this.#decoder.end();
-    this.#agent.end();
-    this.#reorder.flush();
+    if (!this._running) return;
+    this._running = false;
+    this._decoder.end();
+    this._agent.end();
+    this._reorder.flush();
     this.ledger.endRun();
-    this.#settlement.end();
+    this._settlement.end();
     this.#settle();
     if (wanted) this.model.contract.finish();
     if (!wanted && this.readyAt !== null) {
@@ -188,29 +188,29 @@ export class Pipeline {
 
   /** Wall clock in milliseconds since 1970 of a time of the epoch; 0 when the host's clock is not known. */
   wallMs(ts: number): number {
-    const origin = this.#decoder.origin;
-    if (this.#clock === null || origin === null) return 0;
-    return this.#clock.wallMs + (Number(origin) - this.#clock.uptimeNs + ts) / 1e6;
+    const origin = this._decoder.origin;
+    if (this._clock === null || origin === null) return 0;
+    return this._clock.wallMs + (Number(origin) - this._clock.uptimeNs + ts) / 1e6;
   }
 
   #modelLeaks(): readonly Leak[] {
     const { leaks } = this.model;
-    if (leaks.revision !== this.#leaksListed.revision) {
+    if (leaks.revision !== this._leaksListed.revision) {
       const { host, boot_id, number } = this.info;
-      this.#leaksListed = { revision: leaks.revision, list: leaks.list(host, boot_id, number) };
+      this._leaksListed = { revision: leaks.revision, list: leaks.list(host, boot_id, number) };
     }
-    return this.#leaksListed.list;
+    return this._leaksListed.list;
   }
 
   #event(event: TraceEvent): void {
     this.ledger.decoded(event.kind);
     if (event.kind === 'hugepage_pin') {
-      this.#stack = [];
-      this.model.stacks.set(event, this.#stack);
+      this._stack = [];
+      this.model.stacks.set(event, this._stack);
     }
     const track = event.kind === 'beat' ? event.track : trackOf(event.kind);
-    this.#settlement.line(event.kind, track, event.ts);
-    this.#reorder.push(event);
+    this._settlement.line(event.kind, track, event.ts);
+    this._reorder.push(event);
     if (event.kind !== 'tick') return;
     // with the tick, so that it does not depend on how the bytes were cut
     this.#settle();
@@ -219,14 +219,14 @@ export class Pipeline {
 
   /** Losses are known up to the time that the counts explain and the misses were read. */
   #settle(): void {
-    if (!this.#exact) return;
-    const read = tracksOf(this.#programs).map((track) => this.#missesAt[track]!);
-    this.model.contract.settled(Math.min(this.#settlement.explained, ...read));
+    if (!this._exact) return;
+    const read = tracksOf(this._programs).map((track) => this._missesAt[track]!);
+    this.model.contract.settled(Math.min(this._settlement.explained, ...read));
   }
 
   #lost(events: number): void {
     this.ledger.lost(events);
-    this.#settlement.lost(events);
+    this._settlement.lost(events);
     this.#gap('ring_buffer', events, "bpftrace's buffer was full");
   }
 
@@ -235,8 +235,8 @@ export class Pipeline {
    * 0.24 it tells the losses of the first CPU only. Lines that were rejected are not lost.
    */
   #missing(from: number, to: number, lines: number): void {
-    const lost = lines - (this.ledger.rejected - this.#rejectedMissing);
-    this.#rejectedMissing = this.ledger.rejected;
+    const lost = lines - (this.ledger.rejected - this._rejectedMissing);
+    this._rejectedMissing = this.ledger.rejected;
     if (lost <= 0 || !isBpftrace(this.info.bpftrace, 24)) return;
     this.ledger.lost(lost);
     const detail = "bpftrace's buffer was full, of which it told only for the first CPU";
@@ -253,7 +253,7 @@ export class Pipeline {
 
   /** A loss noticed now lies between the events before and after it: a second to each side. */
   #gap(where: 'ring_buffer' | 'map_full' | 'rejected', lost: number, detail: string): void {
-    this.#settlement.unknown();
+    this._settlement.unknown();
     const now = this.model.now;
     this.model.gap({ from: Math.max(0, now - 1e9), to: now + 1e9, lost, where, detail });
   }
@@ -269,10 +269,10 @@ export class Pipeline {
   #said(line: AgentLine): void {
     switch (line.kind) {
       case 'clock':
-        this.#clock ??= line;
+        this._clock ??= line;
         break;
       case 'pool': {
-        const origin = this.#decoder.origin;
+        const origin = this._decoder.origin;
         if (origin === null) break;
         const { sizeKb, node, total, free, reserved, surplus } = line;
         const ts = line.uptimeNs - Number(origin);
@@ -280,10 +280,10 @@ export class Pipeline {
         break;
       }
       case 'holder':
-        if (this.#scan.holders.length < MAX_SCANNED) this.#scan.holders.push(line.holder);
+        if (this._scan.holders.length < MAX_SCANNED) this._scan.holders.push(line.holder);
         break;
       case 'pinner':
-        if (this.#scan.pinners.length < MAX_SCANNED) this.#scan.pinners.push(line.pinner);
+        if (this._scan.pinners.length < MAX_SCANNED) this._scan.pinners.push(line.pinner);
         break;
       case 'scanned':
         this.#scanned(line);
@@ -293,9 +293,9 @@ export class Pipeline {
         break;
       case 'canary': {
         this.model.canary(line.dev, line.ino);
-        const list = this.#canaries.get(line.fs) ?? [];
+        const list = this._canaries.get(line.fs) ?? [];
         list.push({ dev: line.dev, ino: line.ino });
-        this.#canaries.set(line.fs, list);
+        this._canaries.set(line.fs, list);
         break;
       }
       case 'bpftrace': {
@@ -304,13 +304,13 @@ export class Pipeline {
         break;
       }
     }
-    this.#onAgent(line);
+    this._onAgent(line);
   }
 
   #scanned({ uptimeNs, whole }: Extract<AgentLine, { kind: 'scanned' }>): void {
-    const { holders, pinners } = this.#scan;
-    this.#scan = { holders: [], pinners: [] };
-    const origin = this.#decoder.origin;
+    const { holders, pinners } = this._scan;
+    this._scan = { holders: [], pinners: [] };
+    const origin = this._decoder.origin;
     if (origin === null) return;
     const room = holders.length < MAX_SCANNED && pinners.length < MAX_SCANNED;
     const ts = Math.max(0, uptimeNs - Number(origin));
@@ -319,10 +319,10 @@ export class Pipeline {
 
   /** Programs are loaded in the order of the text: their ids ascend with it. */
   #missed({ programs, track, uptimeNs }: Extract<AgentLine, { kind: 'misses' }>): void {
-    const origin = this.#decoder.origin;
+    const origin = this._decoder.origin;
     // the time at which they were read: the events of that time may still be on their way
     const now = origin === null ? 0 : Math.max(0, uptimeNs - Number(origin));
-    const lines = this.#programs[track] ?? [];
+    const lines = this._programs[track] ?? [];
     const ours = withoutOwn(
       programs.filter((p) => PROBE_TYPES.has(p.type)).sort((a, b) => a.id - b.id),
       lines.length,
@@ -330,10 +330,10 @@ export class Pipeline {
     // still attaching; the counts go on, so that nothing is missed
     if (ours.length < lines.length || this.readyAt === null) return;
     const known = ours.length === lines.length;
-    const since = this.#missesAt[track]!;
+    const since = this._missesAt[track]!;
     ours.forEach((program, index) => {
-      const more = program.misses - (this.#misses.get(program.id) ?? 0);
-      this.#misses.set(program.id, program.misses);
+      const more = program.misses - (this._misses.get(program.id) ?? 0);
+      this._misses.set(program.id, program.misses);
       const line = known ? lines[index]! : null;
       this.ledger.missed(line, more);
       if (more > 0) {
@@ -346,7 +346,7 @@ export class Pipeline {
         });
       }
     });
-    this.#missesAt[track] = now;
+    this._missesAt[track] = now;
   }
 
   #checkReady(): void {
@@ -356,7 +356,7 @@ export class Pipeline {
       return;
     }
     for (const fs of wanted) {
-      const made = this.#canaries.get(fs) ?? [];
+      const made = this._canaries.get(fs) ?? [];
       if (!made.some((canary) => this.#cameThrough(fs, canary))) return;
     }
     this.#ready();

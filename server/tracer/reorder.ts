@@ -12,31 +12,31 @@ import type { TraceEvent } from '../protocol/events.ts';
 /** The waiting events of one buffer, ascending by time. */
 class BufferQueue {
   newest = Number.NEGATIVE_INFINITY;
-  #events: TraceEvent[] = [];
-  #head = 0;
+  private _events: TraceEvent[] = [];
+  private _head = 0;
 
   get first(): TraceEvent | undefined {
-    return this.#events[this.#head];
+    return this._events[this._head];
   }
 
   /** An interrupt may write between taking the time and writing: look back a little. */
   push(event: TraceEvent): void {
-    const events = this.#events;
+    const events = this._events;
     let at = events.length;
-    while (at > this.#head && events[at - 1]!.ts > event.ts) at--;
+    while (at > this._head && events[at - 1]!.ts > event.ts) at--;
     if (at === events.length) events.push(event);
     else events.splice(at, 0, event);
     if (event.ts > this.newest) this.newest = event.ts;
   }
 
   shift(): TraceEvent {
-    const event = this.#events[this.#head++]!;
-    if (this.#head === this.#events.length) {
-      this.#events = [];
-      this.#head = 0;
-    } else if (this.#head === 4096) {
-      this.#events = this.#events.slice(this.#head);
-      this.#head = 0;
+    const event = this._events[this._head++]!;
+    if (this._head === this._events.length) {
+      this._events = [];
+      this._head = 0;
+    } else if (this._head === 4096) {
+      this._events = this._events.slice(this._head);
+      this._head = 0;
     }
     return event;
   }
@@ -53,52 +53,52 @@ export interface ReorderOptions {
 export class Reorder {
   /** Events passed on after one of a later time. */
   late = 0;
-  readonly #emit: (event: TraceEvent) => void;
-  readonly #boundNs: number;
-  readonly #slackNs: number;
-  readonly #bufferOf: (event: TraceEvent) => number;
-  readonly #queues: BufferQueue[];
+  private readonly _emit: (event: TraceEvent) => void;
+  private readonly _boundNs: number;
+  private readonly _slackNs: number;
+  private readonly _bufferOf: (event: TraceEvent) => number;
+  private readonly _queues: BufferQueue[];
   // the first line to arrive sets time zero: others may be older
-  #max = Number.NEGATIVE_INFINITY;
-  #passed = Number.NEGATIVE_INFINITY;
+  private _max = Number.NEGATIVE_INFINITY;
+  private _passed = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReorderOptions, emit: (event: TraceEvent) => void) {
-    this.#queues = Array.from({ length: options.buffers }, () => new BufferQueue());
-    this.#boundNs = options.boundNs;
-    this.#slackNs = options.slackNs;
-    this.#bufferOf = options.bufferOf;
-    this.#emit = emit;
+    this._queues = Array.from({ length: options.buffers }, () => new BufferQueue());
+    this._boundNs = options.boundNs;
+    this._slackNs = options.slackNs;
+    this._bufferOf = options.bufferOf;
+    this._emit = emit;
   }
 
   push(event: TraceEvent): void {
-    if (event.ts < this.#passed) {
+    if (event.ts < this._passed) {
       this.late++;
-      this.#emit(event);
+      this._emit(event);
       return;
     }
-    const queue = this.#queues[this.#bufferOf(event)]!;
+    const queue = this._queues[this._bufferOf(event)]!;
     queue.push(event);
-    if (event.ts > this.#max) this.#max = event.ts;
+    if (event.ts > this._max) this._max = event.ts;
     this.#release(this.#watermark());
   }
 
   /** The stream has ended, or starts anew. */
   flush(): void {
     this.#release(Number.POSITIVE_INFINITY);
-    for (const queue of this.#queues) queue.newest = Number.NEGATIVE_INFINITY;
+    for (const queue of this._queues) queue.newest = Number.NEGATIVE_INFINITY;
   }
 
   #watermark(): number {
     let spoken = Number.POSITIVE_INFINITY;
-    for (const queue of this.#queues) if (queue.newest < spoken) spoken = queue.newest;
-    return Math.max(spoken - this.#slackNs, this.#max - this.#boundNs);
+    for (const queue of this._queues) if (queue.newest < spoken) spoken = queue.newest;
+    return Math.max(spoken - this._slackNs, this._max - this._boundNs);
   }
 
   #release(watermark: number): void {
     for (;;) {
       let least: BufferQueue | null = null;
       let ts = watermark;
-      for (const queue of this.#queues) {
+      for (const queue of this._queues) {
         const first = queue.first;
         if (first !== undefined && first.ts <= ts) {
           // equal times: the first buffer goes first, whatever came first
@@ -109,8 +109,8 @@ export class Reorder {
       }
       if (least === null) return;
       const event = least.shift();
-      this.#passed = event.ts;
-      this.#emit(event);
+      this._passed = event.ts;
+      this._emit(event);
     }
   }
 }

@@ -13,47 +13,47 @@ const GIVEN_UP_NS = 60e9;
 const SB_AGAIN_NS = 10e9;
 
 export class CallbackRules {
-  readonly #verdicts: Verdicts;
-  readonly #lives: Lives;
-  readonly #oneLine: OneLine;
+  private readonly _verdicts: Verdicts;
+  private readonly _lives: Lives;
+  private readonly _oneLine: OneLine;
   /** destroy_inode() was seen, oldest first. */
-  readonly #waiting = new Set<InodeLife>();
+  private readonly _waiting = new Set<InodeLife>();
   /** By CPU: the latest destroy_inode() there whose callback has run. */
-  readonly #calledBack = new Map<number, number>();
+  private readonly _calledBack = new Map<number, number>();
   /** By task: a second i_callback(), which an alloc_inode() that fails would explain. */
-  readonly #second = new Map<number, Claim>();
+  private readonly _second = new Map<number, Claim>();
 
   constructor(verdicts: Verdicts, lives: Lives, freedState: number | null) {
-    this.#verdicts = verdicts;
-    this.#lives = lives;
-    this.#oneLine = new OneLine(verdicts, freedState);
+    this._verdicts = verdicts;
+    this._lives = lives;
+    this._oneLine = new OneLine(verdicts, freedState);
   }
 
   /** destroy_inode() armed the callback. */
   armed(life: InodeLife): void {
-    if (life.callback === null) this.#waiting.add(life);
+    if (life.callback === null) this._waiting.add(life);
   }
 
   /** Another life goes on at its address. */
   forget(life: InodeLife): void {
-    this.#waiting.delete(life);
+    this._waiting.delete(life);
   }
 
   /** alloc_inode() returned NULL: where inode_init_always() failed, it called i_callback() itself. */
   allocFailed(tid: number): void {
-    const second = this.#second.get(tid);
-    if (second !== undefined) this.#verdicts.withdraw(second);
-    this.#second.delete(tid);
+    const second = this._second.get(tid);
+    if (second !== undefined) this._verdicts.withdraw(second);
+    this._second.delete(tid);
   }
 
   called(life: InodeLife, event: EventOf<'i_callback'>): void {
     life.callback = event;
-    if (life.noCallback !== null) this.#verdicts.withdraw(life.noCallback);
+    if (life.noCallback !== null) this._verdicts.withdraw(life.noCallback);
     if (life.freesItself) this.#notCalledFor(life, event);
     else if (life.destroy !== null) {
-      this.#verdicts.held('R4', life);
-      this.#verdicts.held('R7', life);
-      if (life.magic === HUGETLBFS) this.#verdicts.held('R9', life);
+      this._verdicts.held('R4', life);
+      this._verdicts.held('R7', life);
+      if (life.magic === HUGETLBFS) this._verdicts.held('R9', life);
     } else if (life.evict !== null || life.born) {
       life.noCallback = this.#claim('R4', life, event, life.evict?.ts ?? life.first, {
         sentence: 'i_callback() ran, and no destroy_inode() before it; expected one.',
@@ -66,15 +66,15 @@ export class CallbackRules {
   /** All stages in one line. */
   oneLine(life: InodeLife, event: EventOf<'life'>): void {
     life.callback = event;
-    if (life.noCallback !== null) this.#verdicts.withdraw(life.noCallback);
-    this.#oneLine.check(life, event);
+    if (life.noCallback !== null) this._verdicts.withdraw(life.noCallback);
+    this._oneLine.check(life, event);
     this.#ran(life, event, event.free_inode, event.ts - event.evict);
   }
 
   /** s_op->free_inode, which runs inside i_callback(), without it. */
   freedWithout(life: InodeLife, event: EventOf<'free_inode'>): void {
     const begin = life.destroy?.ts ?? life.evict?.ts ?? (life.born ? life.first : null);
-    if (begin === null || this.#lives.callbacksSeen.size === 0) return;
+    if (begin === null || this._lives.callbacksSeen.size === 0) return;
     this.#claim('R7', life, event, begin, {
       sentence:
         's_op->free_inode ran and no i_callback() before it; expected the grace period of RCU between destroy_inode() and it.',
@@ -83,7 +83,7 @@ export class CallbackRules {
 
   /** A step of destroy_inode() came after i_callback(): not left out, but too late. */
   early(life: InodeLife, event: TraceEvent, step: string): void {
-    if (life.noCallback !== null) this.#verdicts.withdraw(life.noCallback);
+    if (life.noCallback !== null) this._verdicts.withdraw(life.noCallback);
     this.#claim('R7', life, event, life.evict?.ts ?? life.first, {
       sentence: `i_callback() ran before ${step}; expected it a grace period later.`,
     });
@@ -91,30 +91,30 @@ export class CallbackRules {
 
   /** i_callback() of an address that is free: freed twice, or never given to anybody. */
   again(event: EventOf<'i_callback'>): void {
-    const life = this.#lives.freed.get(event.inode);
+    const life = this._lives.freed.get(event.inode);
     if (life === undefined || !life.born || life.callback === null) return;
-    this.#lives.freed.delete(event.inode);
+    this._lives.freed.delete(event.inode);
     const claim = this.#claim('R4', life, event, life.callback.ts, {
       sentence:
         'i_callback() ran a second time, and no alloc_inode() returned this address between; expected one callback for each destroy_inode().',
       steps: true,
     });
     if (claim === null) return;
-    if (this.#second.size > 1000) this.#second.clear();
-    this.#second.set(event.tid, claim);
+    if (this._second.size > 1000) this._second.clear();
+    this._second.set(event.tid, claim);
   }
 
   /** Callbacks that should have come. */
   tick(now: number): void {
-    for (const life of this.#waiting) {
+    for (const life of this._waiting) {
       const { destroy } = life;
       if (destroy === null || now - destroy.ts < CALLBACK_NS) return;
       if (life.freesItself) {
-        if (this.#lives.callbacksSeen.has('0')) this.#verdicts.held('R5', life);
-        this.#waiting.delete(life);
-        this.#lives.forget(life);
-      } else if (now - destroy.ts > GIVEN_UP_NS || !this.#lives.freeIsSeen(life)) {
-        this.#waiting.delete(life);
+        if (this._lives.callbacksSeen.has('0')) this._verdicts.held('R5', life);
+        this._waiting.delete(life);
+        this._lives.forget(life);
+      } else if (now - destroy.ts > GIVEN_UP_NS || !this._lives.freeIsSeen(life)) {
+        this._waiting.delete(life);
       } else this.#overdue(life, destroy, now);
     }
   }
@@ -124,7 +124,7 @@ export class CallbackRules {
    * armed: one armed later that has run proves that this one was skipped.
    */
   #overdue(life: InodeLife, { ts, cpu }: EventOf<'destroy_inode'>, now: number): void {
-    const proven = (this.#calledBack.get(cpu) ?? 0) > ts + 1e9;
+    const proven = (this._calledBack.get(cpu) ?? 0) > ts + 1e9;
     const claim = life.noCallback;
     if (claim !== null && (!proven || claim.evidence.onlySuspected !== true)) return;
     const waited = `${((now - ts) / 1e9).toFixed(0)} s`;
@@ -145,29 +145,29 @@ export class CallbackRules {
         };
     life.noCallback =
       claim === null
-        ? this.#verdicts.claim('R4', life, evidence, now)
-        : (this.#verdicts.harden(claim, evidence, now) ?? claim);
-    if (life.noCallback === null) this.#waiting.delete(life);
+        ? this._verdicts.claim('R4', life, evidence, now)
+        : (this._verdicts.harden(claim, evidence, now) ?? claim);
+    if (life.noCallback === null) this._waiting.delete(life);
   }
 
   /** i_callback() has the free_inode of the superblock (R6). */
   #ran(life: InodeLife, event: TraceEvent, called: string, evicted: number | undefined): void {
-    this.#waiting.delete(life);
+    this._waiting.delete(life);
     if (life.destroy !== null) {
       const { cpu, ts } = life.destroy;
-      this.#calledBack.set(cpu, Math.max(ts, this.#calledBack.get(cpu) ?? 0));
+      this._calledBack.set(cpu, Math.max(ts, this._calledBack.get(cpu) ?? 0));
     }
     const sb = life.superblock;
     if (sb === undefined || evicted === undefined || life.freesItself) return;
-    if (sb.free_inode === called) return this.#verdicts.held('R6', life);
-    const from = this.#verdicts.watch.before(evicted, SB_AGAIN_NS);
+    if (sb.free_inode === called) return this._verdicts.held('R6', life);
+    const from = this._verdicts.watch.before(evicted, SB_AGAIN_NS);
     this.#claim('R6', life, event, from, {
       sentence: `i_callback() found free_inode ${called}; expected ${sb.free_inode}, the s_op->free_inode of its superblock.`,
     });
   }
 
   #notCalledFor(life: InodeLife, event: TraceEvent): void {
-    const from = this.#verdicts.watch.before(life.evict!.ts, SB_AGAIN_NS);
+    const from = this._verdicts.watch.before(life.evict!.ts, SB_AGAIN_NS);
     this.#claim('R5', life, event, from, {
       sentence: `i_callback() ran, although ${life.superblock!.destroy_inode}() frees the inode and s_op->free_inode is NULL; expected none.`,
     });
@@ -181,6 +181,6 @@ export class CallbackRules {
     words: { sentence: string; steps?: boolean },
   ): Claim | null {
     const lines = [...life.lines, event];
-    return this.#verdicts.claim(rule, life, { from, to: event.ts, lines, ...words }, event.ts);
+    return this._verdicts.claim(rule, life, { from, to: event.ts, lines, ...words }, event.ts);
   }
 }

@@ -67,43 +67,43 @@ export interface RuleResult extends RuleCount {
 export class Contract {
   readonly watch: Watch;
   readonly verdicts: Verdicts;
-  readonly #why: ReadonlyMap<RuleId, string | null>;
-  readonly #inodes: InodeRules;
-  readonly #hugetlbfs: HugetlbfsRules;
-  readonly #hugepages: HugepageRules;
-  readonly #reservations: ReservationRules;
-  readonly #mounts: Mounts;
-  readonly #gmem: GuestMemfdRules;
-  #newest = 0;
-  #lastTick: number | null = null;
+  private readonly _why: ReadonlyMap<RuleId, string | null>;
+  private readonly _inodes: InodeRules;
+  private readonly _hugetlbfs: HugetlbfsRules;
+  private readonly _hugepages: HugepageRules;
+  private readonly _reservations: ReservationRules;
+  private readonly _mounts: Mounts;
+  private readonly _gmem: GuestMemfdRules;
+  private _newest = 0;
+  private _lastTick: number | null = null;
   /** Time that the host was seen to run: a guest that is stopped has no ticks. */
-  #passed = 0;
+  private _passed = 0;
 
   constructor({ plan, freedState, baseIndex, steps }: ContractOptions, model: ModelView) {
-    this.#why = new Map(RULES.map((rule) => [rule.id, notCheckable(rule, plan, freedState)]));
+    this._why = new Map(RULES.map((rule) => [rule.id, notCheckable(rule, plan, freedState)]));
     this.watch = new Watch(model.gaps, steps);
-    const checkable = RULES.map(({ id }) => id).filter((id) => this.#why.get(id) === null);
+    const checkable = RULES.map(({ id }) => id).filter((id) => this._why.get(id) === null);
     this.verdicts = new Verdicts(this.watch, new Set(checkable));
     const lives = new Lives(model.superblocks, model.inodes);
-    this.#inodes = new InodeRules(this.verdicts, lives, freedState, (life, end) => {
-      this.#hugetlbfs.emptied(life, end);
-      this.#reservations.emptied(life, end);
+    this._inodes = new InodeRules(this.verdicts, lives, freedState, (life, end) => {
+      this._hugetlbfs.emptied(life, end);
+      this._reservations.emptied(life, end);
     });
-    this.#hugetlbfs = new HugetlbfsRules(this.verdicts, lives, baseIndex);
-    this.#hugepages = new HugepageRules(this.verdicts, lives, this.#hugetlbfs, {
+    this._hugetlbfs = new HugetlbfsRules(this.verdicts, lives, baseIndex);
+    this._hugepages = new HugepageRules(this.verdicts, lives, this._hugetlbfs, {
       baseIndex,
       seesMove: isObserved(plan.hugepage_move),
     });
-    this.#mounts = new Mounts(this.verdicts, lives);
-    this.#reservations = new ReservationRules(this.verdicts, lives, this.#mounts);
-    this.#gmem = new GuestMemfdRules(this.verdicts);
+    this._mounts = new Mounts(this.verdicts, lives);
+    this._reservations = new ReservationRules(this.verdicts, lives, this._mounts);
+    this._gmem = new GuestMemfdRules(this.verdicts);
   }
 
   /** Every rule with its counts, in the order of the table. */
   results(): RuleResult[] {
     return RULES.map((rule) => ({
       rule,
-      notCheckable: this.#why.get(rule.id) ?? null,
+      notCheckable: this._why.get(rule.id) ?? null,
       ...this.verdicts.count(rule.id),
     }));
   }
@@ -124,14 +124,14 @@ export class Contract {
   /** The model has taken this line. */
   applied(event: TraceEvent): void {
     // behind one of a later time: what depends on the order is in doubt
-    if (event.ts < this.#newest) this.watch.doubt(event.ts, this.#newest);
-    else this.#newest = event.ts;
+    if (event.ts < this._newest) this.watch.doubt(event.ts, this._newest);
+    else this._newest = event.ts;
     this.#rules(event);
   }
 
   /** The pool's counters of a moment. */
   pool(sample: PoolSample): void {
-    this.#reservations.sample(sample);
+    this._reservations.sample(sample);
   }
 
   /** All probes are attached. */
@@ -155,61 +155,61 @@ export class Contract {
   }
 
   #tick(now: number): void {
-    this.#passed += Math.min(now - (this.#lastTick ?? now), MAX_TICK_NS);
-    this.#lastTick = now;
-    this.#inodes.callbacks.tick(now);
-    this.#hugepages.tick(now, this.#passed);
-    this.#mounts.tick(now);
-    this.#reservations.tick(now, this.#passed);
+    this._passed += Math.min(now - (this._lastTick ?? now), MAX_TICK_NS);
+    this._lastTick = now;
+    this._inodes.callbacks.tick(now);
+    this._hugepages.tick(now, this._passed);
+    this._mounts.tick(now);
+    this._reservations.tick(now, this._passed);
     this.verdicts.decide(now);
   }
 
   #rules(event: TraceEvent): void {
-    if (OUTSIDE_FREE.has(event.kind)) this.#hugepages.wentOn(event);
+    if (OUTSIDE_FREE.has(event.kind)) this._hugepages.wentOn(event);
     switch (event.kind) {
       case 'tick':
         return this.#tick(event.ts);
       case 'detail':
         return this.watch.steps(event.ts, event.steps === 1);
       case 'sb':
-        return this.#hugetlbfs.superblock(event);
+        return this._hugetlbfs.superblock(event);
       case 'sb_size':
-        return this.#hugetlbfs.superblockSize(event);
+        return this._hugetlbfs.superblockSize(event);
       case 'alloc_inode': {
-        const life = this.#inodes.alloc(event);
-        this.#reservations.born(event, life);
-        return this.#gmem.born(event, life);
+        const life = this._inodes.alloc(event);
+        this._reservations.born(event, life);
+        return this._gmem.born(event, life);
       }
       case 'evict':
-        return this.#gmem.evicted(this.#inodes.evict(event), event);
+        return this._gmem.evicted(this._inodes.evict(event), event);
       case 'evict_inode':
       case 'truncate_final':
       case 'evict_inode_end':
-        return this.#inodes.step(event);
+        return this._inodes.step(event);
       case 'clear_inode':
-        return this.#inodes.clear(event);
+        return this._inodes.clear(event);
       case 'destroy_inode':
-        return this.#inodes.destroy(event);
+        return this._inodes.destroy(event);
       case 'destroy_op':
-        return this.#inodes.destroyOp(event);
+        return this._inodes.destroyOp(event);
       case 'evict_end':
-        return this.#inodes.evictEnd(event);
+        return this._inodes.evictEnd(event);
       case 'i_callback':
-        return this.#inodes.callback(event);
+        return this._inodes.callback(event);
       case 'free_inode':
-        return this.#inodes.freeInode(event);
+        return this._inodes.freeInode(event);
       case 'life':
-        return this.#inodes.oneLine(event);
+        return this._inodes.oneLine(event);
       case 'gmem_create':
-        return this.#gmem.created(event);
+        return this._gmem.created(event);
       case 'gmem_fallocate':
-        this.#inodes.used(event, GUEST_MEMFD);
+        this._inodes.used(event, GUEST_MEMFD);
         return;
       case 'gmem_release':
-        return this.#gmem.released(this.#inodes.used(event, GUEST_MEMFD));
+        return this._gmem.released(this._inodes.used(event, GUEST_MEMFD));
       case 'shutdown_super':
-        this.#hugetlbfs.mounted(event.dev);
-        return this.#mounts.shutdown(event);
+        this._hugetlbfs.mounted(event.dev);
+        return this._mounts.shutdown(event);
       default:
         return this.#ofHugepages(event);
     }
@@ -219,57 +219,57 @@ export class Contract {
   #ofHugepages(event: TraceEvent): void {
     switch (event.kind) {
       case 'hugepage_add':
-        return this.#hugepages.add(event, this.#inodes.used(event, HUGETLBFS));
+        return this._hugepages.add(event, this._inodes.used(event, HUGETLBFS));
       case 'hugepage_alloc':
-        this.#reservations.used(event);
-        this.#inodes.used(event, HUGETLBFS);
-        return this.#hugepages.alloc(event);
+        this._reservations.used(event);
+        this._inodes.used(event, HUGETLBFS);
+        return this._hugepages.alloc(event);
       case 'hugepage_remove':
-        this.#inodes.used(event, HUGETLBFS);
-        this.#hugetlbfs.step(event);
-        return this.#hugepages.remove(event);
+        this._inodes.used(event, HUGETLBFS);
+        this._hugetlbfs.step(event);
+        return this._hugepages.remove(event);
       case 'hugepage_move':
-        return this.#hugepages.move(event);
+        return this._hugepages.move(event);
       case 'hugepage_free':
-        this.#reservations.used(event);
-        return this.#hugepages.free(event);
+        this._reservations.used(event);
+        return this._hugepages.free(event);
       case 'hugepage_enqueue':
-        this.#reservations.enqueued(event);
-        return this.#hugepages.placed(event);
+        this._reservations.enqueued(event);
+        return this._hugepages.placed(event);
       case 'hugepage_to_buddy':
-        return this.#hugepages.placed(event);
+        return this._hugepages.placed(event);
       case 'hugepage_released':
-        return this.#hugepages.released(event);
+        return this._hugepages.released(event);
       case 'remove_hugepages':
-        this.#inodes.used(event, HUGETLBFS);
-        return this.#hugetlbfs.step(event);
+        this._inodes.used(event, HUGETLBFS);
+        return this._hugetlbfs.step(event);
       case 'unreserve':
-        this.#reservations.used(event);
-        this.#inodes.used(event, HUGETLBFS);
-        return this.#hugetlbfs.step(event);
+        this._reservations.used(event);
+        this._inodes.used(event, HUGETLBFS);
+        return this._hugetlbfs.step(event);
       case 'subpool':
-        this.#reservations.used(event);
-        this.#mounts.seen(event);
-        return this.#reservations.subpool(event);
+        this._reservations.used(event);
+        this._mounts.seen(event);
+        return this._reservations.subpool(event);
       case 'reserve':
-        this.#reservations.used(event);
-        return this.#reservations.reserve(event, this.#inodes.used(event, HUGETLBFS));
+        this._reservations.used(event);
+        return this._reservations.reserve(event, this._inodes.used(event, HUGETLBFS));
       case 'resv_map_alloc':
-        return this.#reservations.mapAlloc(event);
+        return this._reservations.mapAlloc(event);
       case 'resv_map_release':
-        this.#hugetlbfs.released(event);
-        return this.#reservations.mapRelease(event);
+        this._hugetlbfs.released(event);
+        return this._reservations.mapRelease(event);
       case 'vm_close':
-        this.#inodes.used(event, HUGETLBFS);
+        this._inodes.used(event, HUGETLBFS);
         return;
       case 'new_subpool':
-        return this.#mounts.newSubpool(event);
+        return this._mounts.newSubpool(event);
       case 'fill_super':
-        this.#hugetlbfs.mounted(event.dev);
-        return this.#mounts.fillSuper(event);
+        this._hugetlbfs.mounted(event.dev);
+        return this._mounts.fillSuper(event);
       case 'put_subpool':
-        this.#reservations.putSubpool(event);
-        return this.#mounts.putSubpool(event);
+        this._reservations.putSubpool(event);
+        return this._mounts.putSubpool(event);
     }
   }
 }

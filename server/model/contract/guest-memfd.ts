@@ -4,24 +4,24 @@ import { GUEST_MEMFD, type InodeLife } from './inode-life.ts';
 import type { Verdicts } from './verdicts.ts';
 
 export class GuestMemfdRules {
-  readonly #verdicts: Verdicts;
+  private readonly _verdicts: Verdicts;
   /** By task: the inode that kvm_gmem_create() is making. */
-  readonly #making = new Map<number, InodeLife>();
+  private readonly _making = new Map<number, InodeLife>();
 
   constructor(verdicts: Verdicts) {
-    this.#verdicts = verdicts;
+    this._verdicts = verdicts;
   }
 
   born(event: EventOf<'alloc_inode'>, life: InodeLife | null): void {
     if (life?.magic !== GUEST_MEMFD) return;
-    if (this.#making.size > 1000) this.#making.clear();
-    this.#making.set(event.tid, life);
+    if (this._making.size > 1000) this._making.clear();
+    this._making.set(event.tid, life);
   }
 
   /** One that fails leaves an inode that was never opened, and is evicted so. */
   created(event: EventOf<'gmem_create'>): void {
-    const life = this.#making.get(event.tid);
-    this.#making.delete(event.tid);
+    const life = this._making.get(event.tid);
+    this._making.delete(event.tid);
     if (life !== undefined && event.ret >= 0 && life.evict === null) life.gmemGiven = true;
   }
 
@@ -31,13 +31,13 @@ export class GuestMemfdRules {
 
   evicted(life: InodeLife, event: EventOf<'evict'>): void {
     if (life.magic !== GUEST_MEMFD || !life.gmemGiven) return;
-    if (life.gmemReleased) return this.#verdicts.held('R21', life);
+    if (life.gmemReleased) return this._verdicts.held('R21', life);
     const evidence = {
       from: life.first,
       to: event.ts,
       sentence: 'evict() ran and kvm_gmem_release() did not; expected the release before.',
       lines: life.lines,
     };
-    this.#verdicts.claim('R21', life, evidence, event.ts);
+    this._verdicts.claim('R21', life, evidence, event.ts);
   }
 }

@@ -41,21 +41,24 @@ interface Removed extends Waiting<EventOf<'hugepage_remove'>> {
 type Queue<E extends TraceEvent> = Map<Address, Waiting<E>>;
 
 export class HugepageRules {
-  readonly #verdicts: Verdicts;
-  readonly #lives: Lives;
-  readonly #hugetlbfs: HugetlbfsRules;
-  readonly #baseIndex: boolean;
+  private readonly _verdicts: Verdicts;
+  private readonly _lives: Lives;
+  private readonly _hugetlbfs: HugetlbfsRules;
+  private readonly _baseIndex: boolean;
   /** Migration puts another hugepage into the page cache: it has to be seen. */
-  readonly #seesMove: boolean;
+  private readonly _seesMove: boolean;
   /** Of the hugepages the page allocator got: when the one queued last was queued. */
-  #lastReleased: number | null = null;
+  private _lastReleased: number | null = null;
   /** By task: when it was last seen to do something outside free_huge_folio(). */
-  readonly #wentOn = new Map<number, number>();
-  readonly #cached = new Map<Address, { add: EventOf<'hugepage_add'>; life: InodeLife | null }>();
+  private readonly _wentOn = new Map<number, number>();
+  private readonly _cached = new Map<
+    Address,
+    { add: EventOf<'hugepage_add'>; life: InodeLife | null }
+  >();
   /** Removed by evict() and held by nobody else. */
-  readonly #removed = new Map<Address, Removed>();
-  readonly #freed: Queue<EventOf<'hugepage_free'>> = new Map();
-  readonly #leaving: Queue<EventOf<'hugepage_to_buddy'>> = new Map();
+  private readonly _removed = new Map<Address, Removed>();
+  private readonly _freed: Queue<EventOf<'hugepage_free'>> = new Map();
+  private readonly _leaving: Queue<EventOf<'hugepage_to_buddy'>> = new Map();
 
   constructor(
     verdicts: Verdicts,
@@ -63,17 +66,17 @@ export class HugepageRules {
     hugetlbfs: HugetlbfsRules,
     { baseIndex, seesMove }: { baseIndex: boolean; seesMove: boolean },
   ) {
-    this.#verdicts = verdicts;
-    this.#lives = lives;
-    this.#hugetlbfs = hugetlbfs;
-    this.#baseIndex = baseIndex;
-    this.#seesMove = seesMove;
+    this._verdicts = verdicts;
+    this._lives = lives;
+    this._hugetlbfs = hugetlbfs;
+    this._baseIndex = baseIndex;
+    this._seesMove = seesMove;
   }
 
   add(event: EventOf<'hugepage_add'>, life: InodeLife | null): void {
     if (event.ret !== 0) return;
     this.#reused(event.folio, event);
-    this.#cached.set(event.folio, { add: event, life });
+    this._cached.set(event.folio, { add: event, life });
   }
 
   alloc(event: EventOf<'hugepage_alloc'>): void {
@@ -81,63 +84,63 @@ export class HugepageRules {
   }
 
   remove(event: EventOf<'hugepage_remove'>): void {
-    this.#cached.delete(event.folio);
-    const life = this.#lives.inEvict(event.inode, event.tid);
-    const basePages = this.#hugetlbfs.basePages(event.dev);
+    this._cached.delete(event.folio);
+    const life = this._lives.inEvict(event.inode, event.tid);
+    const basePages = this._hugetlbfs.basePages(event.dev);
     if (life === undefined || basePages === null) return;
     // the page cache's references and that of the caller
-    const baseline = this.#baseIndex ? basePages.pages + 1 : 2;
+    const baseline = this._baseIndex ? basePages.pages + 1 : 2;
     if (event.refcount !== baseline) return;
     const who = pageOf(event.folio, life);
     const from = Math.min(event.ts, basePages.ts);
-    this.#removed.set(event.folio, { event, who, claim: null, life, from, since: null });
+    this._removed.set(event.folio, { event, who, claim: null, life, from, since: null });
   }
 
   move(event: EventOf<'hugepage_move'>): void {
-    const cached = this.#cached.get(event.from);
-    this.#cached.delete(event.from);
-    if (cached !== undefined) this.#cached.set(event.to, cached);
+    const cached = this._cached.get(event.from);
+    this._cached.delete(event.from);
+    if (cached !== undefined) this._cached.set(event.to, cached);
   }
 
   free(event: EventOf<'hugepage_free'>): void {
     const { folio } = event;
-    const removed = this.#removed.get(folio);
-    this.#removed.delete(folio);
-    const evicting = this.#lives.evictedBy(event.tid);
+    const removed = this._removed.get(folio);
+    this._removed.delete(folio);
+    const evicting = this._lives.evictedBy(event.tid);
     const who = removed?.who ?? pageOf(folio, evicting ?? null);
-    if (evicting !== undefined) this.#lives.note(evicting, event);
+    if (evicting !== undefined) this._lives.note(evicting, event);
     this.#count(event, who);
     if (removed !== undefined) {
-      if (removed.claim !== null) this.#verdicts.withdraw(removed.claim);
-      else this.#verdicts.held('R12', who);
+      if (removed.claim !== null) this._verdicts.withdraw(removed.claim);
+      else this._verdicts.held('R12', who);
     }
-    const cached = this.#cached.get(folio);
-    this.#cached.delete(folio);
-    if (cached !== undefined && this.#seesMove) {
+    const cached = this._cached.get(folio);
+    this._cached.delete(folio);
+    if (cached !== undefined && this._seesMove) {
       const inCache = { ...who, inode: cached.life?.inode ?? null };
       this.#claim('R12', inCache, [cached.add, event], {
         seen: 'free_huge_folio() ran on it and it was not seen to leave the page cache',
         expected: 'filemap_remove_folio() before',
       });
     }
-    const before = this.#freed.get(folio);
+    const before = this._freed.get(folio);
     if (before !== undefined) this.#unplaced(before, event);
-    this.#freed.set(folio, { event, who: pageOf(folio, evicting ?? null), claim: null });
+    this._freed.set(folio, { event, who: pageOf(folio, evicting ?? null), claim: null });
   }
 
   /** To the free list of the pool, or to the page allocator. */
   placed(event: EventOf<'hugepage_enqueue' | 'hugepage_to_buddy'>): void {
-    const evicting = this.#lives.evictedBy(event.tid);
-    if (evicting !== undefined) this.#lives.note(evicting, event);
+    const evicting = this._lives.evictedBy(event.tid);
+    if (evicting !== undefined) this._lives.note(evicting, event);
     if (event.kind === 'hugepage_to_buddy') {
       const who = pageOf(event.folio, evicting ?? null);
-      this.#leaving.set(event.folio, { event, who, claim: null });
+      this._leaving.set(event.folio, { event, who, claim: null });
     }
-    const freed = this.#freed.get(event.folio);
+    const freed = this._freed.get(event.folio);
     if (freed === undefined) return; // the pool grows or shrinks
-    this.#freed.delete(event.folio);
-    if (freed.claim !== null) return this.#verdicts.withdraw(freed.claim);
-    if (freed.event.tid === event.tid) return this.#verdicts.held('R13', freed.who);
+    this._freed.delete(event.folio);
+    if (freed.claim !== null) return this._verdicts.withdraw(freed.claim);
+    if (freed.event.tid === event.tid) return this._verdicts.held('R13', freed.who);
     this.#claim('R13', freed.who, [freed.event, event], {
       seen: `free_huge_folio() ran in task ${freed.event.tid} and ${event.kind} in task ${event.tid}`,
       expected: 'both in one task',
@@ -145,50 +148,50 @@ export class HugepageRules {
   }
 
   released(event: EventOf<'hugepage_released'>): void {
-    const leaving = this.#leaving.get(event.folio);
+    const leaving = this._leaving.get(event.folio);
     if (leaving === undefined) return;
-    this.#leaving.delete(event.folio);
-    this.#lastReleased = Math.max(leaving.event.ts, this.#lastReleased ?? 0);
-    if (leaving.claim !== null) this.#verdicts.withdraw(leaving.claim);
-    else this.#verdicts.held('R14', leaving.who);
+    this._leaving.delete(event.folio);
+    this._lastReleased = Math.max(leaving.event.ts, this._lastReleased ?? 0);
+    if (leaving.claim !== null) this._verdicts.withdraw(leaving.claim);
+    else this._verdicts.held('R14', leaving.who);
   }
 
   /** A task that is in free_huge_folio() does nothing of this. */
   wentOn({ tid, ts }: TraceEvent): void {
-    if (this.#wentOn.size > MAX_TASKS) this.#wentOn.clear();
-    this.#wentOn.set(tid, ts);
+    if (this._wentOn.size > MAX_TASKS) this._wentOn.clear();
+    this._wentOn.set(tid, ts);
   }
 
   /** `passed`: time that the host was seen to run, which a stopped guest does not. */
   tick(now: number, passed: number): void {
-    for (const [folio, removed] of this.#removed) {
+    for (const [folio, removed] of this._removed) {
       if (removed.life.emptied) removed.since ??= passed;
       if (removed.since !== null && passed - removed.since > BACK_NS) {
         this.#notBack(folio, removed, now);
       }
     }
-    this.#overdue(this.#freed, now, PLACED_NS, {
+    this.#overdue(this._freed, now, PLACED_NS, {
       rule: 'R13',
       seen: 'free_huge_folio() ran and it is neither in the pool nor given back',
       expected: 'enqueue_hugetlb_folio() or update_and_free_hugetlb_folio()',
-      proven: ({ tid, ts }) => (this.#wentOn.get(tid) ?? 0) > ts,
+      proven: ({ tid, ts }) => (this._wentOn.get(tid) ?? 0) > ts,
     });
-    this.#overdue(this.#leaving, now, RELEASED_NS, {
+    this.#overdue(this._leaving, now, RELEASED_NS, {
       rule: 'R14',
       seen: 'update_and_free_hugetlb_folio() ran and the page allocator did not get it',
       expected: '__update_and_free_hugetlb_folio()',
-      proven: ({ ts }) => (this.#lastReleased ?? 0) > ts + LATER_NS,
+      proven: ({ ts }) => (this._lastReleased ?? 0) > ts + LATER_NS,
     });
   }
 
   /** Reference count and HPG_freed: what the one line says (R15). */
   #count(event: EventOf<'hugepage_free'>, who: Subject): void {
     const isFree = Math.floor(event.private / HPG_FREED) % 2 === 1;
-    if (event.refcount === 0 && !isFree) return this.#verdicts.held('R15', { ...who });
+    if (event.refcount === 0 && !isFree) return this._verdicts.held('R15', { ...who });
     const seen = isFree
       ? 'free_huge_folio() got a hugepage that is on the free list (HPG_freed is set)'
       : `free_huge_folio() got a hugepage with ${event.refcount} references`;
-    this.#verdicts.shown(
+    this._verdicts.shown(
       'R15',
       { ...who },
       {
@@ -201,12 +204,12 @@ export class HugepageRules {
 
   /** Somebody has it again: what it waited for was left out. */
   #reused(folio: Address, event: TraceEvent): void {
-    const freed = this.#freed.get(folio);
+    const freed = this._freed.get(folio);
     if (freed !== undefined) this.#unplaced(freed, event);
-    this.#freed.delete(folio);
-    this.#leaving.delete(folio);
-    const removed = this.#removed.get(folio);
-    this.#removed.delete(folio);
+    this._freed.delete(folio);
+    this._leaving.delete(folio);
+    const removed = this._removed.get(folio);
+    this._removed.delete(folio);
     if (removed === undefined || removed.claim !== null) return;
     this.#claim('R12', removed.who, [removed.event, event], {
       seen: `it left the page cache and is used again (${event.kind}) without being freed`,
@@ -226,14 +229,14 @@ export class HugepageRules {
   #notBack(folio: Address, removed: Removed, now: number): void {
     const { event, who } = removed;
     if (removed.claim !== null) {
-      if (now - event.ts > GIVEN_UP_NS) this.#removed.delete(folio);
+      if (now - event.ts > GIVEN_UP_NS) this._removed.delete(folio);
       return;
     }
     const sentence = `evict() took it out of the page cache, nobody else held it, and ${BACK_NS / 1e9} s later it is not freed; expected free_huge_folio().`;
     const lines = [...this.#storyOf(removed), event];
     const evidence = { from: removed.from, to: now, sentence, lines };
-    removed.claim = this.#verdicts.claim('R12', who, evidence, now);
-    if (removed.claim === null) this.#removed.delete(folio);
+    removed.claim = this._verdicts.claim('R12', who, evidence, now);
+    if (removed.claim === null) this._removed.delete(folio);
   }
 
   /** Suspicious after a while, certain when what came later proves that it was left out. */
@@ -248,7 +251,7 @@ export class HugepageRules {
       if (now - event.ts < limit) return;
       const proven = words.proven(event);
       // where it was never seen, it may have been inlined
-      const blind = words.rule === 'R14' && this.#lastReleased === null;
+      const blind = words.rule === 'R14' && this._lastReleased === null;
       if (blind || now - event.ts > GIVEN_UP_NS) queue.delete(folio);
       else if (claim === null || (proven && claim.evidence.onlySuspected === true)) {
         const evidence = {
@@ -260,8 +263,8 @@ export class HugepageRules {
         const softer = proven ? evidence : { ...evidence, onlySuspected: true };
         waiting.claim =
           claim === null
-            ? this.#verdicts.claim(words.rule, who, softer, now)
-            : (this.#verdicts.harden(claim, evidence, now) ?? claim);
+            ? this._verdicts.claim(words.rule, who, softer, now)
+            : (this._verdicts.harden(claim, evidence, now) ?? claim);
         if (waiting.claim === null) queue.delete(folio);
       }
     }
@@ -285,7 +288,7 @@ export class HugepageRules {
       sentence: `${seen}; expected ${expected}.`,
       lines: [first, last],
     };
-    this.#verdicts.claim(rule, { ...who, judged: 0 }, evidence, last.ts);
+    this._verdicts.claim(rule, { ...who, judged: 0 }, evidence, last.ts);
   }
 }
 

@@ -15,44 +15,44 @@ const BASE_PAGE = 4096;
 type StepEvent = EventOf<'remove_hugepages' | 'hugepage_remove' | 'unreserve'>;
 
 export class HugetlbfsRules {
-  readonly #verdicts: Verdicts;
-  readonly #lives: Lives;
+  private readonly _verdicts: Verdicts;
+  private readonly _lives: Lives;
   /** nrpages and index count base pages, not hugepages. */
-  readonly #baseIndex: boolean;
+  private readonly _baseIndex: boolean;
   /** By device: its superblock, where that is of hugetlbfs. */
-  readonly #superblocks = new Map<number, Address>();
+  private readonly _superblocks = new Map<number, Address>();
   /** By device: bytes of its hugepages, and when that was told. */
-  readonly #sizes = new Map<number, { readonly bytes: number; readonly ts: number }>();
+  private readonly _sizes = new Map<number, { readonly bytes: number; readonly ts: number }>();
 
   constructor(verdicts: Verdicts, lives: Lives, baseIndex: boolean) {
-    this.#verdicts = verdicts;
-    this.#lives = lives;
-    this.#baseIndex = baseIndex;
+    this._verdicts = verdicts;
+    this._lives = lives;
+    this._baseIndex = baseIndex;
   }
 
   superblock(event: EventOf<'sb'>): void {
-    if (event.magic === HUGETLBFS) this.#superblocks.set(event.dev, event.sb);
+    if (event.magic === HUGETLBFS) this._superblocks.set(event.dev, event.sb);
     else this.mounted(event.dev);
   }
 
   superblockSize({ sb, dev, blocksize, ts }: EventOf<'sb_size'>): void {
-    if (this.#superblocks.get(dev) === sb) this.#sizes.set(dev, { bytes: blocksize, ts });
+    if (this._superblocks.get(dev) === sb) this._sizes.set(dev, { bytes: blocksize, ts });
   }
 
   /** A device number is given to another mount, or taken from one: what was told of it is past. */
   mounted(dev: number): void {
-    this.#superblocks.delete(dev);
-    this.#sizes.delete(dev);
+    this._superblocks.delete(dev);
+    this._sizes.delete(dev);
   }
 
   /** Base pages of the hugepages of a superblock, and when that was told; null when it was not. */
   basePages(dev: number): { readonly pages: number; readonly ts: number } | null {
-    const size = this.#sizes.get(dev);
+    const size = this._sizes.get(dev);
     return size === undefined ? null : { pages: size.bytes / BASE_PAGE, ts: size.ts };
   }
 
   step(event: StepEvent): void {
-    const life = this.#lives.inEvict(event.inode, event.tid);
+    const life = this._lives.inEvict(event.inode, event.tid);
     if (life === undefined || life.emptied) return;
     if (event.kind === 'remove_hugepages') life.removeHugepages ??= event;
     else if (event.kind === 'unreserve') life.unreserve ??= event;
@@ -65,10 +65,10 @@ export class HugetlbfsRules {
 
   /** Which resv_map it is, the line does not say: the task does. */
   released(event: EventOf<'resv_map_release'>): void {
-    const life = this.#lives.evictedBy(event.tid);
+    const life = this._lives.evictedBy(event.tid);
     if (life?.magic !== HUGETLBFS) return;
     life.release ??= event;
-    this.#lives.note(life, event);
+    this._lives.note(life, event);
   }
 
   /** evict() is through, or told that it is. */
@@ -76,7 +76,7 @@ export class HugetlbfsRules {
     const { evict } = life;
     if (life.magic !== HUGETLBFS || evict === null) return;
     const wrong = this.#order(life);
-    if (wrong === null) this.#verdicts.held('R10', life);
+    if (wrong === null) this._verdicts.held('R10', life);
     else {
       const sentence = `${wrong}; expected remove_inode_hugepages(), hugetlb_unreserve_pages() with freed = ${life.removed}, resv_map_release(), clear_inode().`;
       this.#claim('R10', life, evict.ts, end, sentence);
@@ -103,14 +103,14 @@ export class HugetlbfsRules {
   }
 
   #account(life: InodeLife, evict: EventOf<'evict'>, end: TraceEvent): void {
-    const size = this.#sizes.get(life.dev);
+    const size = this._sizes.get(life.dev);
     if (size === undefined) return;
     const { removed } = life;
     const { bytes } = size;
-    const pages = removed * (this.#baseIndex ? bytes / BASE_PAGE : 1);
+    const pages = removed * (this._baseIndex ? bytes / BASE_PAGE : 1);
     const blocks = removed * (bytes / SECTOR);
     if (evict.nrpages === pages && evict.blocks === blocks) {
-      return this.#verdicts.held('R11', life);
+      return this._verdicts.held('R11', life);
     }
     const sentence = `nrpages was ${evict.nrpages} and i_blocks ${evict.blocks} at evict(), which then removed ${removed} hugepages of ${bytes / 1024} kB; expected ${pages} and ${blocks}.`;
     // the size is from before
@@ -127,6 +127,6 @@ export class HugetlbfsRules {
     const lines = [...life.lines, end];
     // what an inode without hugepages or reservations does is told with the steps only
     const steps = rule === 'R10';
-    this.#verdicts.claim(rule, life, { from, to: end.ts, sentence, lines, steps }, end.ts);
+    this._verdicts.claim(rule, life, { from, to: end.ts, sentence, lines, steps }, end.ts);
   }
 }

@@ -29,10 +29,10 @@ export type UseEvent = EventOf<
 
 export class InodeRules {
   readonly callbacks: CallbackRules;
-  readonly #verdicts: Verdicts;
-  readonly #lives: Lives;
-  readonly #freedState: number | null;
-  readonly #emptied: (life: InodeLife, end: TraceEvent) => void;
+  private readonly _verdicts: Verdicts;
+  private readonly _lives: Lives;
+  private readonly _freedState: number | null;
+  private readonly _emptied: (life: InodeLife, end: TraceEvent) => void;
 
   /** `emptied`: evict() is through with the hugepages and reservations of an inode. */
   constructor(
@@ -41,10 +41,10 @@ export class InodeRules {
     freedState: number | null,
     emptied: (life: InodeLife, end: TraceEvent) => void,
   ) {
-    this.#verdicts = verdicts;
-    this.#lives = lives;
-    this.#freedState = freedState;
-    this.#emptied = emptied;
+    this._verdicts = verdicts;
+    this._lives = lives;
+    this._freedState = freedState;
+    this._emptied = emptied;
     this.callbacks = new CallbackRules(verdicts, lives, freedState);
   }
 
@@ -53,11 +53,11 @@ export class InodeRules {
       this.callbacks.allocFailed(event.tid);
       return null;
     }
-    const before = this.#lives.at(event.inode);
+    const before = this._lives.at(event.inode);
     const name = formatAddress(event.inode);
     if (before !== undefined) {
-      if (this.#lives.freeIsSeen(before)) {
-        this.#verdicts.claim(
+      if (this._lives.freeIsSeen(before)) {
+        this._verdicts.claim(
           'R8',
           before,
           {
@@ -70,16 +70,16 @@ export class InodeRules {
         );
       }
       this.#forget(before);
-    } else if (this.#lives.freed.has(event.inode)) {
-      this.#verdicts.held('R8', subject(`inode ${name}`));
+    } else if (this._lives.freed.has(event.inode)) {
+      this._verdicts.held('R8', subject(`inode ${name}`));
     }
-    return this.#lives.begin(event.inode, event.dev, event.magic, event);
+    return this._lives.begin(event.inode, event.dev, event.magic, event);
   }
 
   evict(event: EventOf<'evict'>): InodeLife {
-    let life = this.#lives.at(event.inode);
+    let life = this._lives.at(event.inode);
     if (life !== undefined && (life.evict !== null || life.dev !== event.dev)) {
-      if (life.evict !== null && (life.destroy === null || this.#lives.freeIsSeen(life))) {
+      if (life.evict !== null && (life.destroy === null || this._lives.freeIsSeen(life))) {
         const seen = 'evict() ran a second time on it';
         const claim = this.#wrongOrder(life, life.evict.ts, event, seen);
         if (claim?.state === 'pending') return life;
@@ -88,25 +88,25 @@ export class InodeRules {
       this.#forget(life);
       life = undefined;
     }
-    life ??= this.#lives.begin(event.inode, event.dev, event.magic, event);
-    this.#lives.evicted(life, event);
-    this.#lives.note(life, event);
+    life ??= this._lives.begin(event.inode, event.dev, event.magic, event);
+    this._lives.evicted(life, event);
+    this._lives.note(life, event);
     return life;
   }
 
   clear(event: EventOf<'clear_inode'>): void {
-    const life = this.#lives.inEvict(event.inode, event.tid);
+    const life = this._lives.inEvict(event.inode, event.tid);
     if (life === undefined) this.#outside(event, 'clear_inode()');
     else {
-      this.#lives.note(life, event);
+      this._lives.note(life, event);
       if (life.clear !== null) {
         this.#wrongOrder(life, life.clear.ts, event, 'clear_inode() ran a second time on it');
       }
       life.clear = event;
     }
     const who = life ?? subject(`inode ${formatAddress(event.inode)}`);
-    if (event.nrpages === 0) return this.#verdicts.held('R2', who);
-    this.#verdicts.shown('R2', who, {
+    if (event.nrpages === 0) return this._verdicts.held('R2', who);
+    this._verdicts.shown('R2', who, {
       to: event.ts,
       sentence: `clear_inode() found ${event.nrpages} pages in the page cache; expected 0.`,
       lines: life?.lines ?? [event],
@@ -114,14 +114,14 @@ export class InodeRules {
   }
 
   destroy(event: EventOf<'destroy_inode'>): void {
-    const life = this.#lives.inEvict(event.inode, event.tid);
+    const life = this._lives.inEvict(event.inode, event.tid);
     if (life === undefined) {
       // iget_locked() and others destroy an inode that lost a race, without evict()
       const other = this.#outside(event, 'destroy_inode()');
       if (other !== undefined && other.destroy === null) this.#destroyed(other, event);
       return;
     }
-    this.#lives.note(life, event);
+    this._lives.note(life, event);
     if (life.destroy !== null) {
       this.#wrongOrder(life, life.destroy.ts, event, 'destroy_inode() ran a second time on it');
       return;
@@ -129,23 +129,23 @@ export class InodeRules {
     if (life.callback !== null) this.callbacks.early(life, event, 'destroy_inode()');
     this.#destroyed(life, event);
     this.#finalState(life, event);
-    if (life.clear !== null) this.#verdicts.held('R1', life);
+    if (life.clear !== null) this._verdicts.held('R1', life);
     else
       this.#wrongOrder(life, life.evict!.ts, event, 'destroy_inode() came without clear_inode()');
     this.#empty(life, event);
   }
 
   destroyOp(event: EventOf<'destroy_op'>): void {
-    const life = this.#lives.inEvict(event.inode, event.tid) ?? this.#lives.at(event.inode);
+    const life = this._lives.inEvict(event.inode, event.tid) ?? this._lives.at(event.inode);
     if (life === undefined) return;
-    this.#lives.note(life, event);
+    this._lives.note(life, event);
     if (life.callback !== null) this.callbacks.early(life, event, 's_op->destroy_inode');
   }
 
   evictEnd(event: EventOf<'evict_end'>): void {
-    const life = this.#lives.returned(event.inode, event.tid);
+    const life = this._lives.returned(event.inode, event.tid);
     if (life === undefined) return;
-    this.#lives.note(life, event);
+    this._lives.note(life, event);
     if (life.destroy === null) {
       this.#wrongOrder(life, life.evict!.ts, event, 'evict() returned without destroy_inode()');
     }
@@ -154,34 +154,34 @@ export class InodeRules {
 
   /** evict_inode, truncate_final and their like: part of the story only. */
   step(event: EventOf<'evict_inode' | 'evict_inode_end' | 'truncate_final'>): void {
-    const life = this.#lives.inEvict(event.inode, event.tid);
-    if (life !== undefined) this.#lives.note(life, event);
+    const life = this._lives.inEvict(event.inode, event.tid);
+    if (life !== undefined) this._lives.note(life, event);
   }
 
   callback(event: EventOf<'i_callback'>): void {
-    this.#lives.callbacksSeen.add(event.free_inode);
-    const life = this.#lives.at(event.inode);
+    this._lives.callbacksSeen.add(event.free_inode);
+    const life = this._lives.at(event.inode);
     if (life === undefined) return this.callbacks.again(event);
-    this.#lives.note(life, event);
+    this._lives.note(life, event);
     this.callbacks.called(life, event);
     this.#end(life, event);
   }
 
   freeInode(event: EventOf<'free_inode'>): void {
-    const life = this.#lives.at(event.inode);
+    const life = this._lives.at(event.inode);
     if (life !== undefined) {
-      this.#lives.note(life, event);
+      this._lives.note(life, event);
       this.callbacks.freedWithout(life, event);
       return this.#end(life, event);
     }
-    const freed = this.#lives.freed.get(event.inode);
-    if (freed !== undefined) this.#lives.note(freed, event); // inside i_callback()
+    const freed = this._lives.freed.get(event.inode);
+    if (freed !== undefined) this._lives.note(freed, event); // inside i_callback()
   }
 
   /** All stages in one line: what it says is checked where the stages did not come. */
   oneLine(event: EventOf<'life'>): void {
-    this.#lives.callbacksSeen.add(event.free_inode);
-    let life = this.#lives.at(event.inode);
+    this._lives.callbacksSeen.add(event.free_inode);
+    let life = this._lives.at(event.inode);
     const began = event.ts - event.evict;
     const other = Math.abs((life?.evict?.ts ?? began) - began) > SAME_EVICT_NS;
     // the end of the one before was lost
@@ -189,10 +189,10 @@ export class InodeRules {
       this.#forget(life);
       life = undefined;
     }
-    life ??= this.#lives.begin(event.inode, event.dev, event.magic, event);
-    this.#lives.note(life, event);
-    if (life.evict === null) this.#lives.evicted(life, event);
-    else this.#lives.told(event.inode, life.evict.tid);
+    life ??= this._lives.begin(event.inode, event.dev, event.magic, event);
+    this._lives.note(life, event);
+    if (life.evict === null) this._lives.evicted(life, event);
+    else this._lives.told(event.inode, life.evict.tid);
     this.callbacks.oneLine(life, event);
     this.#end(life, event);
   }
@@ -200,13 +200,13 @@ export class InodeRules {
   /** The life that a line about pages, reservations or mappings is of (R9). */
   used(event: UseEvent, magic: number): InodeLife | null {
     if (event.inode === 0) return null;
-    let life = this.#lives.at(event.inode);
-    const over = life ?? this.#lives.freed.get(event.inode);
+    let life = this._lives.at(event.inode);
+    const over = life ?? this._lives.freed.get(event.inode);
     const end = over?.destroy ?? over?.callback ?? null;
     const after = over !== undefined && end !== null && event.ts > end.ts;
     let claim: Claim | null = null;
     if (after && over.born && over.magic === magic) {
-      claim = this.#verdicts.claim(
+      claim = this._verdicts.claim(
         'R9',
         over,
         {
@@ -227,19 +227,19 @@ export class InodeRules {
     }
     if (life === undefined) {
       if (!('dev' in event)) return null;
-      life = this.#lives.begin(event.inode as Address, event.dev, magic, event);
+      life = this._lives.begin(event.inode as Address, event.dev, magic, event);
     }
-    this.#lives.holders.add(life);
-    this.#lives.heldAt = event.ts;
-    this.#lives.note(life, event);
+    this._lives.holders.add(life);
+    this._lives.heldAt = event.ts;
+    this._lives.note(life, event);
     return life;
   }
 
   /** A step of evict() in a task that is not known to evict this inode. */
   #outside(event: EventOf<'clear_inode' | 'destroy_inode'>, step: string): InodeLife | undefined {
-    const life = this.#lives.at(event.inode);
+    const life = this._lives.at(event.inode);
     if (life === undefined) return undefined;
-    this.#lives.note(life, event);
+    this._lives.note(life, event);
     const { evict, destroy } = life;
     if (evict !== null && destroy === null) {
       const tasks = `evict() ran in task ${evict.tid} and ${step} in task ${event.tid}`;
@@ -255,7 +255,7 @@ export class InodeRules {
   #wrongOrder(life: InodeLife, from: number, event: TraceEvent, seen: string): Claim | null {
     const sentence = `${seen}; expected evict(), clear_inode() and destroy_inode() in this order, in one task, once each.`;
     const lines = [...life.lines, event];
-    return this.#verdicts.claim(
+    return this._verdicts.claim(
       'R1',
       life,
       { from, to: event.ts, sentence, lines, steps: true },
@@ -264,38 +264,38 @@ export class InodeRules {
   }
 
   #finalState(life: InodeLife, event: EventOf<'destroy_inode'>): void {
-    if (event.state === this.#freedState) return this.#verdicts.held('R3', life);
+    if (event.state === this._freedState) return this._verdicts.held('R3', life);
     const from = life.evict!.ts;
     const evidence = {
       from,
       to: event.ts,
-      sentence: `i_state is 0x${event.state.toString(16)} at destroy_inode(); expected 0x${this.#freedState?.toString(16)} (I_FREEING | I_CLEAR).`,
+      sentence: `i_state is 0x${event.state.toString(16)} at destroy_inode(); expected 0x${this._freedState?.toString(16)} (I_FREEING | I_CLEAR).`,
       lines: life.lines,
     };
-    this.#verdicts.claim('R3', life, evidence, event.ts);
+    this._verdicts.claim('R3', life, evidence, event.ts);
   }
 
   #destroyed(life: InodeLife, event: EventOf<'destroy_inode'>): void {
     life.destroy = event;
-    this.#lives.close(life);
+    this._lives.close(life);
     this.callbacks.armed(life);
   }
 
   #empty(life: InodeLife, event: TraceEvent): void {
     if (life.emptied) return;
     life.emptied = true;
-    if (this.#lives.holders.delete(life)) this.#lives.heldAt = event.ts;
-    this.#emptied(life, event);
+    if (this._lives.holders.delete(life)) this._lives.heldAt = event.ts;
+    this._emptied(life, event);
   }
 
   #end(life: InodeLife, event: TraceEvent): void {
     this.#empty(life, event);
     this.callbacks.forget(life);
-    this.#lives.free(life);
+    this._lives.free(life);
   }
 
   #forget(life: InodeLife): void {
     this.callbacks.forget(life);
-    this.#lives.forget(life);
+    this._lives.forget(life);
   }
 }

@@ -28,30 +28,30 @@ export class Lives {
   readonly holders = new Set<InodeLife>();
   /** When one of them was used or evicted last, ns of the epoch. */
   heldAt = 0;
-  readonly #superblocks: Superblocks;
-  readonly #inodes: Inodes;
-  readonly #lives = new Map<number, InodeLife>();
+  private readonly _superblocks: Superblocks;
+  private readonly _inodes: Inodes;
+  private readonly _lives = new Map<number, InodeLife>();
   /** Whose evict() runs in a task, the innermost last. */
-  readonly #evicting = new Map<number, InodeLife[]>();
+  private readonly _evicting = new Map<number, InodeLife[]>();
 
   constructor(superblocks: Superblocks, inodes: Inodes) {
-    this.#superblocks = superblocks;
-    this.#inodes = inodes;
+    this._superblocks = superblocks;
+    this._inodes = inodes;
   }
 
   /** The life that an address names now. */
   at(address: number): InodeLife | undefined {
-    return this.#lives.get(address);
+    return this._lives.get(address);
   }
 
   /** The one that a task evicts at this address. */
   inEvict(address: number, tid: number): InodeLife | undefined {
-    return this.#evicting.get(tid)?.findLast((life) => life.address === address);
+    return this._evicting.get(tid)?.findLast((life) => life.address === address);
   }
 
   /** The innermost one that a task evicts. */
   evictedBy(tid: number): InodeLife | undefined {
-    const life = this.#evicting.get(tid)?.at(-1);
+    const life = this._evicting.get(tid)?.at(-1);
     return life === undefined || life.emptied ? undefined : life;
   }
 
@@ -59,8 +59,8 @@ export class Lives {
     const born = event.kind === 'alloc_inode';
     const life = new InodeLife(address, dev, magic, event.ts, born);
     this.freed.delete(address);
-    if (this.#lives.size >= MAX_LIVES) return life;
-    this.#lives.set(address, life);
+    if (this._lives.size >= MAX_LIVES) return life;
+    this._lives.set(address, life);
     const open = this.openByDev.get(dev) ?? new Set();
     open.add(life);
     this.openByDev.set(dev, open);
@@ -71,35 +71,35 @@ export class Lives {
   /** evict() has it, or its end was told in one line. */
   evicted(life: InodeLife, event: EventOf<'evict' | 'life'>): void {
     this.close(life);
-    const sb = this.#superblocks.get(event.dev);
+    const sb = this._superblocks.get(event.dev);
     // a device number may be given to another type, whose table has not come yet
     if (sb?.magic === event.magic) life.superblock = sb;
     if (event.kind === 'life') return;
     life.evict = event;
-    const stack = this.#evicting.get(event.tid) ?? [];
+    const stack = this._evicting.get(event.tid) ?? [];
     stack.push(life);
     if (stack.length > MAX_NESTED) stack.shift();
-    this.#evicting.set(event.tid, stack);
-    if (this.#evicting.size > MAX_TASKS) this.#sweep();
+    this._evicting.set(event.tid, stack);
+    if (this._evicting.size > MAX_TASKS) this.#sweep();
   }
 
   /** evict() returned: takes it, and those inside whose ends were lost, off its task. */
   returned(address: number, tid: number): InodeLife | undefined {
-    const stack = this.#evicting.get(tid);
+    const stack = this._evicting.get(tid);
     const at = stack?.findLastIndex((life) => life.address === address) ?? -1;
     if (stack === undefined || at < 0) return undefined;
     const [life] = stack.splice(at);
-    if (stack.length === 0) this.#evicting.delete(tid);
+    if (stack.length === 0) this._evicting.delete(tid);
     return life;
   }
 
   /** Its end was told in one line, long after evict(): what that task evicts since then goes on. */
   told(address: number, tid: number): void {
-    const stack = this.#evicting.get(tid);
+    const stack = this._evicting.get(tid);
     const at = stack?.findLastIndex((life) => life.address === address) ?? -1;
     if (stack === undefined || at < 0) return;
     stack.splice(at, 1);
-    if (stack.length === 0) this.#evicting.delete(tid);
+    if (stack.length === 0) this._evicting.delete(tid);
   }
 
   /** It is not open any more. */
@@ -110,16 +110,16 @@ export class Lives {
   }
 
   note(life: InodeLife, event: TraceEvent): void {
-    life.inode ??= this.#inodes.current(life.address) ?? null;
+    life.inode ??= this._inodes.current(life.address) ?? null;
     // one that is told in one line has ended in the model already
-    const { latest } = this.#inodes;
+    const { latest } = this._inodes;
     if (event.kind === 'life' && latest?.address === life.address) life.inode ??= latest;
     life.note(event);
   }
 
   /** Whether the end of this life would be told here. */
   freeIsSeen(life: InodeLife): boolean {
-    const sb = life.superblock ?? this.#superblocks.get(life.dev);
+    const sb = life.superblock ?? this._superblocks.get(life.dev);
     if (sb === undefined || sb.magic !== life.magic || sb.free_inode === '0') return false;
     return this.callbacksSeen.has(sb.free_inode);
   }
@@ -134,12 +134,12 @@ export class Lives {
   forget(life: InodeLife): void {
     this.close(life);
     this.holders.delete(life);
-    if (this.#lives.get(life.address) === life) this.#lives.delete(life.address);
+    if (this._lives.get(life.address) === life) this._lives.delete(life.address);
   }
 
   #sweep(): void {
-    for (const [tid, stack] of this.#evicting) {
-      if (stack.every((life) => life.callback !== null)) this.#evicting.delete(tid);
+    for (const [tid, stack] of this._evicting) {
+      if (stack.every((life) => life.callback !== null)) this._evicting.delete(tid);
     }
   }
 }

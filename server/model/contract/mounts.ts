@@ -25,58 +25,58 @@ export class Mounts {
   readonly lastLines: TraceEvent[] = [];
   /** When the latest of them was made or put, ns of the epoch. */
   heldAt = 0;
-  readonly #verdicts: Verdicts;
-  readonly #lives: Lives;
+  private readonly _verdicts: Verdicts;
+  private readonly _lives: Lives;
   /** Made and not yet put. */
-  readonly #subpools = new Map<Address, Subpool>();
+  private readonly _subpools = new Map<Address, Subpool>();
   /** By task: the latest one, whose mount the next fill_super tells. */
-  readonly #newest = new Map<number, Address>();
-  readonly #ofSb = new Map<Address, Address>();
+  private readonly _newest = new Map<number, Address>();
+  private readonly _ofSb = new Map<Address, Address>();
   /** Of mounts that failed, oldest first. */
-  #failed: Address[] = [];
+  private _failed: Address[] = [];
   /** Put while hugepages of theirs were in use: they live on unseen. */
-  readonly #lingering = new Set<Address>();
+  private readonly _lingering = new Set<Address>();
 
   constructor(verdicts: Verdicts, lives: Lives) {
-    this.#verdicts = verdicts;
-    this.#lives = lives;
+    this._verdicts = verdicts;
+    this._lives = lives;
   }
 
   /** A subpool may hold hugepages; one of a mount that failed may not. */
   get hasSubpool(): boolean {
-    if (this.#lingering.size > 0) return true;
-    for (const subpool of this.#subpools.values()) if (subpool.claim === null) return true;
+    if (this._lingering.size > 0) return true;
+    for (const subpool of this._subpools.values()) if (subpool.claim === null) return true;
     return false;
   }
 
   /** Nothing is reserved and nothing in use. */
   clean(): void {
-    this.#lingering.clear();
+    this._lingering.clear();
   }
 
   newSubpool(event: EventOf<'new_subpool'>): void {
     if (event.subpool === 0) return;
     this.#keep(event);
-    if (this.#subpools.size >= MAX_KNOWN) return;
-    this.#subpools.set(event.subpool, { made: event, mount: null, claim: null });
-    this.#newest.set(event.tid, event.subpool);
+    if (this._subpools.size >= MAX_KNOWN) return;
+    this._subpools.set(event.subpool, { made: event, mount: null, claim: null });
+    this._newest.set(event.tid, event.subpool);
   }
 
   /** A subpool that was made before tracing began may hold hugepages too. */
   seen(event: EventOf<'subpool'>): void {
-    if (this.#subpools.has(event.subpool) || this.#subpools.size >= MAX_KNOWN) return;
-    this.#subpools.set(event.subpool, { made: event, mount: null, claim: null });
+    if (this._subpools.has(event.subpool) || this._subpools.size >= MAX_KNOWN) return;
+    this._subpools.set(event.subpool, { made: event, mount: null, claim: null });
   }
 
   fillSuper(event: EventOf<'fill_super'>): void {
     this.#keep(event);
-    const address = this.#newest.get(event.tid);
-    this.#newest.delete(event.tid);
-    const subpool = address === undefined ? undefined : this.#subpools.get(address);
+    const address = this._newest.get(event.tid);
+    this._newest.delete(event.tid);
+    const subpool = address === undefined ? undefined : this._subpools.get(address);
     if (address === undefined || subpool === undefined) return;
     subpool.mount = event;
-    this.#ofSb.set(event.sb, address);
-    if (event.ret !== 0) this.#failed.push(address);
+    this._ofSb.set(event.sb, address);
+    if (event.ret !== 0) this._failed.push(address);
   }
 
   putSubpool(event: EventOf<'put_subpool'>): void {
@@ -84,21 +84,21 @@ export class Mounts {
     this.#keep(event);
     // subpool_is_free()
     const free = event.max !== -1 ? event.used === 0 : event.reserved === event.min;
-    if ((event.count > 1 || !free) && this.#lingering.size < MAX_KNOWN) {
-      this.#lingering.add(event.subpool);
+    if ((event.count > 1 || !free) && this._lingering.size < MAX_KNOWN) {
+      this._lingering.add(event.subpool);
     }
-    const subpool = this.#subpools.get(event.subpool);
-    this.#subpools.delete(event.subpool);
+    const subpool = this._subpools.get(event.subpool);
+    this._subpools.delete(event.subpool);
     if (subpool === undefined) return;
-    if (subpool.claim !== null) this.#verdicts.withdraw(subpool.claim);
-    else this.#verdicts.held('R19', subpoolSubject(event.subpool));
+    if (subpool.claim !== null) this._verdicts.withdraw(subpool.claim);
+    else this._verdicts.held('R19', subpoolSubject(event.subpool));
   }
 
   shutdown(event: EventOf<'shutdown_super'>): void {
     this.#keep(event);
-    const address = this.#ofSb.get(event.sb);
-    this.#ofSb.delete(event.sb);
-    const subpool = address === undefined ? undefined : this.#subpools.get(address);
+    const address = this._ofSb.get(event.sb);
+    this._ofSb.delete(event.sb);
+    const subpool = address === undefined ? undefined : this._subpools.get(address);
     if (subpool !== undefined && subpool.mount?.sb === event.sb) {
       const { ret } = subpool.mount;
       const seen = ret === 0 ? 'its mount is gone' : `its mount failed (${ret})`;
@@ -109,12 +109,12 @@ export class Mounts {
 
   /** A mount that failed goes through generic_shutdown_super() too: without it, one waits. */
   tick(now: number): void {
-    while (this.#failed.length > 0) {
-      const address = this.#failed[0]!;
-      const subpool = this.#subpools.get(address);
+    while (this._failed.length > 0) {
+      const address = this._failed[0]!;
+      const subpool = this._subpools.get(address);
       const mount = subpool?.mount ?? null;
       if (mount !== null && now - mount.ts < FAILED_NS) return;
-      this.#failed.shift();
+      this._failed.shift();
       if (subpool === undefined || mount === null || subpool.claim !== null) continue;
       this.#notPut(address, subpool, `its mount failed (${mount.ret})`, null, now);
     }
@@ -139,19 +139,19 @@ export class Mounts {
     const softer = shut === null ? { ...evidence, onlySuspected: true } : evidence;
     subpool.claim =
       claim === null
-        ? this.#verdicts.claim('R19', subpoolSubject(address), softer, now)
-        : (this.#verdicts.harden(claim, evidence, now) ?? claim);
+        ? this._verdicts.claim('R19', subpoolSubject(address), softer, now)
+        : (this._verdicts.harden(claim, evidence, now) ?? claim);
   }
 
   /** R22: inodes of that superblock that were not evicted. */
   #busy(event: EventOf<'shutdown_super'>): void {
-    const left = [...(this.#lives.openByDev.get(event.dev) ?? [])].filter(
+    const left = [...(this._lives.openByDev.get(event.dev) ?? [])].filter(
       (life) => life.magic === event.magic && life.first < event.ts,
     );
     const mount = subject(`mount ${formatDev(event.dev as SbDev)}`);
-    if (left.length === 0) return this.#verdicts.held('R22', mount);
+    if (left.length === 0) return this._verdicts.held('R22', mount);
     for (const life of left.slice(0, MAX_BUSY)) {
-      this.#verdicts.claim(
+      this._verdicts.claim(
         'R22',
         life,
         {
@@ -171,8 +171,8 @@ export class Mounts {
     this.heldAt = event.ts;
     this.lastLines.push(event);
     if (this.lastLines.length > LINES_KEPT) this.lastLines.shift();
-    if (this.#newest.size > 1000) this.#newest.clear();
-    if (this.#ofSb.size > MAX_KNOWN) this.#ofSb.clear();
+    if (this._newest.size > 1000) this._newest.clear();
+    if (this._ofSb.size > MAX_KNOWN) this._ofSb.clear();
   }
 }
 

@@ -4,12 +4,12 @@ import { HUGETLBFS, type InodeLife } from './inode-life.ts';
 import type { Verdicts } from './verdicts.ts';
 
 export class OneLine {
-  readonly #verdicts: Verdicts;
-  readonly #freedState: number | null;
+  private readonly _verdicts: Verdicts;
+  private readonly _freedState: number | null;
 
   constructor(verdicts: Verdicts, freedState: number | null) {
-    this.#verdicts = verdicts;
-    this.#freedState = freedState;
+    this._verdicts = verdicts;
+    this._freedState = freedState;
   }
 
   /** What came as lines of its own was checked there. */
@@ -17,24 +17,24 @@ export class OneLine {
     if (life.clear === null) this.#contents(life, event);
     if (life.destroy === null) this.#order(life, event);
     this.#callback(life, event);
-    if (life.magic === HUGETLBFS) this.#verdicts.held('R9', life);
+    if (life.magic === HUGETLBFS) this._verdicts.held('R9', life);
   }
 
   #contents(life: InodeLife, event: EventOf<'life'>): void {
     const { nrpages_end: pages, state } = event;
-    if (pages === 0) this.#verdicts.held('R2', life);
+    if (pages === 0) this._verdicts.held('R2', life);
     else {
-      this.#verdicts.shown('R2', life, {
+      this._verdicts.shown('R2', life, {
         to: event.ts,
         sentence: `${pages} pages were in the page cache when the inode was freed; expected 0.`,
         lines: life.lines,
       });
     }
-    if (state === this.#freedState) this.#verdicts.held('R3', life);
+    if (state === this._freedState) this._verdicts.held('R3', life);
     else {
       this.#claim('R3', life, event, {
         seen: `i_state was 0x${state.toString(16)} when the inode was freed`,
-        expected: `0x${this.#freedState?.toString(16)} (I_FREEING | I_CLEAR)`,
+        expected: `0x${this._freedState?.toString(16)} (I_FREEING | I_CLEAR)`,
       });
     }
   }
@@ -46,7 +46,7 @@ export class OneLine {
       .filter((step) => step !== '')
       .join(' and no ');
     if (missing === '' && evict >= clear && clear >= destroy) {
-      return this.#verdicts.held('R1', life);
+      return this._verdicts.held('R1', life);
     }
     this.#claim('R1', life, event, {
       seen: missing === '' ? 'the steps came in another order' : `no ${missing} was seen`,
@@ -68,9 +68,9 @@ export class OneLine {
         expected: 'one',
       });
     }
-    this.#verdicts.held('R4', life);
+    this._verdicts.held('R4', life);
     if (destroy > callback && (op === 0 || op > callback)) {
-      return this.#verdicts.held('R7', life);
+      return this._verdicts.held('R7', life);
     }
     this.#claim('R7', life, event, {
       seen: `i_callback() ran before ${destroy > callback ? 's_op->destroy_inode' : 'destroy_inode()'}`,
@@ -84,7 +84,7 @@ export class OneLine {
     event: EventOf<'life'>,
     { seen, expected }: { seen: string; expected: string },
   ): void {
-    this.#verdicts.claim(
+    this._verdicts.claim(
       rule,
       life,
       {

@@ -30,52 +30,55 @@ interface ResvMap {
 }
 
 export class ReservationRules {
-  readonly #verdicts: Verdicts;
-  readonly #lives: Lives;
-  readonly #mounts: Mounts;
-  readonly #reserving = new Map<number, Reserving>();
+  private readonly _verdicts: Verdicts;
+  private readonly _lives: Lives;
+  private readonly _mounts: Mounts;
+  private readonly _reserving = new Map<number, Reserving>();
   /** The latest line that may have changed a subpool, and the latest of another task. */
-  #lastUse = { tid: -1, ts: Number.NEGATIVE_INFINITY };
-  #lastOther = { tid: -1, ts: Number.NEGATIVE_INFINITY };
+  private _lastUse = { tid: -1, ts: Number.NEGATIVE_INFINITY };
+  private _lastOther = { tid: -1, ts: Number.NEGATIVE_INFINITY };
   /** Refused, and changed something: it waits until nobody else is seen to have done it. */
-  #refused: { event: EventOf<'reserve'>; reserving: Reserving }[] = [];
-  readonly #maps = new Map<Address, ResvMap>();
-  readonly #mapsOf = new Map<InodeLife, Set<Address>>();
+  private _refused: { event: EventOf<'reserve'>; reserving: Reserving }[] = [];
+  private readonly _maps = new Map<Address, ResvMap>();
+  private readonly _mapsOf = new Map<InodeLife, Set<Address>>();
   /** By task: the latest one, whose owner the next line tells. */
-  readonly #newest = new Map<number, Address>();
-  readonly #released = new Map<Address, EventOf<'resv_map_release'>>();
+  private readonly _newest = new Map<number, Address>();
+  private readonly _released = new Map<Address, EventOf<'resv_map_release'>>();
   /** Samples that the events have not reached yet. */
-  #samples: PoolSample[] = [];
+  private _samples: PoolSample[] = [];
   /** Since when nobody holds any of the pools, and what had passed for the host by then. */
-  #rest: { since: number; passed: number } | null = null;
+  private _rest: { since: number; passed: number } | null = null;
   /** By size: a moment in which nothing was in use and nothing reserved. */
-  readonly #clean = new Map<number, number>();
+  private readonly _clean = new Map<number, number>();
   /** By size: the rest that was checked last, and what was claimed about it. */
-  readonly #checkedRest = new Map<number, { since: number; long: boolean; claim: Claim | null }>();
+  private readonly _checkedRest = new Map<
+    number,
+    { since: number; long: boolean; claim: Claim | null }
+  >();
 
   constructor(verdicts: Verdicts, lives: Lives, mounts: Mounts) {
-    this.#verdicts = verdicts;
-    this.#lives = lives;
-    this.#mounts = mounts;
+    this._verdicts = verdicts;
+    this._lives = lives;
+    this._mounts = mounts;
   }
 
   /** Any line of a task that may change a subpool or the pool. */
   used(event: TraceEvent): void {
-    if (event.tid !== this.#lastUse.tid) this.#lastOther = this.#lastUse;
-    this.#lastUse = { tid: event.tid, ts: event.ts };
-    if (this.#refused.length === 0) return;
+    if (event.tid !== this._lastUse.tid) this._lastOther = this._lastUse;
+    this._lastUse = { tid: event.tid, ts: event.ts };
+    if (this._refused.length === 0) return;
     // somebody else is at it: it may have been their doing
-    this.#refused = this.#refused.filter(({ event: refused }) => refused.tid === event.tid);
+    this._refused = this._refused.filter(({ event: refused }) => refused.tid === event.tid);
   }
 
   subpool(event: EventOf<'subpool'>): void {
     this.#inRange(event);
     if (event.at === 0) {
-      if (this.#reserving.size > 1000) this.#reserving.clear();
-      this.#reserving.set(event.tid, { before: event, after: null });
+      if (this._reserving.size > 1000) this._reserving.clear();
+      this._reserving.set(event.tid, { before: event, after: null });
       return;
     }
-    const reserving = this.#reserving.get(event.tid);
+    const reserving = this._reserving.get(event.tid);
     if (reserving?.before.subpool === event.subpool) reserving.after = event;
   }
 
@@ -85,7 +88,7 @@ export class ReservationRules {
 
   enqueued(event: EventOf<'hugepage_enqueue'>): void {
     if (event.reserved < BELOW_ZERO) return;
-    this.#verdicts.shown('R18', subject('pool'), {
+    this._verdicts.shown('R18', subject('pool'), {
       to: event.ts,
       sentence: `resv_huge_pages of the pool is ${event.reserved}, which is below 0; expected 0 or more.`,
       lines: [event],
@@ -93,50 +96,50 @@ export class ReservationRules {
   }
 
   reserve(event: EventOf<'reserve'>, life: InodeLife | null): void {
-    const reserving = this.#reserving.get(event.tid);
-    this.#reserving.delete(event.tid);
-    const map = this.#newest.get(event.tid);
+    const reserving = this._reserving.get(event.tid);
+    this._reserving.delete(event.tid);
+    const map = this._newest.get(event.tid);
     if (map !== undefined && event.vma !== 0 && life !== null) this.#own(map, life);
-    this.#newest.delete(event.tid);
+    this._newest.delete(event.tid);
     if (event.ret >= 0 || reserving?.after == null) return;
     const { before, after } = reserving;
     if (before.inode !== event.inode) return;
-    if (this.#lastOther.ts > before.ts - ALONE_NS) return;
+    if (this._lastOther.ts > before.ts - ALONE_NS) return;
     const same =
       before.used === after.used && before.reserved === after.reserved && before.min === after.min;
-    if (same) this.#verdicts.held('R17', subjectOf(before.subpool, life));
-    else this.#refused.push({ event, reserving });
+    if (same) this._verdicts.held('R17', subjectOf(before.subpool, life));
+    else this._refused.push({ event, reserving });
   }
 
   mapAlloc(event: EventOf<'resv_map_alloc'>): void {
     const { resv_map: map } = event;
     if (map === 0) return;
-    const before = this.#maps.get(map);
+    const before = this._maps.get(map);
     if (before !== undefined) {
       this.#unreleased(map, before, event, 'resv_map_alloc() returned it again');
       this.#forgetMap(map);
     }
-    this.#released.delete(map);
-    this.#maps.set(map, { event, life: null });
-    if (this.#newest.size > 1000) this.#newest.clear();
-    this.#newest.set(event.tid, map);
+    this._released.delete(map);
+    this._maps.set(map, { event, life: null });
+    if (this._newest.size > 1000) this._newest.clear();
+    this._newest.set(event.tid, map);
   }
 
   /** hugetlbfs_get_inode() makes the resv_map, then the inode. */
   born(event: EventOf<'alloc_inode'>, life: InodeLife | null): void {
-    const map = this.#newest.get(event.tid);
-    this.#newest.delete(event.tid);
+    const map = this._newest.get(event.tid);
+    this._newest.delete(event.tid);
     if (map !== undefined && life?.magic === HUGETLBFS) this.#own(map, life);
   }
 
   mapRelease(event: EventOf<'resv_map_release'>): void {
     const { resv_map: map } = event;
-    const known = this.#maps.get(map);
+    const known = this._maps.get(map);
     if (known !== undefined) {
-      this.#verdicts.held('R20', mapSubject(map, known.life));
+      this._verdicts.held('R20', mapSubject(map, known.life));
       this.#forgetMap(map);
     } else {
-      const before = this.#released.get(map);
+      const before = this._released.get(map);
       if (before !== undefined) {
         const evidence = {
           from: before.ts,
@@ -146,87 +149,87 @@ export class ReservationRules {
           lines: [before, event],
           steps: true,
         };
-        this.#verdicts.claim('R20', mapSubject(map, null), evidence, event.ts);
+        this._verdicts.claim('R20', mapSubject(map, null), evidence, event.ts);
       }
     }
-    this.#released.set(map, event);
-    if (this.#released.size > MAX_RELEASED) {
-      this.#released.delete(this.#released.keys().next().value!);
+    this._released.set(map, event);
+    if (this._released.size > MAX_RELEASED) {
+      this._released.delete(this._released.keys().next().value!);
     }
   }
 
   /** The inode is destroyed: its resv_map and those of its mappings must be gone. */
   emptied(life: InodeLife, end: TraceEvent): void {
-    const maps = this.#mapsOf.get(life);
+    const maps = this._mapsOf.get(life);
     if (maps === undefined) return;
     for (const map of maps) {
-      const known = this.#maps.get(map)!;
+      const known = this._maps.get(map)!;
       this.#unreleased(map, known, end, `its inode came to ${end.kind}`);
-      this.#maps.delete(map);
+      this._maps.delete(map);
     }
-    this.#mapsOf.delete(life);
+    this._mapsOf.delete(life);
   }
 
   sample(sample: PoolSample): void {
     if (sample.node !== -1 || sample.reserved === null) return;
-    this.#samples.push(sample);
-    if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
+    this._samples.push(sample);
+    if (this._samples.length > MAX_SAMPLES) this._samples.shift();
   }
 
   /** `passed`: time that the host was seen to run, which a stopped guest does not. */
   tick(now: number, passed: number): void {
     this.#decideRefused(now);
-    const held = this.#lives.holders.size > 0 || this.#mounts.hasSubpool;
-    const since = Math.max(this.#lives.heldAt, this.#mounts.heldAt);
-    if (held) this.#rest = null;
-    else if (this.#rest?.since !== since) this.#rest = { since, passed };
-    while (this.#samples.length > 0 && this.#samples[0]!.ts < now - REST_NS / 2) {
-      const sample = this.#samples.shift()!;
+    const held = this._lives.holders.size > 0 || this._mounts.hasSubpool;
+    const since = Math.max(this._lives.heldAt, this._mounts.heldAt);
+    if (held) this._rest = null;
+    else if (this._rest?.since !== since) this._rest = { since, passed };
+    while (this._samples.length > 0 && this._samples[0]!.ts < now - REST_NS / 2) {
+      const sample = this._samples.shift()!;
       this.#mayBeClean(sample, since);
-      if (this.#rest !== null) this.#atRest(sample, this.#rest, passed - (now - sample.ts));
+      if (this._rest !== null) this.#atRest(sample, this._rest, passed - (now - sample.ts));
     }
   }
 
   /** Nothing in use, nothing reserved: from here on every holder is known. */
   #mayBeClean({ sizeKb, ts, reserved, total, free }: PoolSample, heldAt: number): void {
     if (reserved !== 0 || total !== free || ts <= heldAt) return;
-    this.#clean.set(sizeKb, ts);
-    this.#mounts.clean();
+    this._clean.set(sizeKb, ts);
+    this._mounts.clean();
   }
 
   /** R16: with nobody left who could hold a reservation, none may be left. */
   #atRest(sample: PoolSample, rest: { since: number; passed: number }, passed: number): void {
     const { sizeKb, ts, reserved, total } = sample;
-    const clean = this.#clean.get(sizeKb);
+    const clean = this._clean.get(sizeKb);
     const rested = Math.min(passed - rest.passed, ts - rest.since);
     if (clean === undefined || rested < REST_NS || total === 0) return;
     const long = rested >= LONG_REST_NS;
-    const last = this.#checkedRest.get(sizeKb);
+    const last = this._checkedRest.get(sizeKb);
     const known = last?.since === rest.since ? last : undefined;
-    if (known?.claim != null && reserved === 0) this.#verdicts.withdraw(known.claim);
+    if (known?.claim != null && reserved === 0) this._verdicts.withdraw(known.claim);
     if (known !== undefined && (known.long || !long || known.claim === null)) return;
     const who = subject(`pool of ${sizeKb} kB`);
     let claim = known?.claim ?? null;
-    if (reserved === 0) this.#verdicts.held('R16', who);
+    if (reserved === 0) this._verdicts.held('R16', who);
     else {
       const evidence = {
         from: clean,
         to: ts,
         sentence: `${reserved} hugepages are reserved, though for ${(rested / 1e9).toFixed(1)} s there has been no inode and no subpool to hold them; expected 0.`,
-        lines: this.#mounts.lastLines,
+        lines: this._mounts.lastLines,
       };
       const softer = long ? evidence : { ...evidence, onlySuspected: true };
       claim =
         claim === null
-          ? this.#verdicts.claim('R16', who, softer, ts)
-          : (this.#verdicts.harden(claim, evidence, ts) ?? claim);
+          ? this._verdicts.claim('R16', who, softer, ts)
+          : (this._verdicts.harden(claim, evidence, ts) ?? claim);
     }
-    this.#checkedRest.set(sizeKb, { since: rest.since, long, claim });
+    this._checkedRest.set(sizeKb, { since: rest.since, long, claim });
   }
 
   #decideRefused(now: number): void {
-    while (this.#refused.length > 0 && now - this.#refused[0]!.event.ts > ALONE_NS) {
-      const { event, reserving } = this.#refused.shift()!;
+    while (this._refused.length > 0 && now - this._refused[0]!.event.ts > ALONE_NS) {
+      const { event, reserving } = this._refused.shift()!;
       const { before, after } = reserving;
       const evidence = {
         from: before.ts - ALONE_NS,
@@ -234,8 +237,8 @@ export class ReservationRules {
         sentence: `hugetlb_reserve_pages() refused (${event.ret}) and left used_hpages ${before.used} as ${after!.used}, rsv_hpages ${before.reserved} as ${after!.reserved}; expected both unchanged.`,
         lines: [before, after, event],
       };
-      const life = this.#lives.at(event.inode) ?? null;
-      this.#verdicts.claim('R17', subjectOf(before.subpool, life), evidence, now);
+      const life = this._lives.at(event.inode) ?? null;
+      this._verdicts.claim('R17', subjectOf(before.subpool, life), evidence, now);
     }
   }
 
@@ -244,8 +247,8 @@ export class ReservationRules {
     const who = subjectOf(event.subpool, null);
     // without min_size= both are -1
     const fine = used >= 0 && (min < 0 || (reserved >= 0 && reserved <= min));
-    if (fine) return this.#verdicts.held('R18', who);
-    this.#verdicts.shown('R18', who, {
+    if (fine) return this._verdicts.held('R18', who);
+    this._verdicts.shown('R18', who, {
       to: event.ts,
       sentence: `the subpool has used_hpages ${used}, rsv_hpages ${reserved} and min_hpages ${min}; expected used_hpages >= 0 and 0 <= rsv_hpages <= min_hpages.`,
       lines: [event],
@@ -253,21 +256,21 @@ export class ReservationRules {
   }
 
   #own(map: Address, life: InodeLife): void {
-    const known = this.#maps.get(map);
+    const known = this._maps.get(map);
     if (known === undefined) return;
     known.life = life;
-    const maps = this.#mapsOf.get(life) ?? new Set();
+    const maps = this._mapsOf.get(life) ?? new Set();
     maps.add(map);
-    this.#mapsOf.set(life, maps);
+    this._mapsOf.set(life, maps);
   }
 
   #forgetMap(map: Address): void {
-    const known = this.#maps.get(map);
-    this.#maps.delete(map);
+    const known = this._maps.get(map);
+    this._maps.delete(map);
     if (known?.life == null) return;
-    const maps = this.#mapsOf.get(known.life);
+    const maps = this._mapsOf.get(known.life);
     maps?.delete(map);
-    if (maps?.size === 0) this.#mapsOf.delete(known.life);
+    if (maps?.size === 0) this._mapsOf.delete(known.life);
   }
 
   #unreleased(map: Address, known: ResvMap, end: TraceEvent, seen: string): void {
@@ -278,7 +281,7 @@ export class ReservationRules {
       lines: [known.event, ...(known.life?.lines ?? []), end],
       steps: true,
     };
-    this.#verdicts.claim('R20', mapSubject(map, known.life), evidence, end.ts);
+    this._verdicts.claim('R20', mapSubject(map, known.life), evidence, end.ts);
   }
 }
 

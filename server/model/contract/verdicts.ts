@@ -88,31 +88,31 @@ export class Verdicts {
   readonly findings: Finding[] = [];
   /** Changes whenever anything here does. */
   revision = 0;
-  /** By place in the table, as #checkable. */
-  readonly #counts: readonly RuleCount[] = RULES.map(() => {
+  /** By place in the table, as _checkable. */
+  private readonly _counts: readonly RuleCount[] = RULES.map(() => {
     return { checked: 0, broken: 0, suspected: 0, withdrawn: 0, dropped: 0 };
   });
-  readonly #checkable: readonly boolean[];
-  #pending: Claim[] = [];
-  #next = 1;
+  private readonly _checkable: readonly boolean[];
+  private _pending: Claim[] = [];
+  private _next = 1;
 
   constructor(watch: Watch, checkable: ReadonlySet<RuleId>) {
     this.watch = watch;
-    this.#checkable = RULES.map(({ id }) => checkable.has(id));
+    this._checkable = RULES.map(({ id }) => checkable.has(id));
   }
 
   /** Whether this host shows what the rule needs. */
   checks(rule: RuleId): boolean {
-    return this.#checkable[RULE_INDEX[rule]]!;
+    return this._checkable[RULE_INDEX[rule]]!;
   }
 
   count(rule: RuleId): Readonly<RuleCount> {
-    return this.#counts[RULE_INDEX[rule]]!;
+    return this._counts[RULE_INDEX[rule]]!;
   }
 
   /** Claims that wait for word of the losses. */
   get pending(): number {
-    return this.#pending.length;
+    return this._pending.length;
   }
 
   /** The rule was checked on this and holds. */
@@ -137,8 +137,8 @@ export class Verdicts {
     const claim = new Claim(rule, subject, evidence, now);
     // nothing can make it certain any more
     const hopeless = onlySuspected === true || this.watch.doubtful(from, to);
-    if (hopeless || this.#pending.length >= MAX_PENDING) this.#settle(claim, 'suspected');
-    else this.#pending.push(claim);
+    if (hopeless || this._pending.length >= MAX_PENDING) this.#settle(claim, 'suspected');
+    else this._pending.push(claim);
     return claim;
   }
 
@@ -156,7 +156,7 @@ export class Verdicts {
       this.held(claim.rule, claim.subject);
     } else if (claim.state === 'suspected') {
       this.#unsuspect(claim);
-      this.#counts[RULE_INDEX[claim.rule]]!.withdrawn++;
+      this._counts[RULE_INDEX[claim.rule]]!.withdrawn++;
       const { inode } = claim.subject;
       if (inode !== null) inode.rules.held |= 1 << RULE_INDEX[claim.rule];
     }
@@ -164,8 +164,8 @@ export class Verdicts {
 
   /** Decides the claims for which all losses are known, or that waited too long. */
   decide(now: number): void {
-    if (this.#pending.length === 0) return;
-    this.#pending = this.#pending.filter((claim) => {
+    if (this._pending.length === 0) return;
+    this._pending = this._pending.filter((claim) => {
       if (claim.state !== 'pending') return false;
       const { from, to } = claim.evidence;
       if (this.watch.doubtful(from, to)) this.#settle(claim, 'suspected');
@@ -188,7 +188,7 @@ export class Verdicts {
     }
     claim.state = verdict;
     this.#judge(rule, subject);
-    const count = this.#counts[RULE_INDEX[rule]]!;
+    const count = this._counts[RULE_INDEX[rule]]!;
     if (verdict === 'certain') count.broken++;
     else count.suspected++;
     if (subject.inode !== null) {
@@ -201,7 +201,7 @@ export class Verdicts {
 
   #unsuspect(claim: Claim): void {
     claim.state = 'withdrawn';
-    const count = this.#counts[RULE_INDEX[claim.rule]]!;
+    const count = this._counts[RULE_INDEX[claim.rule]]!;
     count.suspected--;
     const at = claim.finding === null ? -1 : this.findings.indexOf(claim.finding);
     if (at >= 0) this.findings.splice(at, 1);
@@ -215,12 +215,12 @@ export class Verdicts {
     const { rule, subject, evidence } = claim;
     const same = this.findings.filter((f) => f.rule === rule && f.verdict === verdict);
     if (same.length >= MAX_FINDINGS) {
-      this.#counts[RULE_INDEX[rule]]!.dropped++;
+      this._counts[RULE_INDEX[rule]]!.dropped++;
       return;
     }
     const cut = cutMiddle(lines);
     claim.finding = {
-      number: this.#next++,
+      number: this._next++,
       rule,
       verdict,
       ts: evidence.to,
@@ -239,7 +239,7 @@ export class Verdicts {
     const bit = 1 << RULE_INDEX[rule];
     if ((subject.judged & bit) !== 0) return;
     subject.judged |= bit;
-    this.#counts[RULE_INDEX[rule]]!.checked++;
+    this._counts[RULE_INDEX[rule]]!.checked++;
   }
 }
 

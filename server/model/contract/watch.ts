@@ -19,59 +19,59 @@ interface Interval {
 export class Watch {
   /** Every loss before this time is known, ns of the epoch. */
   settled = 0;
-  #ready = Number.POSITIVE_INFINITY;
-  readonly #gaps: Gaps;
-  readonly #doubts: Interval[] = [];
+  private _ready = Number.POSITIVE_INFINITY;
+  private readonly _gaps: Gaps;
+  private readonly _doubts: Interval[] = [];
   /** When the steps of an inode were not told, only its end. */
-  readonly #silent: Interval[] = [];
+  private readonly _silent: Interval[] = [];
 
   /** `steps`: whether each stage of an inode is told at once when tracing begins. */
   constructor(gaps: Gaps, steps: boolean) {
-    this.#gaps = gaps;
-    if (!steps) this.#silent.push({ from: 0, to: Number.POSITIVE_INFINITY });
+    this._gaps = gaps;
+    if (!steps) this._silent.push({ from: 0, to: Number.POSITIVE_INFINITY });
   }
 
   /** All probes are attached. */
   ready(ts: number): void {
-    this.#ready = Math.min(this.#ready, ts);
+    this._ready = Math.min(this._ready, ts);
   }
 
   /** So much time before this one, or since the probes are attached. */
   before(ts: number, ns: number): number {
-    return Math.min(ts, Math.max(ts - ns, this.#ready));
+    return Math.min(ts, Math.max(ts - ns, this._ready));
   }
 
   /** Something may have been lost, or come out of order, between these times. */
   doubt(from: number, to: number): void {
-    const last = this.#doubts.at(-1);
+    const last = this._doubts.at(-1);
     if (last !== undefined && from <= last.to && to >= last.from) {
-      this.#doubts[this.#doubts.length - 1] = {
+      this._doubts[this._doubts.length - 1] = {
         from: Math.min(from, last.from),
         to: Math.max(to, last.to),
       };
       return;
     }
-    this.#doubts.push({ from, to });
-    if (this.#doubts.length <= MAX_DOUBTS) return;
-    const [a, b] = this.#doubts.splice(0, 2) as [Interval, Interval];
-    this.#doubts.unshift({ from: Math.min(a.from, b.from), to: Math.max(a.to, b.to) });
+    this._doubts.push({ from, to });
+    if (this._doubts.length <= MAX_DOUBTS) return;
+    const [a, b] = this._doubts.splice(0, 2) as [Interval, Interval];
+    this._doubts.unshift({ from: Math.min(a.from, b.from), to: Math.max(a.to, b.to) });
   }
 
   /** From now on each stage of an inode is told at once, or only its end. */
   steps(ts: number, on: boolean): void {
-    const last = this.#silent.at(-1);
+    const last = this._silent.at(-1);
     const silent = last?.to === Number.POSITIVE_INFINITY;
     if (on && silent) last!.to = ts + MARGIN_NS;
     // told a moment after it began
-    if (!on && !silent) this.#silent.push({ from: ts - MARGIN_NS, to: Number.POSITIVE_INFINITY });
-    if (this.#silent.length > MAX_DOUBTS) this.#silent.splice(0, 1);
+    if (!on && !silent) this._silent.push({ from: ts - MARGIN_NS, to: Number.POSITIVE_INFINITY });
+    if (this._silent.length > MAX_DOUBTS) this._silent.splice(0, 1);
   }
 
   /** Whether the probes were attached all the while; with `steps`, those of each stage too. */
   watched(from: number, to: number, steps: boolean): boolean {
-    if (from < this.#ready) return false;
-    const down = this.#gaps.list.some((gap) => gap.where === 'tracer_down' && meets(gap, from, to));
-    return !down && !(steps && this.#silent.some((silent) => meets(silent, from, to)));
+    if (from < this._ready) return false;
+    const down = this._gaps.list.some((gap) => gap.where === 'tracer_down' && meets(gap, from, to));
+    return !down && !(steps && this._silent.some((silent) => meets(silent, from, to)));
   }
 
   /** Whether all losses that could touch this time are known. */
@@ -82,7 +82,7 @@ export class Watch {
   /** Whether something was lost between these times. */
   doubtful(from: number, to: number): boolean {
     const [a, b] = [from - MARGIN_NS, to + MARGIN_NS];
-    return this.#gaps.overlaps(a, b) || this.#doubts.some((doubt) => meets(doubt, a, b));
+    return this._gaps.overlaps(a, b) || this._doubts.some((doubt) => meets(doubt, a, b));
   }
 }
 

@@ -28,21 +28,21 @@ interface Shown {
 }
 
 export class HeldWatch implements LeakWatch {
-  readonly #leaks: Leaks;
+  private readonly _leaks: Leaks;
   /** By device and number. */
-  readonly #shown = new Map<string, Shown>();
+  private readonly _shown = new Map<string, Shown>();
 
   constructor(leaks: Leaks) {
-    this.#leaks = leaks;
+    this._leaks = leaks;
   }
 
   /** `asked`: when it was asked for last; null, never: who was there before us? */
   wantsScan(now: number, asked: number | null): boolean {
     if (asked === null) return true;
-    const after = this.#leaks.after.held;
+    const after = this._leaks.after.held;
     if (now - asked < Math.min(SLOWEST_NS, Math.max(FASTEST_NS, after / 2))) return false;
-    if (this.#shown.size > 0) return true;
-    for (const [inode, since] of this.#leaks.model.hugepages.holding) {
+    if (this._shown.size > 0) return true;
+    for (const [inode, since] of this._leaks.model.hugepages.holding) {
       if (now - since < after) return false;
       if (inode.state === 'open' && !inode.canary) return true;
     }
@@ -50,9 +50,9 @@ export class HeldWatch implements LeakWatch {
   }
 
   tick(): void {
-    const { holding } = this.#leaks.model.hugepages;
+    const { holding } = this._leaks.model.hugepages;
     for (const inode of holding.keys()) if (inode.state !== 'open') holding.delete(inode);
-    for (const [key, shown] of this.#shown) {
+    for (const [key, shown] of this._shown) {
       const { inode, leak } = shown;
       if (inode === null) continue;
       if (inode.state !== 'open') {
@@ -74,11 +74,11 @@ export class HeldWatch implements LeakWatch {
       if (list === undefined) byFile.set(key, [holder]);
       else list.push(holder);
     }
-    if (byFile.size === 0 && this.#shown.size === 0) return;
+    if (byFile.size === 0 && this._shown.size === 0) return;
     const inodes = this.#inodes();
     for (const [key, holders] of byFile) this.#saw(key, holders, inodes.get(key) ?? null, scan.ts);
     if (!scan.whole) return;
-    for (const [key, shown] of this.#shown) {
+    for (const [key, shown] of this._shown) {
       if (byFile.has(key)) continue;
       shown.holders = [];
       const inode = shown.inode ?? inodes.get(key) ?? null;
@@ -89,7 +89,7 @@ export class HeldWatch implements LeakWatch {
   }
 
   #saw(key: string, holders: readonly Holder[], inode: Incarnation | null, ts: number): void {
-    let shown = this.#shown.get(key);
+    let shown = this._shown.get(key);
     const gone = inode !== null && inode.state !== 'open';
     if (gone || inode?.canary || holders[0]!.pages === 0) {
       // it was evicted after it was looked at, or is empty
@@ -99,17 +99,17 @@ export class HeldWatch implements LeakWatch {
     if (shown === undefined) {
       const { dev, ino } = holders[0]!;
       shown = { dev, ino, first: ts, scans: 0, holders, inode, leak: null };
-      this.#shown.set(key, shown);
+      this._shown.set(key, shown);
     }
     shown.scans++;
     shown.inode = inode;
     shown.holders = holders;
     if (shown.leak !== null) return this.#tell(shown);
-    const { model, after } = this.#leaks;
+    const { model, after } = this._leaks;
     const since = this.#since(shown);
     // one that no line names may be gone, its last line forgotten: not if it is there again
     if (ts - since < after.held || (inode === null && shown.scans < 2)) return;
-    shown.leak = this.#leaks.fire(
+    shown.leak = this._leaks.fire(
       {
         kind: 'held',
         inode,
@@ -128,7 +128,7 @@ export class HeldWatch implements LeakWatch {
 
   /** Since when it is known to hold hugepages. */
   #since({ inode, first }: Shown): number {
-    const told = inode === null ? undefined : this.#leaks.model.hugepages.holding.get(inode);
+    const told = inode === null ? undefined : this._leaks.model.hugepages.holding.get(inode);
     if (inode === null || told === undefined) return first;
     return this.#counts(inode) ? told : Math.min(told, first);
   }
@@ -139,7 +139,7 @@ export class HeldWatch implements LeakWatch {
     const pages = this.#pages(shown);
     const count = pages === 1 ? 'a hugepage' : `${pages} hugepages`;
     const unseen = inode?.born ? '' : '; that it was made was not seen';
-    this.#leaks.change(leak, {
+    this._leaks.change(leak, {
       pages,
       text: `a file without a name holds ${count}, ${stillBy(holders)}${unseen}`,
       suspects: holders.slice(0, MAX_SUSPECTS).map(suspectOf),
@@ -147,13 +147,13 @@ export class HeldWatch implements LeakWatch {
   }
 
   #over(key: string, { leak }: Shown, until: number): void {
-    this.#shown.delete(key);
-    if (leak !== null) this.#leaks.end(leak, 'resolved', Math.max(until, leak.since));
+    this._shown.delete(key);
+    if (leak !== null) this._leaks.end(leak, 'resolved', Math.max(until, leak.since));
   }
 
   /** Whether the lines tell how many hugepages it has: all of them were seen coming. */
   #counts(inode: Incarnation): boolean {
-    return inode.born && !this.#leaks.model.doubtful(inode);
+    return inode.born && !this._leaks.model.doubtful(inode);
   }
 
   /** By the lines; by the last scan where they do not tell. */
@@ -165,7 +165,7 @@ export class HeldWatch implements LeakWatch {
   /** By device and number: the one that lives, else the one that was there last. */
   #inodes(): Map<string, Incarnation> {
     const byFile = new Map<string, Incarnation>();
-    for (const inode of this.#leaks.model.inodes.all()) {
+    for (const inode of this._leaks.model.inodes.all()) {
       const key = `${inode.dev}:${inode.ino}`;
       if (byFile.get(key)?.state !== 'open') byFile.set(key, inode);
     }

@@ -51,10 +51,10 @@ export class Leaks {
   dropped = 0;
   readonly model: Model;
   readonly after: LeakAfter;
-  readonly #watches: LeakWatch[] = [];
-  readonly #firing = new Map<string, OpenLeak>();
-  readonly #ended: OpenLeak[] = [];
-  #next = 1;
+  private readonly _watches: LeakWatch[] = [];
+  private readonly _firing = new Map<string, OpenLeak>();
+  private readonly _ended: OpenLeak[] = [];
+  private _next = 1;
 
   constructor(model: Model, after: LeakAfter) {
     this.model = model;
@@ -62,35 +62,35 @@ export class Leaks {
   }
 
   watch(make: (leaks: Leaks) => LeakWatch): void {
-    this.#watches.push(make(this));
+    this._watches.push(make(this));
   }
 
   /** Time went on. */
   tick(now: number): void {
-    for (const watch of this.#watches) watch.tick(now);
+    for (const watch of this._watches) watch.tick(now);
   }
 
   /** The host was looked at: what it showed is as good as a line of the trace. */
   scanned(scan: HostScan): void {
-    for (const watch of this.#watches) watch.scanned?.(scan);
+    for (const watch of this._watches) watch.scanned?.(scan);
   }
 
   /** `asked`: when the host was asked to look last, ns of the epoch; null before the first time. */
   wantsScan(asked: number | null): boolean {
     const { now } = this.model;
-    return this.#watches.some((watch) => watch.wantsScan?.(now, asked) ?? false);
+    return this._watches.some((watch) => watch.wantsScan?.(now, asked) ?? false);
   }
 
   /** Its threshold has passed. */
   fire(leak: Omit<OpenLeak, 'id' | 'state' | 'fired' | 'until'>, now: number): OpenLeak {
     const open: OpenLeak = {
       ...leak,
-      id: `${leak.kind.replace(' ', '-')}.${this.#next++}`,
+      id: `${leak.kind.replace(' ', '-')}.${this._next++}`,
       state: 'firing',
       fired: now,
       until: null,
     };
-    this.#firing.set(open.id, open);
+    this._firing.set(open.id, open);
     this.revision++;
     return open;
   }
@@ -109,10 +109,10 @@ export class Leaks {
     leak.state = state;
     leak.until = until;
     leak.text = text;
-    this.#firing.delete(leak.id);
-    this.#ended.push(leak);
-    if (this.#ended.length > MAX_ENDED) {
-      this.#ended.shift();
+    this._firing.delete(leak.id);
+    this._ended.push(leak);
+    if (this._ended.length > MAX_ENDED) {
+      this._ended.shift();
       this.dropped++;
     }
     this.revision++;
@@ -126,8 +126,8 @@ export class Leaks {
 
   /** Firing ones, oldest first, then those that ended, newest first. */
   *all(): Iterable<OpenLeak> {
-    yield* this.#firing.values();
-    for (let i = this.#ended.length - 1; i >= 0; i--) yield this.#ended[i]!;
+    yield* this._firing.values();
+    for (let i = this._ended.length - 1; i >= 0; i--) yield this._ended[i]!;
   }
 
   /** As others are told of them. `epochNumber`: of the session. */

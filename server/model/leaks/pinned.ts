@@ -20,16 +20,16 @@ interface Pinned {
 }
 
 export class PinnedWatch implements LeakWatch {
-  readonly #leaks: Leaks;
-  readonly #byInode = new Map<Incarnation, Pinned>();
-  #scan: HostScan | null = null;
+  private readonly _leaks: Leaks;
+  private readonly _byInode = new Map<Incarnation, Pinned>();
+  private _scan: HostScan | null = null;
 
   constructor(leaks: Leaks) {
-    this.#leaks = leaks;
+    this._leaks = leaks;
   }
 
   tick(now: number): void {
-    const { model, after } = this.#leaks;
+    const { model, after } = this._leaks;
     const { hugepages } = model;
     this.#settle(now);
     if (!model.seesFree) return;
@@ -37,7 +37,7 @@ export class PinnedWatch implements LeakWatch {
     for (const page of hugepages.left) {
       if (now - page.removedAt < after.pinned) break;
       const owner = page.owner;
-      if (owner === null || owner.canary || this.#byInode.get(owner)?.pages.has(page)) continue;
+      if (owner === null || owner.canary || this._byInode.get(owner)?.pages.has(page)) continue;
       const list = fresh.get(owner) ?? [];
       list.push(page);
       fresh.set(owner, list);
@@ -51,7 +51,7 @@ export class PinnedWatch implements LeakWatch {
 
   wantsScan(now: number, asked: number | null): boolean {
     if (asked !== null && now - asked < SCAN_EVERY_NS) return false;
-    for (const { leak, pages } of this.#byInode.values()) {
+    for (const { leak, pages } of this._byInode.values()) {
       if (leak.suspects.length === 0) return true;
       // once for those that have some: the others are named, or cannot be
       if (leak.fired > (asked ?? -1) && this.#pinners([...pages]).length < extraOf(pages)) {
@@ -62,25 +62,25 @@ export class PinnedWatch implements LeakWatch {
   }
 
   scanned(scan: HostScan): void {
-    this.#scan = scan;
-    for (const pinned of this.#byInode.values()) this.#update(pinned, this.#leaks.model.now);
+    this._scan = scan;
+    for (const pinned of this._byInode.values()) this.#update(pinned, this._leaks.model.now);
   }
 
   #found(owner: Incarnation, pages: Hugepage[], now: number): void {
-    const known = this.#byInode.get(owner);
+    const known = this._byInode.get(owner);
     if (known !== undefined) {
       for (const page of pages) known.pages.add(page);
       this.#update(known, now);
       return;
     }
     const since = Math.min(...pages.map((page) => page.removedAt));
-    const leak = this.#leaks.fire(
+    const leak = this._leaks.fire(
       {
         kind: 'pinned',
         inode: owner,
         verdict: 'suspected',
         pages: pages.length,
-        pageBytes: this.#leaks.model.hugepageBytes(owner),
+        pageBytes: this._leaks.model.hugepageBytes(owner),
         since,
         text: '',
         suspects: [],
@@ -88,17 +88,17 @@ export class PinnedWatch implements LeakWatch {
       now,
     );
     const pinned: Pinned = { leak, pages: new Set(pages), back: since };
-    this.#byInode.set(owner, pinned);
+    this._byInode.set(owner, pinned);
     this.#update(pinned, now);
   }
 
   #update({ leak, pages }: Pinned, now: number): void {
     const list = [...pages];
-    const certain = this.#leaks.isCertain(leak.since, now);
+    const certain = this._leaks.isCertain(leak.since, now);
     const extra = extraOf(pages);
     const held = extra > 0 ? `, with ${extra} reference${extra === 1 ? '' : 's'} too many` : '';
     const plural = pages.size === 1 ? 'a hugepage' : `${pages.size} hugepages`;
-    this.#leaks.change(leak, {
+    this._leaks.change(leak, {
       pages: pages.size,
       verdict: certain ? 'certain' : 'suspected',
       text: `${plural} left the page cache of the inode${held}, and did not come back to the pool`,
@@ -109,8 +109,8 @@ export class PinnedWatch implements LeakWatch {
   /** Those that come back end the leak; so does the pool, where it shows that they did. */
   #settle(now: number): void {
     const inUse = this.#inUse(now);
-    const { hugepages } = this.#leaks.model;
-    for (const [owner, pinned] of this.#byInode) {
+    const { hugepages } = this._leaks.model;
+    for (const [owner, pinned] of this._byInode) {
       const { leak, pages } = pinned;
       let changed = false;
       for (const page of pages) {
@@ -120,17 +120,17 @@ export class PinnedWatch implements LeakWatch {
         changed = true;
       }
       if (pages.size === 0) {
-        this.#byInode.delete(owner);
-        this.#leaks.end(leak, 'resolved', pinned.back);
+        this._byInode.delete(owner);
+        this._leaks.end(leak, 'resolved', pinned.back);
       } else if (inUse !== null && inUse < hugepages.outstanding) {
         // fewer are in use than would have to be: their return was lost
-        this.#byInode.delete(owner);
+        this._byInode.delete(owner);
         const why = `the pool has only ${inUse} in use: that they came back was a lost event`;
-        this.#leaks.end(leak, 'refuted', now, why);
+        this._leaks.end(leak, 'refuted', now, why);
         for (const page of pages) hugepages.back(page);
       } else if (
         changed ||
-        (leak.verdict === 'suspected' && this.#leaks.isCertain(leak.since, now))
+        (leak.verdict === 'suspected' && this._leaks.isCertain(leak.since, now))
       ) {
         this.#update(pinned, now);
       }
@@ -139,7 +139,7 @@ export class PinnedWatch implements LeakWatch {
 
   /** Hugepages in use by the pool's counters; null when they do not speak for this moment. */
   #inUse(now: number): number | null {
-    const { pools, hugepages } = this.#leaks.model;
+    const { pools, hugepages } = this._leaks.model;
     let inUse = 0;
     let seen = false;
     for (const pool of pools.latest()) {
@@ -157,8 +157,8 @@ export class PinnedWatch implements LeakWatch {
     const seen = this.#pinners(pages);
     if (seen.length > 0 && seen.length >= extraOf(pages)) return seen;
     // who pinned them before we looked has not let go since: only if it was looked after that
-    if (this.#scan === null || this.#scan.ts < since) return seen;
-    const more = this.#scan.pinners
+    if (this._scan === null || this._scan.ts < since) return seen;
+    const more = this._scan.pinners
       .filter(({ pid }) => !seen.some((suspect) => suspect.pid === pid))
       .sort((a, b) => PIN_WAYS.indexOf(a.way) - PIN_WAYS.indexOf(b.way))
       .map(suspectOf);
@@ -167,7 +167,7 @@ export class PinnedWatch implements LeakWatch {
 
   /** Who took a reference on any of these and may still have it: the newest first. */
   #pinners(pages: readonly Hugepage[]): Suspect[] {
-    const { hugepages } = this.#leaks.model;
+    const { hugepages } = this._leaks.model;
     const pins = pages
       .flatMap((page) => hugepages.pinsOf(page.folio).map((pin) => ({ page, pin })))
       .sort((a, b) => b.pin.ts - a.pin.ts);

@@ -3,52 +3,52 @@ import type { Finding } from '../contract/verdicts.ts';
 import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
 
 export class ReservationWatch implements LeakWatch {
-  readonly #leaks: Leaks;
+  private readonly _leaks: Leaks;
   /** By the number of the finding that shows it. */
-  readonly #open = new Map<number, OpenLeak>();
-  readonly #seen = new Set<number>();
-  #revision = -1;
+  private readonly _open = new Map<number, OpenLeak>();
+  private readonly _seen = new Set<number>();
+  private _revision = -1;
 
   constructor(leaks: Leaks) {
-    this.#leaks = leaks;
+    this._leaks = leaks;
   }
 
   tick(now: number): void {
-    const { contract } = this.#leaks.model;
-    const still = contract.verdicts.revision === this.#revision;
-    const { after } = this.#leaks;
-    if (still && this.#open.size === this.#seen.size) return;
+    const { contract } = this._leaks.model;
+    const still = contract.verdicts.revision === this._revision;
+    const { after } = this._leaks;
+    if (still && this._open.size === this._seen.size) return;
     const findings = contract.findings.filter(({ rule }) => rule === 'R19');
     let waits = false;
     for (const finding of findings) {
       const pages = reservedBy(finding);
-      if (pages === 0 || this.#seen.has(finding.number)) continue;
+      if (pages === 0 || this._seen.has(finding.number)) continue;
       if (now - finding.ts < after.reservation) {
         waits = true;
         continue;
       }
-      this.#seen.add(finding.number);
-      const leak = this.#leaks.fire(
+      this._seen.add(finding.number);
+      const leak = this._leaks.fire(
         {
           kind: 'reservation',
           inode: null,
           verdict: finding.verdict,
           pages,
-          pageBytes: this.#leaks.model.hugepageBytes(null),
+          pageBytes: this._leaks.model.hugepageBytes(null),
           since: finding.ts,
           text: `${finding.what}: ${finding.sentence}`,
           suspects: mounter(finding),
         },
         now,
       );
-      this.#open.set(finding.number, leak);
+      this._open.set(finding.number, leak);
     }
-    for (const [number, leak] of this.#open) {
+    for (const [number, leak] of this._open) {
       if (findings.some((finding) => finding.number === number)) continue;
-      this.#leaks.end(leak, 'refuted', now, 'a later line shows that it was given back');
-      this.#open.delete(number);
+      this._leaks.end(leak, 'refuted', now, 'a later line shows that it was given back');
+      this._open.delete(number);
     }
-    if (!waits) this.#revision = contract.verdicts.revision;
+    if (!waits) this._revision = contract.verdicts.revision;
   }
 }
 

@@ -3,36 +3,36 @@ import type { Incarnation } from '../incarnation.ts';
 import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
 
 export class StuckWatch implements LeakWatch {
-  readonly #leaks: Leaks;
-  readonly #byInode = new Map<Incarnation, OpenLeak>();
+  private readonly _leaks: Leaks;
+  private readonly _byInode = new Map<Incarnation, OpenLeak>();
 
   constructor(leaks: Leaks) {
-    this.#leaks = leaks;
+    this._leaks = leaks;
   }
 
   tick(now: number): void {
-    const { model, after } = this.#leaks;
-    for (const [inode, leak] of this.#byInode) {
+    const { model, after } = this._leaks;
+    for (const [inode, leak] of this._byInode) {
       if (inode.state === 'ended') {
-        this.#leaks.end(leak, 'resolved', inode.last);
-        this.#byInode.delete(inode);
+        this._leaks.end(leak, 'resolved', inode.last);
+        this._byInode.delete(inode);
       } else if (inode.state === 'lost') {
-        this.#leaks.end(leak, 'refuted', now, 'its end fell into a gap: lines were lost then');
-        this.#byInode.delete(inode);
-      } else if (leak.verdict === 'suspected' && this.#leaks.isCertain(leak.since, now)) {
-        this.#leaks.change(leak, { verdict: 'certain' });
+        this._leaks.end(leak, 'refuted', now, 'its end fell into a gap: lines were lost then');
+        this._byInode.delete(inode);
+      } else if (leak.verdict === 'suspected' && this._leaks.isCertain(leak.since, now)) {
+        this._leaks.change(leak, { verdict: 'certain' });
       }
     }
     for (const inode of model.waiting()) {
       if (now - inode.last < after.stuck) break;
-      if (inode.canary || this.#byInode.has(inode)) continue;
+      if (inode.canary || this._byInode.has(inode)) continue;
       const waits = inode.at('destroy_inode') !== null;
       const since = inode.last;
-      const leak = this.#leaks.fire(
+      const leak = this._leaks.fire(
         {
           kind: 'stuck',
           inode,
-          verdict: this.#leaks.isCertain(since, now) ? 'certain' : 'suspected',
+          verdict: this._leaks.isCertain(since, now) ? 'certain' : 'suspected',
           pages: inode.pages,
           pageBytes: model.hugepageBytes(inode),
           since,
@@ -45,7 +45,7 @@ export class StuckWatch implements LeakWatch {
         },
         now,
       );
-      this.#byInode.set(inode, leak);
+      this._byInode.set(inode, leak);
     }
   }
 }

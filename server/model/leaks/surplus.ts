@@ -2,27 +2,27 @@
 import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
 
 export class SurplusWatch implements LeakWatch {
-  readonly #leaks: Leaks;
+  private readonly _leaks: Leaks;
   /** By size: since when it is so, and the leak once it fired. */
-  readonly #since = new Map<number, { from: number; leak: OpenLeak | null }>();
+  private readonly _since = new Map<number, { from: number; leak: OpenLeak | null }>();
 
   constructor(leaks: Leaks) {
-    this.#leaks = leaks;
+    this._leaks = leaks;
   }
 
   tick(now: number): void {
-    for (const pool of this.#leaks.model.pools.latest()) {
+    for (const pool of this._leaks.model.pools.latest()) {
       if (pool.node !== -1) continue;
       const { sizeKb, surplus, total, free, ts } = pool;
       const left = Math.max(0, surplus - (total - free));
-      const known = this.#since.get(sizeKb);
+      const known = this._since.get(sizeKb);
       if (left === 0) {
-        if (known?.leak) this.#leaks.end(known.leak, 'resolved', ts);
-        this.#since.delete(sizeKb);
+        if (known?.leak) this._leaks.end(known.leak, 'resolved', ts);
+        this._since.delete(sizeKb);
       } else if (known === undefined) {
-        this.#since.set(sizeKb, { from: ts, leak: null });
-      } else if (known.leak === null && now - known.from >= this.#leaks.after.surplus) {
-        known.leak = this.#leaks.fire(
+        this._since.set(sizeKb, { from: ts, leak: null });
+      } else if (known.leak === null && now - known.from >= this._leaks.after.surplus) {
+        known.leak = this._leaks.fire(
           {
             kind: 'surplus',
             inode: null,
@@ -36,7 +36,7 @@ export class SurplusWatch implements LeakWatch {
           now,
         );
       } else if (known.leak !== null && known.leak.pages !== left) {
-        this.#leaks.change(known.leak, { pages: left });
+        this._leaks.change(known.leak, { pages: left });
       }
     }
   }
