@@ -6,6 +6,7 @@
 import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { InodePage } from '../../server/protocol/messages.ts';
+import type { Report } from '../../server/protocol/report.ts';
 import { isObserved, type Plan } from '../../server/protocol/stages.ts';
 import {
   agentPids,
@@ -26,6 +27,19 @@ function run(file: string, args: readonly string[]): Promise<void> {
   });
 }
 
+function lostOf({ ring_buffer, rejected, not_run }: Report['losses']): number {
+  return ring_buffer + rejected + (not_run ?? 0);
+}
+
+/** A server that traced 200,000 inodes of hugetlbfs at full speed, and its report before them. */
+async function churned(detail: string): Promise<{ server: RunningServer; before: Report }> {
+  const churn = workload('memfd_churn');
+  const server = await RunningServer.live('local', '--fs', 'hugetlbfs', '--detail', detail);
+  const before = await server.report();
+  await run(churn, ['200000']);
+  return { server, before };
+}
+
 describe.runIf(tracepointsOnly)('a host that offers tracepoints only', () => {
   it('says what it can see, and for the rest why not and what would help', () => {
     expect(plan!.evict_inode).toMatchObject({
@@ -38,20 +52,15 @@ describe.runIf(tracepointsOnly)('a host that offers tracepoints only', () => {
   });
 
   it('accounts for every event of 200,000 inodes made and dropped at full speed', async () => {
-    const churn = workload('memfd_churn');
-    const server = await RunningServer.live('local');
+    const { before, server } = await churned('steps');
     try {
-      const before = await server.report();
-      const canaries = before.events.decoded;
-      await run(churn, ['200000']);
-      const expected = canaries + 600_000;
+      const expected = before.events.decoded + 600_000;
       // a tracepoint may be skipped without being counted; the lives of the inodes tell, after 15 s
       await eventually(
         90_000,
         async () => {
           const { events, losses } = await server.report();
-          const sum = events.decoded + losses.ring_buffer + losses.rejected + (losses.not_run ?? 0);
-          return losses.balanced === true && sum === expected;
+          return losses.balanced === true && events.decoded + lostOf(losses) === expected;
         },
         'an exact ledger',
       );
@@ -61,6 +70,27 @@ describe.runIf(tracepointsOnly)('a host that offers tracepoints only', () => {
       if ((report.losses.not_run ?? 0) > 0) {
         expect(report.gaps.some((gap) => gap.where === 'not_run')).toBe(true);
       }
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('tells or counts as lost the end of each of them, also in one line for an inode', async () => {
+    const { before, server } = await churned('lifecycle');
+    try {
+      const ended = async () => (await server.report()).inodes.by_fs.hugetlbfs!.ended;
+      await eventually(
+        90_000,
+        async () => {
+          const { losses } = await server.report();
+          return losses.balanced === true && (await ended()) + lostOf(losses) >= 200_000;
+        },
+        'an account of every end',
+      );
+      expect(await ended()).toBeLessThanOrEqual(200_000);
+      expect((await server.report()).events.decoded).toBeLessThanOrEqual(
+        before.events.decoded + 200_000,
+      );
     } finally {
       await server.stop();
     }
