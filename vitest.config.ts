@@ -14,7 +14,7 @@ export default defineConfig({
     env: { TZ: 'UTC', LC_ALL: 'C' },
     reporters: ['default', './test/support/summary-reporter.ts'],
     projects: [
-      part('unit', 0, { testTimeout: 60_000 }),
+      part('unit', 0, { testTimeout: 180_000 }),
       part('host', 1, slow),
       part('e2e', 2, slow),
       part('matrix', 3, slow),

@@ -102,11 +102,12 @@ export class Inodes {
   }
 
   /** It was lost, and its end is told all the same. False: it was dropped from memory. */
-  reopen(inode: Incarnation): boolean {
+  reopen(key: number | string, inode: Incarnation): boolean {
     const at = this._ended.indexOf(inode, this._oldest);
     if (at < 0) return false;
     this._ended.splice(at, 1);
-    inode.state = 'evicting';
+    this._byKey.set(key, inode);
+    inode.state = inode.at('destroy_inode') === null ? 'evicting' : 'grace';
     if (!inode.canary) {
       const counts = this.counts(inode.fs);
       counts.live++;

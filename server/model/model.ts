@@ -105,9 +105,9 @@ export class Model {
   private readonly _evicting = new Map<number, Incarnation>();
   /** In evict() or waiting for RCU, oldest first. */
   private readonly _waiting = new Set<Incarnation>();
-  /** Taken as lost, with the lines that were taken as missing; see #recovered. */
+  /** Taken as lost, by address or device and number, with the lines taken as missing; see #recovered. */
   private readonly _presumed = new Map<
-    Address,
+    Address | string,
     { inode: Incarnation; missing: readonly LineName[] }
   >();
   /** Canaries that were announced before their lines came. */
@@ -365,7 +365,7 @@ export class Model {
       if (!later) this.#displace(event.inode, inode);
       inode = undefined;
     }
-    inode ??= this.#recovered(event, begin);
+    inode ??= this.#recovered(event.inode, (lost) => isSameLife(lost, event, begin));
     if (inode === undefined) {
       const key = later ? 'past' : event.inode;
       const fs = this.superblocks.fsName(event.dev, event.magic);
@@ -401,12 +401,13 @@ export class Model {
   }
 
   /** Its eviction took very long, with a gap in between, and it was taken as lost: it was not. */
-  #recovered(event: EventOf<'life'>, begin: number): Incarnation | undefined {
-    const presumed = this._presumed.get(event.inode);
-    if (presumed === undefined || !isSameLife(presumed.inode, event, begin)) return undefined;
-    this._presumed.delete(event.inode);
-    if (!this.inodes.reopen(presumed.inode)) return undefined;
+  #recovered(key: Address | string, isIt: (lost: Incarnation) => boolean): Incarnation | undefined {
+    const presumed = this._presumed.get(key);
+    if (presumed === undefined || !isIt(presumed.inode)) return undefined;
+    this._presumed.delete(key);
+    if (!this.inodes.reopen(key, presumed.inode)) return undefined;
     for (const line of presumed.missing) this.unseen.set(line, this.unseen.get(line)! - 1);
+    this._waiting.add(presumed.inode);
     return presumed.inode;
   }
 
@@ -414,7 +415,9 @@ export class Model {
     const key = `${event.dev}:${event.ino}`;
     const none = 0 as Address;
     const begin = event.ts - event.evict_inode;
-    let inode = this.inodes.current(key);
+    let inode =
+      this.inodes.current(key) ??
+      this.#recovered(key, (lost) => isSameEviction(lost.at('evict_inode'), begin));
     if (inode === undefined || inode.first > event.ts) {
       inode = this.inodes.begin(key, 'hugetlbfs', event.dev, none, event.ino, begin);
     }
@@ -472,7 +475,9 @@ export class Model {
   }
 
   #stage(event: TraceEvent, address: Address, stage: EvictStage): void {
-    const inode = this.inodes.current(address);
+    const inode =
+      this.inodes.current(address) ??
+      this.#recovered(address, (lost) => !isOfAnotherLife(lost, event, stage));
     // without any earlier line the filesystem is not known: tracing began inside it, or a gap
     if (inode === undefined || (inode.state === 'open' && event.ts < inode.first)) return;
     if (inode.state === 'open') {
@@ -608,10 +613,9 @@ export class Model {
       if (this.now - inode.last < PRESUMED_LOST_NS) return;
       // without a gap since its last line it is not lost but stuck, and stays
       if (!this.gaps.overlaps(inode.last, this.now)) continue;
-      this.inodes.release(inode.address || `${inode.dev}:${inode.ino}`, inode);
-      const missing = this.#lose(inode);
-      if (inode.address === 0) continue;
-      this._presumed.set(inode.address, { inode, missing });
+      const key = inode.address || `${inode.dev}:${inode.ino}`;
+      this.inodes.release(key, inode);
+      this._presumed.set(key, { inode, missing: this.#lose(inode) });
       if (this._presumed.size > MAX_PRESUMED) {
         this._presumed.delete(this._presumed.keys().next().value!);
       }
@@ -669,7 +673,12 @@ function isSameLife(inode: Incarnation, event: EventOf<'life'>, begin: number): 
   if (inode.dev !== event.dev || inode.state === 'ended') return false;
   if (inode.ino !== 0 && inode.ino !== event.ino) return false;
   const evict = inode.at('evict');
-  return evict === null ? inode.first <= event.ts : Math.abs(evict - begin) < SAME_EVICT_NS;
+  return evict === null ? inode.first <= event.ts : isSameEviction(evict, begin);
+}
+
+/** The line at the end gives the time of the eviction as another program took it. */
+function isSameEviction(told: number | null, begin: number): boolean {
+  return told !== null && Math.abs(told - begin) < SAME_EVICT_NS;
 }
 
 /** Where RCU called back, from the flags of the task it borrowed and the first bytes of its name. */

@@ -114,7 +114,7 @@ describe('a correct kernel', () => {
     const never = [...checked].filter(([, n]) => n === 0).map(([id]) => id);
     // no filesystem frees by itself; no guest_memfd is opened; a refused reservation is seldom alone
     expect(never.filter((id) => id !== 'R17')).toEqual(['R5', 'R21']);
-  }, 60_000);
+  }, 180_000);
 
   it('is never certainly broken, whatever is lost and however late that is told', () => {
     fc.assert(
@@ -124,7 +124,7 @@ describe('a correct kernel', () => {
       }),
       { numRuns: 150, endOnFailure: true },
     );
-  }, 60_000);
+  }, 180_000);
 });
 
 describe.each(['lifecycle', 'auto'] as const)('a correct kernel seen by %s', (detail) => {
@@ -135,7 +135,7 @@ describe.each(['lifecycle', 'auto'] as const)('a correct kernel seen by %s', (de
       }),
       { numRuns: 100 },
     );
-  }, 60_000);
+  }, 180_000);
 
   it('is never certainly broken, whatever is lost and however late that is told', () => {
     fc.assert(
@@ -145,7 +145,7 @@ describe.each(['lifecycle', 'auto'] as const)('a correct kernel seen by %s', (de
       }),
       { numRuns: 100 },
     );
-  }, 60_000);
+  }, 180_000);
 });
 
 /** What shows each, and what else it may look like. */
@@ -206,7 +206,7 @@ describe.each(BUGS)('a kernel that errs (%s)', (bug) => {
       { numRuns: 12, endOnFailure: true },
     );
     expect(times).toBeGreaterThan(0);
-  }, 60_000);
+  }, 180_000);
 
   it('and nothing else is certain, whatever is lost', () => {
     const lossy = settings(fc.array(loss, { minLength: 1, maxLength: 2 }));
@@ -219,5 +219,5 @@ describe.each(BUGS)('a kernel that errs (%s)', (bug) => {
       }),
       { numRuns: 10, endOnFailure: true },
     );
-  }, 60_000);
+  }, 180_000);
 });

@@ -783,7 +783,7 @@ describe.each(SEEN)('a random world seen by %s, with losses', (...seenBy) => {
           expect(at).toEqual(wanted(life, origin));
           expect(inode.state).toBe(life.over ? 'ended' : 'open');
           // of one that was first seen in evict(), only what came after is told
-          if (life.born) expect(inode.removed).toBe(life.removed);
+          if (inode.born) expect(inode.removed).toBe(life.removed);
         }
         const ended = truth.lives.filter((l) => l.over);
         const report = makeReport([pipeline]);
