@@ -10,8 +10,9 @@
  * documentation and the test that holds the .bt files against this table are all
  * made from it.
  *
- * A program begins with `lastref 1 NAME`; `@hits[ID]: N` lines (bpftrace's
- * `print(@hits)`) carry the number of lines each probe meant to print.
+ * A program begins with `lastref 1 NAME`; `@hits[KEY]: N` lines (bpftrace's
+ * `print(@hits)`) carry the number of lines each probe meant to print. The key is the
+ * line's id, and HITS_PER_LINE more for each further program that prints it.
  */
 export const GRAMMAR_VERSION = 1;
 
@@ -508,6 +509,13 @@ export function trackOf(name: LineName): 0 | 1 {
 /** Lines that keep time or place, and are no events. */
 export const UNCOUNTED_LINES = ['tick', 'beat', 'vmemmap', 'detail'] as const;
 export type UncountedLine = (typeof UNCOUNTED_LINES)[number];
+
+/**
+ * bpftrace's count() adds without a lock, and a preemptible kernel may run another program
+ * of the same CPU in between: two of them with one key would lose counts. One program
+ * alone cannot: the kernel does not run it inside itself.
+ */
+export const HITS_PER_LINE = 1000;
 
 /** Lines that are counted in @hits, and so in the ledger. */
 export const COUNTED_LINES = LINE_NAMES.filter(

@@ -1,5 +1,12 @@
 /** The bpftrace programs of a plan, one for each track, in the dialect of the host's bpftrace. */
-import { GRAMMAR_VERSION, LINES, type LineName, TRACKS, trackOf } from '../protocol/grammar.ts';
+import {
+  GRAMMAR_VERSION,
+  HITS_PER_LINE,
+  LINES,
+  type LineName,
+  TRACKS,
+  trackOf,
+} from '../protocol/grammar.ts';
 import type { Btf } from './btf.ts';
 import { dialect, gmemMark, marksGmem } from './dialect.ts';
 import type { HostFacts } from './facts.ts';
@@ -65,7 +72,7 @@ function compileTrack(
     .filter((probe) => trackOf(probe.line) === track)
     .map((probe) => inDetail(probe, plan));
   if (track === 1 && probes.length > 0 && marksGmem(plan, facts)) probes.unshift(gmemMark(plan));
-  const texts = probes.map((probe) => dialect(probe, plan, facts, btf));
+  const texts = countedApart(probes.map((probe) => dialect(probe, plan, facts, btf)));
   const filters = [
     ...fsFilter(plan),
     ...(track === 1 ? freeInodeFilter(plan, facts) : []),
@@ -111,6 +118,22 @@ function compileTrack(
       .join(' ')} }`,
   );
   return { text: `${parts.join('\n')}\n`, places, lines };
+}
+
+/** Each program with a count of its own for the lines that others print as well. */
+function countedApart(texts: readonly (readonly string[])[]): string[][] {
+  const programs = new Map<string, number>();
+  return texts.map((ofProbe) =>
+    ofProbe.map((text) => {
+      const ids = new Set([...text.matchAll(/@hits\[(\d+)\]/g)].map((match) => match[1]!));
+      const before = new Map([...ids].map((id) => [id, programs.get(id) ?? 0]));
+      for (const [id, count] of before) programs.set(id, count + 1);
+      return text.replace(
+        /@hits\[(\d+)\]/g,
+        (_, id: string) => `@hits[${Number(id) + before.get(id)! * HITS_PER_LINE}]`,
+      );
+    }),
+  );
 }
 
 /** Ten times a second: time goes on, and `auto` looks at the rate. */

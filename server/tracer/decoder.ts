@@ -11,8 +11,8 @@ import { Rejection, readLine } from './line-reader.ts';
 /** What a decoder has to say, in the order of the lines. */
 export interface DecoderSink {
   event(event: TraceEvent): void;
-  /** `print(@hits)`: how many lines the probe with this id has meant to print since it began. */
-  hits(id: number, count: number): void;
+  /** `print(@hits)`: how many lines the program with this key has meant to print since it began. */
+  hits(key: number, count: number): void;
   /** bpftrace says that this many events did not fit into its buffer. */
   lost(events: number): void;
   /** `print(@full)`: inodes since the program began for which a map had no room. */
@@ -129,7 +129,7 @@ export class Decoder {
     const text = buf.toString('latin1', start, Math.min(end, start + 200));
     const frame = /^ {8}([\w.]{1,128}(?:\+\d+)?)$/.exec(text);
     if (frame !== null) return this._sink.frame(frame[1]!);
-    const hits = /^@hits\[(\d{1,4})\]: (\d{1,16})$/.exec(text);
+    const hits = /^@hits\[(\d{1,7})\]: (\d{1,16})$/.exec(text);
     if (hits !== null) return this._sink.hits(Number(hits[1]), Number(hits[2]));
     const lost = /^Lost (\d{1,16}) events$/.exec(text);
     if (lost !== null) return this._sink.lost(Number(lost[1]));

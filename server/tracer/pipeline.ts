@@ -8,7 +8,14 @@ import type { Holder, Pinner } from '../model/leaks/scan.ts';
 import { Model } from '../model/model.ts';
 import type { Alert } from '../protocol/alerts.ts';
 import type { TraceEvent } from '../protocol/events.ts';
-import { LINE_NAMES, LINES, type LineName, TRACKS, trackOf } from '../protocol/grammar.ts';
+import {
+  HITS_PER_LINE,
+  LINE_NAMES,
+  LINES,
+  type LineName,
+  TRACKS,
+  trackOf,
+} from '../protocol/grammar.ts';
 import type { Leak } from '../protocol/leaks.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
 import { INODE_STAGES, isObserved, type PlanEntry } from '../protocol/stages.ts';
@@ -69,6 +76,8 @@ export class Pipeline {
   /** By track: which line a skipped run of each program costs, in the order bpftrace loads them. */
   private _programs: readonly (readonly LineName[])[] = [];
   private readonly _misses = new Map<number, number>();
+  private readonly _hitsOfKey = new Map<number, number>();
+  private readonly _hitsOfId = new Map<number, number>();
   /** Misses are read each second: when they were read last, ns of the epoch. */
   private readonly _missesAt: number[] = new Array<number>(TRACKS).fill(0);
   private readonly _settlement: Settlement;
@@ -116,11 +125,7 @@ export class Pipeline {
     this._agent = new LineSplitter((line) => this.#said(parseAgentLine(line)));
     this._decoder = new Decoder({
       event: (event) => this.#event(event),
-      hits: (id, count) => {
-        this.ledger.hits(id, count);
-        const name = NAME_OF_ID.get(id);
-        if (name !== undefined) this._settlement.hits(name, count);
-      },
+      hits: (key, count) => this.#hits(key, count),
       lost: (events) => this.#lost(events),
       full: (inodes) => this.#full(inodes),
       kept: (inodes) => this.ledger.kept(inodes),
@@ -145,6 +150,8 @@ export class Pipeline {
   begin(programs: readonly (readonly LineName[])[]): void {
     this._programs = programs;
     this._misses.clear();
+    this._hitsOfKey.clear();
+    this._hitsOfId.clear();
     this._missesAt.fill(this.model.now);
     // probes attach one by one: a gap lasts until a canary has come through again
     this.readyAt = null;
@@ -191,6 +198,18 @@ export class Pipeline {
     const origin = this._decoder.origin;
     if (this._clock === null || origin === null) return 0;
     return this._clock.wallMs + (Number(origin) - this._clock.uptimeNs + ts) / 1e6;
+  }
+
+  /** Several programs may print the same line; each tells its own count. */
+  #hits(key: number, count: number): void {
+    const id = key % HITS_PER_LINE;
+    const name = NAME_OF_ID.get(id);
+    if (name === undefined) return;
+    const sum = (this._hitsOfId.get(id) ?? 0) + count - (this._hitsOfKey.get(key) ?? 0);
+    this._hitsOfKey.set(key, count);
+    this._hitsOfId.set(id, sum);
+    this.ledger.hits(id, sum);
+    this._settlement.hits(name, sum, key);
   }
 
   #modelLeaks(): readonly Leak[] {

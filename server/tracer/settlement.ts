@@ -5,7 +5,7 @@
  * and not told yet. When they are ahead by exactly what it told to be lost, all of
  * before is explained; under load that has to wait for a quiet moment.
  */
-import { type LineName, trackOf, UNCOUNTED_LINES } from '../protocol/grammar.ts';
+import { LINES, type LineName, trackOf, UNCOUNTED_LINES } from '../protocol/grammar.ts';
 
 /** Ticks (of 100 ms) without a line, after which nothing is in the buffer any more. */
 const QUIET_TICKS = 5;
@@ -38,7 +38,7 @@ export class Settlement {
   private readonly _missing = new Map<LineName, number>();
   private readonly _snapshots = new Map<number, Snapshot>();
   /** Counts that are being printed: by track, what was known as they began. */
-  private readonly _printing = new Map<number, { snapshot: Snapshot; lines: Set<LineName> }>();
+  private readonly _printing = new Map<number, { snapshot: Snapshot; keys: Set<number> }>();
 
   private readonly _missed: (from: number, to: number, lines: number) => void;
 
@@ -76,18 +76,18 @@ export class Settlement {
     }
   }
 
-  /** The kernel's count of a line, as bpftrace read it. */
-  hits(name: LineName, count: number): void {
+  /** The kernel's count of a line, as bpftrace read it; `key`: of the program that it told of last. */
+  hits(name: LineName, count: number, key: number = LINES[name].id): void {
     const track = trackOf(name);
-    if (this._printing.get(track)?.lines.has(name)) this.#printed(track);
+    if (this._printing.get(track)?.keys.has(key)) this.#printed(track);
     let printing = this._printing.get(track);
     if (printing === undefined) {
       const { newest: at } = this;
       const snapshot = { at, reported: this._reported, tick: this._tick, missing: 0 };
-      printing = { snapshot, lines: new Set() };
+      printing = { snapshot, keys: new Set() };
       this._printing.set(track, printing);
     }
-    printing.lines.add(name);
+    printing.keys.add(key);
     this._missing.set(name, Math.max(0, count - (this._decoded.get(name) ?? 0)));
   }
 

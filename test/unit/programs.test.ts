@@ -1,6 +1,11 @@
 /** The programs that are made of a plan: what bpftrace of each host is given to read. */
 import { describe, expect, it } from 'vitest';
-import type { LineName } from '../../server/protocol/grammar.ts';
+import {
+  COUNTED_LINES,
+  HITS_PER_LINE,
+  LINES,
+  type LineName,
+} from '../../server/protocol/grammar.ts';
 import type { BtfFunction } from '../../server/tracer/btf.ts';
 import { blame, compile, type Program } from '../../server/tracer/compile.ts';
 import { DEFAULT_FILESYSTEMS, FILESYSTEMS } from '../../server/tracer/filesystems.ts';
@@ -11,6 +16,7 @@ import { HOSTS, type HostKind, hostOf } from '../fixtures/hosts.ts';
 
 const BLOCKS = loadProbes();
 const NAMES = Object.keys(HOSTS);
+const COUNTED_IDS = new Set<number>(COUNTED_LINES.map((name) => LINES[name].id));
 const OPTIONS = { stepsBelow: 5000 };
 
 function planOf(host: HostKind, some: Partial<PlanOptions> = {}): TracePlan {
@@ -96,6 +102,13 @@ function check(program: Program, host: HostKind): void {
     return !own || rows[from - 1] !== block || rows[to - 1] !== '}';
   });
   expect(misplaced).toEqual([]);
+
+  // no two of them count in the same place, since one may interrupt the other
+  const keys = blocks.flatMap(({ text: block }) => [
+    ...new Set([...block.matchAll(/@hits\[(\d+)\]/g)].map(([, key]) => Number(key))),
+  ]);
+  expect(new Set(keys).size).toBe(keys.length);
+  expect(keys.every((key) => COUNTED_IDS.has(key % HITS_PER_LINE))).toBe(true);
 
   const functions = host.facts.types.functions ?? new Map<string, BtfFunction>();
   for (const { attach, text: block } of blocks) {

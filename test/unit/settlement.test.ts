@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { HITS_PER_LINE, LINES } from '../../server/protocol/grammar.ts';
 import { Settlement } from '../../server/tracer/settlement.ts';
 
 const MS = 1e6;
@@ -74,6 +75,21 @@ describe('what arrived is explained', () => {
     trace.settlement.hits('i_callback', 1);
     trace.callback();
     expect(trace.explained).toBe(105); // as old as the counts of the other
+  });
+
+  it('when the counts of all programs that print a line have come', () => {
+    const trace = new Trace().evict(5).tick(2);
+    const count = (sums: readonly number[]) => {
+      sums.forEach((sum, i) => {
+        trace.settlement.hits('evict', sum, LINES.evict.id + i * HITS_PER_LINE);
+      });
+    };
+    count([3, 5]);
+    trace.evict(1);
+    expect(trace.explained).toBe(205);
+    count([5, 7]); // one is missing
+    trace.evict(1);
+    expect(trace.explained).toBe(205);
   });
 
   it('only by what was told when the counts came', () => {
