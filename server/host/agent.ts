@@ -63,6 +63,9 @@ exec >/dev/null
       read -r t < "$p/nr_hugepages"; read -r f < "$p/free_hugepages"; read -r s < "$p/surplus_hugepages"
       say pool "$up" "$k" "$n" "$t" "$f" - "$s"
     done
+    while read -r k v _; do
+      case $k$v in HardwareCorrupted:[1-9]*) say corrupted "$up" "$v" ;; esac
+    done < /proc/meminfo
     track=0
     for p in $pids; do
       awk -v u=" $up $track" '/^prog_type:/{t=$2} /^prog_id:/{i=$2}

@@ -23,6 +23,7 @@ import { HeldWatch } from './leaks/held.ts';
 import { type LeakAfter, Leaks } from './leaks/leaks.ts';
 import { PinnedWatch } from './leaks/pinned.ts';
 import { PoolDriftWatch } from './leaks/pool-drift.ts';
+import { PoolReservationWatch } from './leaks/pool-reservation.ts';
 import { ReservationWatch } from './leaks/reservation.ts';
 import { StuckWatch } from './leaks/stuck.ts';
 import { SurplusWatch } from './leaks/surplus.ts';
@@ -45,11 +46,12 @@ const MAX_PRESUMED = 1024;
 const MAX_GMEM_EVENTS = 64;
 const MAX_GMEM = 1024;
 
-/** One for each kind of leak. */
+/** Each for a kind of leak, or a part of it; what comes later may look at what is there. */
 const WATCHES = [
   PinnedWatch,
   HeldWatch,
   ReservationWatch,
+  PoolReservationWatch,
   PoolDriftWatch,
   StuckWatch,
   SurplusWatch,

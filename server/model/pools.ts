@@ -13,6 +13,8 @@ export interface PoolSample {
 }
 
 export class Pools {
+  /** HardwareCorrupted of /proc/meminfo, kB: memory that is poisoned goes to nobody any more. */
+  corruptedKb = 0;
   private readonly _latest = new Map<string, PoolSample>();
 
   sample(sample: PoolSample): void {

@@ -15,6 +15,8 @@ export type AgentLine =
       readonly reserved: number | null;
       readonly surplus: number;
     }
+  /** HardwareCorrupted of /proc/meminfo, where it is not 0: memory that is poisoned. */
+  | { readonly kind: 'corrupted'; readonly uptimeNs: number; readonly kb: number }
   | {
       readonly kind: 'misses';
       readonly uptimeNs: number;
@@ -85,6 +87,9 @@ export function parseAgentLine(line: string): AgentLine {
         reserved: words[7] === '-' ? null : number(7),
         surplus: number(8),
       };
+    case 'corrupted':
+      if (!/^a corrupted [\d.]+ \d{1,15}$/.test(line)) break;
+      return { kind: 'corrupted', uptimeNs: seconds(2), kb: number(3) };
     case 'misses': {
       const programs = words.slice(4).map((word) => word.split(':').map(Number));
       if (Number.isNaN(seconds(2)) || !/^[01]$/.test(words[3] ?? '')) break;

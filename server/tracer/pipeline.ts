@@ -298,6 +298,9 @@ export class Pipeline {
         this.model.pool({ ts, sizeKb, node, total, free, reserved, surplus });
         break;
       }
+      case 'corrupted':
+        this.model.pools.corruptedKb = line.kb;
+        break;
       case 'holder':
         if (this._scan.holders.length < MAX_SCANNED) this._scan.holders.push(line.holder);
         break;

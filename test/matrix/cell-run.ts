@@ -176,20 +176,13 @@ export class CellRun {
     const ends: LineName = this.pipeline.info.detail === 'steps' ? 'i_callback' : 'life';
     const endsHit = () => ledger.rows().find(({ line }) => line === ends)?.ledger.kernel_hits ?? 0;
     const ended = () => model.inodes.byFs.get('hugetlbfs')?.ended ?? 0;
+    // what is still on its way of before would be counted to neither side
+    await this.#calm(3);
     const start = { totals: ledger.totals(), ended: ended(), hit: endsHit() };
     const began = Date.now();
     await this.guest.sh(`${program} ${count}`);
     const seconds = (Date.now() - began) / 1000;
-    const wanted = this.pipeline.info.counts_misses ? true : null;
-    const until = Date.now() + BALANCE_MS;
-    let calm = 0;
-    for (let last = -1; Date.now() < until && calm < 8; ) {
-      await sleep(500);
-      const { balanced, kernel_hits, in_flight } = ledger.totals();
-      const still = kernel_hits === last && in_flight === 0 && balanced === wanted;
-      calm = still ? calm + 1 : 0;
-      last = kernel_hits;
-    }
+    await this.#calm(8);
     const totals = ledger.totals();
     const since = (key: 'kernel_hits' | 'decoded' | 'ring_buffer' | 'map_full' | 'rejected') =>
       totals[key] - start.totals[key];
@@ -206,6 +199,20 @@ export class CellRun {
       balanced: totals.balanced,
       endsHit: endsHit() - start.hit,
     };
+  }
+
+  /** Waits until nothing has moved for so many halves of a second, and the account is balanced. */
+  async #calm(wanted: number): Promise<void> {
+    const { ledger, info } = this.pipeline;
+    const until = Date.now() + BALANCE_MS;
+    let calm = 0;
+    for (let last = -1; Date.now() < until && calm < wanted; ) {
+      await sleep(500);
+      const { balanced, kernel_hits, in_flight } = ledger.totals();
+      const good = balanced === (info.counts_misses ? true : null);
+      calm = kernel_hits === last && in_flight === 0 && good ? calm + 1 : 0;
+      last = kernel_hits;
+    }
   }
 
   async stop(): Promise<void> {

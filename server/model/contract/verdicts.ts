@@ -142,6 +142,13 @@ export class Verdicts {
     return claim;
   }
 
+  /** Whether a claim of this rule on this waits for word of the losses. */
+  isClaimed(rule: RuleId, what: string): boolean {
+    return this._pending.some(
+      (claim) => claim.state === 'pending' && claim.rule === rule && claim.subject.what === what,
+    );
+  }
+
   /** What was suspected for want of proof is claimed again with it. */
   harden(claim: Claim, evidence: Evidence, now: number): Claim | null {
     if (claim.state !== 'suspected') return null;

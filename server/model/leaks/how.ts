@@ -15,6 +15,7 @@ const WAYS: readonly (readonly [RegExp, string])[] = [
   [/direct_IO|iomap_dio|bio_iov_iter_get_pages|dio_/, 'direct I/O'],
   [/tcp_zerocopy|zerocopy_sg|msg_zerocopy/i, 'zero-copy send'],
   [/splice/, 'splice'],
+  [/memory_failure|madvise_inject_error|soft_offline/, 'poisoned (memory failure)'],
 ];
 
 /** A frame is `sym+off`. The words are those of the field; else the system call's name. */

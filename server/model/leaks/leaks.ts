@@ -118,10 +118,26 @@ export class Leaks {
     this.revision++;
   }
 
-  /** Whether nothing was lost since then, and that is known. */
-  isCertain(since: number, now: number): boolean {
+  /**
+   * Whether it was so from `since` to `until`, as far as lines can tell: nothing that could
+   * explain it was lost up to now, and all losses up to `until` are known.
+   */
+  isCertain(since: number, until: number): boolean {
     const { watch } = this.model.contract;
-    return watch.watched(since, now, false) && !watch.doubtful(since, now);
+    return watch.isSettled(until) && !this.isDoubtful(since);
+  }
+
+  /** A loss since then could explain it: no word that may still come makes it certain. */
+  isDoubtful(since: number): boolean {
+    const { watch } = this.model.contract;
+    const { now } = this.model;
+    return !watch.watched(since, now, false) || watch.doubtful(since, now);
+  }
+
+  /** Whether word of the losses up to this time is still to come, and does come here. */
+  awaitsWord(since: number, until: number): boolean {
+    const { watch } = this.model.contract;
+    return watch.settled > 0 && !watch.isSettled(until) && !this.isDoubtful(since);
   }
 
   /** Firing ones, oldest first, then those that ended, newest first. */

@@ -1,5 +1,5 @@
 /** Hugepages that left the page cache of an inode and are not back in the pool. */
-import type { Suspect } from '../../protocol/leaks.ts';
+import type { Leak, Suspect } from '../../protocol/leaks.ts';
 import type { Hugepage, Incarnation } from '../incarnation.ts';
 import { howOf, tellingFrames } from './how.ts';
 import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
@@ -9,6 +9,8 @@ import { type HostScan, PIN_WAYS, type Pinner } from './scan.ts';
 const MAX_SUSPECTS = 8;
 /** A sample of the pool speaks for the events when none of hugepages came so long around it. */
 const QUIET_NS = 1e9;
+/** So long after the threshold it is waited for word of the losses before it is told as suspected. */
+const PATIENCE_NS = 1.5e9;
 /** How often the host is asked to look for more suspects, at most. */
 const SCAN_EVERY_NS = 10e9;
 
@@ -46,7 +48,11 @@ export class PinnedWatch implements LeakWatch {
     // the pool knows better than a line that was lost
     const inUse = this.#inUse(now);
     if (inUse !== null && inUse < hugepages.outstanding) return;
-    for (const [owner, pages] of fresh) this.#found(owner, pages, now);
+    for (const [owner, pages] of fresh) {
+      const until = pages.at(-1)!.removedAt + after.pinned;
+      const waits = now < until + PATIENCE_NS && this._leaks.awaitsWord(pages[0]!.removedAt, until);
+      if (!waits) this.#found(owner, pages, now);
+    }
   }
 
   wantsScan(now: number, asked: number | null): boolean {
@@ -63,14 +69,14 @@ export class PinnedWatch implements LeakWatch {
 
   scanned(scan: HostScan): void {
     this._scan = scan;
-    for (const pinned of this._byInode.values()) this.#update(pinned, this._leaks.model.now);
+    for (const pinned of this._byInode.values()) this.#update(pinned);
   }
 
   #found(owner: Incarnation, pages: Hugepage[], now: number): void {
     const known = this._byInode.get(owner);
     if (known !== undefined) {
       for (const page of pages) known.pages.add(page);
-      this.#update(known, now);
+      this.#update(known);
       return;
     }
     const since = Math.min(...pages.map((page) => page.removedAt));
@@ -89,21 +95,28 @@ export class PinnedWatch implements LeakWatch {
     );
     const pinned: Pinned = { leak, pages: new Set(pages), back: since };
     this._byInode.set(owner, pinned);
-    this.#update(pinned, now);
+    this.#update(pinned);
   }
 
-  #update({ leak, pages }: Pinned, now: number): void {
+  #update({ leak, pages }: Pinned): void {
     const list = [...pages];
-    const certain = this._leaks.isCertain(leak.since, now);
+    const verdict = this.#verdict(leak, pages);
     const extra = extraOf(pages);
     const held = extra > 0 ? `, with ${extra} reference${extra === 1 ? '' : 's'} too many` : '';
     const plural = pages.size === 1 ? 'a hugepage' : `${pages.size} hugepages`;
     this._leaks.change(leak, {
       pages: pages.size,
-      verdict: certain ? 'certain' : 'suspected',
-      text: `${plural} left the page cache of the inode${held}, and did not come back to the pool`,
+      verdict,
+      text: `${plural} left the page cache of the inode${held}, and did not come back to the pool${this.#poisoned()}`,
       suspects: this.#suspects(list, leak.since),
     });
+  }
+
+  /** One that is poisoned never comes back, and nobody holds it. */
+  #poisoned(): string {
+    const { corruptedKb } = this._leaks.model.pools;
+    if (corruptedKb === 0) return '';
+    return `; memory of this host is poisoned (HardwareCorrupted: ${corruptedKb} kB), and a hugepage that is does not come back`;
   }
 
   /** Those that come back end the leak; so does the pool, where it shows that they did. */
@@ -128,13 +141,17 @@ export class PinnedWatch implements LeakWatch {
         const why = `the pool has only ${inUse} in use: that they came back was a lost event`;
         this._leaks.end(leak, 'refuted', now, why);
         for (const page of pages) hugepages.back(page);
-      } else if (
-        changed ||
-        (leak.verdict === 'suspected' && this._leaks.isCertain(leak.since, now))
-      ) {
-        this.#update(pinned, now);
+      } else if (changed || leak.verdict !== this.#verdict(leak, pages)) {
+        this.#update(pinned);
       }
     }
+  }
+
+  /** Certain: each of its hugepages was away for the threshold, and no loss explains that. */
+  #verdict({ since }: OpenLeak, pages: ReadonlySet<Hugepage>): Leak['verdict'] {
+    let last = since;
+    for (const page of pages) last = Math.max(last, page.removedAt);
+    return this._leaks.isCertain(since, last + this._leaks.after.pinned) ? 'certain' : 'suspected';
   }
 
   /** Hugepages in use by the pool's counters; null when they do not speak for this moment. */

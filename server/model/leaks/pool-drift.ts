@@ -1,9 +1,14 @@
 /** The pool has more in use than was seen being taken, less what was seen coming back. */
+import type { Leak } from '../../protocol/leaks.ts';
 import { isObserved } from '../../protocol/stages.ts';
 import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
 
-/** A sample counts when no hugepage moved for so long before it, and until it is looked at. */
-const QUIET_NS = 1e9;
+/**
+ * A sample counts when no hugepage moved for so long before it, and until it is looked at
+ * so long after it: by then the lines of its time have come. Samples come each second.
+ */
+const BEFORE_NS = 0.2e9;
+const AFTER_NS = 0.5e9;
 
 export class PoolDriftWatch implements LeakWatch {
   private readonly _leaks: Leaks;
@@ -25,8 +30,8 @@ export class PoolDriftWatch implements LeakWatch {
     const whole = pools.latest().filter((pool) => pool.node === -1);
     const ts = Math.min(...whole.map((pool) => pool.ts));
     // the events of its time have come when the tick is well past it
-    if (whole.length === 0 || ts === this._looked || now < ts + QUIET_NS) return;
-    if (hugepages.lastEvent > ts - QUIET_NS / 5 || !model.contract.watch.watched(ts, ts, false))
+    if (whole.length === 0 || ts === this._looked || now < ts + AFTER_NS) return;
+    if (hugepages.lastEvent > ts - BEFORE_NS || !model.contract.watch.watched(ts, ts, false))
       return;
     this._looked = ts;
     const inUse = whole.reduce((sum, pool) => sum + pool.total - pool.free, 0);
@@ -53,7 +58,7 @@ export class PoolDriftWatch implements LeakWatch {
         {
           kind: 'pool drift',
           inode: null,
-          verdict: this._leaks.isCertain(this._beforeAt, now) ? 'certain' : 'suspected',
+          verdict: this.#verdict(ts),
           pages: drift,
           pageBytes: whole[0]!.sizeKb * 1024,
           since: this._since,
@@ -62,8 +67,16 @@ export class PoolDriftWatch implements LeakWatch {
         },
         now,
       );
-    } else if (this._leak !== null && this._leak.pages !== drift) {
-      this._leaks.change(this._leak, { pages: drift });
+    } else if (this._leak !== null) {
+      const verdict = this.#verdict(ts);
+      if (this._leak.pages !== drift || this._leak.verdict !== verdict) {
+        this._leaks.change(this._leak, { pages: drift, verdict });
+      }
     }
+  }
+
+  /** Certain: no line of a hugepage that was taken or given back was lost since the first sample. */
+  #verdict(ts: number): Leak['verdict'] {
+    return this._leaks.isCertain(this._beforeAt, ts) ? 'certain' : 'suspected';
   }
 }

@@ -1,4 +1,5 @@
 /** Inodes whose end does not end: evict() does not return, or RCU does not call back. */
+import type { Leak } from '../../protocol/leaks.ts';
 import type { Incarnation } from '../incarnation.ts';
 import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
 
@@ -19,8 +20,8 @@ export class StuckWatch implements LeakWatch {
       } else if (inode.state === 'lost') {
         this._leaks.end(leak, 'refuted', now, 'its end fell into a gap: lines were lost then');
         this._byInode.delete(inode);
-      } else if (leak.verdict === 'suspected' && this._leaks.isCertain(leak.since, now)) {
-        this._leaks.change(leak, { verdict: 'certain' });
+      } else if (leak.verdict !== this.#verdict(leak.since)) {
+        this._leaks.change(leak, { verdict: this.#verdict(leak.since) });
       }
     }
     for (const inode of model.waiting()) {
@@ -32,7 +33,7 @@ export class StuckWatch implements LeakWatch {
         {
           kind: 'stuck',
           inode,
-          verdict: this._leaks.isCertain(since, now) ? 'certain' : 'suspected',
+          verdict: this.#verdict(since),
           pages: inode.pages,
           pageBytes: model.hugepageBytes(inode),
           since,
@@ -47,5 +48,8 @@ export class StuckWatch implements LeakWatch {
       );
       this._byInode.set(inode, leak);
     }
+  }
+  #verdict(since: number): Leak['verdict'] {
+    return this._leaks.isCertain(since, since + this._leaks.after.stuck) ? 'certain' : 'suspected';
   }
 }
