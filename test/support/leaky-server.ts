@@ -52,7 +52,7 @@ export class LeakyServer {
         mode,
         banner: mode === 'replay' ? 'This is a recording' : null,
         workload: null,
-        now: () => Date.now(),
+        now: () => (traced === null ? Date.now() : CLOCK_MS + server.host.seconds * 1000),
         hosts: () => [
           {
             host: 'box',

@@ -6,6 +6,7 @@ import { Scroll } from '../parts/Scroll.tsx';
 import { go, linkTo, route } from '../session.ts';
 import type { MapController } from './controller.ts';
 import type { Holder } from './holders.ts';
+import { CELL_TEXT } from './words.ts';
 
 /** Who has hugepages of the pool, and who may still take some. */
 export function HolderTable(props: {
@@ -27,11 +28,11 @@ export function HolderTable(props: {
             <thead>
               <tr>
                 <th scope="col">inode</th>
-                <Count name="leaked" />
-                <Count name="out, not free" />
+                <Count name="leaked" help={CELL_TEXT.leaked.help} />
+                <Count name="owed" help={CELL_TEXT.owed.help} />
                 <Count name="in cache" />
-                <Count name="private" />
-                <Count name="promised" />
+                <Count name="private" help={CELL_TEXT.private.help} />
+                <Count name="promised" help="may still be taken, by hugetlb_reserve_pages()" />
                 <th scope="col">
                   <span class="visually-hidden">only these on the map</span>
                 </th>
@@ -92,9 +93,9 @@ const MOST = 200;
 const AT_MOST =
   'at most: this kernel does not tell mappings that were promised nothing, or what a private one has used of its promise';
 
-function Count({ name }: { name: string }) {
+function Count({ name, help = '' }: { name: string; help?: string }) {
   return (
-    <th scope="col" class="num">
+    <th scope="col" class="num" title={help}>
       {name}
     </th>
   );

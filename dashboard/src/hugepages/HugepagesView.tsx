@@ -5,7 +5,14 @@ import { Empty, Waiting } from '../parts/Empty.tsx';
 import { Panel } from '../parts/Panel.tsx';
 import { go, route, store } from '../session.ts';
 import { CELL_STATES, poolCells } from './cells.ts';
-import { cellOfKey, chosenPool, keyOfPool, pagesOfPool, poolsToMap } from './choose.ts';
+import {
+  cellOfKey,
+  chosenPool,
+  countedLeaks,
+  keyOfPool,
+  pagesOfPool,
+  poolsToMap,
+} from './choose.ts';
 import { MapController, type Scene } from './controller.ts';
 import { HolderTable } from './HolderTable.tsx';
 import { holdersOf } from './holders.ts';
@@ -53,13 +60,21 @@ function OnePool(props: {
   const controller = useMemo(() => new MapController(), []);
   const { state, of: inode, page } = route.value;
   const { total, free, reserved } = pool;
-  const cells = useMemo(() => poolCells(pool, pages), [pages, total, free, reserved]);
+  const lost = countedLeaks(store.leaks.value, pool);
+  const cells = useMemo(
+    () => poolCells(pool, pages, lost),
+    [pages, total, free, reserved, lost.reserved, lost.unseen, lost.free],
+  );
   const filter = CELL_STATES.find((name) => name === state) ?? '';
   const of = inode === '' || pages === null ? -1 : pages.inodes.findIndex(({ id }) => id === inode);
   const pinned = useMemo(() => cellOfKey(cells, pages, page), [cells, pages, page]);
   const scene = useMemo<Scene>(
     () => ({ cells, pages, filter, of, pinned }),
     [cells, pages, filter, of, pinned],
+  );
+  const holders = useMemo(
+    () => holdersOf(pool, pages, view.promised),
+    [pool, pages, view.promised],
   );
   const summary = summaryOf(pool, cells);
   const pinnedRow = cells.rows[pinned] ?? -1;
@@ -107,7 +122,7 @@ function OnePool(props: {
       <div class="map-columns">
         <HolderTable
           controller={controller}
-          holders={holdersOf(pool, pages, view.promised)}
+          holders={holders}
           host={pool.host}
           unseen={view.unseen}
         />

@@ -73,25 +73,25 @@ function Only({ inode }: { inode: string }) {
 /** The first suspect; where a leak has no inode, its text says more. */
 function Suspect({ leak }: { leak: LeakRow }) {
   const [first, ...more] = leak.suspects;
-  if (first === undefined) {
-    return leak.inode === null ? (
-      <span class="dim">
-        <Foreign text={leak.text} />
-      </span>
-    ) : (
-      <span class="dim">suspects: none known</span>
-    );
-  }
-  return (
-    <span title={first.evidence}>
-      suspect{' '}
-      <b class="mono">
-        <Foreign text={first.comm} empty="pid" /> {first.pid}
-      </b>{' '}
-      <span class="mono">
-        <Foreign text={first.how} />
-      </span>
-      {more.length > 0 && <span class="dim"> and {more.length} more</span>}
+  const text = leak.inode === null && (
+    <span class="dim leak-text">
+      <Foreign text={leak.text} />
     </span>
+  );
+  if (first === undefined) return text || <span class="dim">suspects: none known</span>;
+  return (
+    <>
+      <span title={first.evidence}>
+        suspect{' '}
+        <b class="mono">
+          <Foreign text={first.comm} empty="pid" /> {first.pid}
+        </b>{' '}
+        <span class="mono">
+          <Foreign text={first.how} />
+        </span>
+        {more.length > 0 && <span class="dim"> and {more.length} more</span>}
+      </span>
+      {text}
+    </>
   );
 }

@@ -11,7 +11,7 @@ export function MapLegend({ cells, filter }: { cells: PoolCells; filter: CellSta
   const total = cells.states.length;
   return (
     <div class="map-legend">
-      {CELL_STATES.map((state) => (
+      {CELL_STATES.filter((state) => state !== 'lost' || cells.counts.lost > 0).map((state) => (
         <button
           key={state}
           type="button"
@@ -22,7 +22,7 @@ export function MapLegend({ cells, filter }: { cells: PoolCells; filter: CellSta
         >
           <Swatch state={state} />
           {CELL_TEXT[state].name}{' '}
-          <span class={`num ${state === 'leaked' && cells.counts.leaked > 0 ? 'owed' : ''}`}>
+          <span class={`num ${LEAKED.includes(state) && cells.counts[state] > 0 ? 'owed' : ''}`}>
             {formatCount(cells.counts[state])}
           </span>
         </button>
@@ -33,6 +33,8 @@ export function MapLegend({ cells, filter }: { cells: PoolCells; filter: CellSta
     </div>
   );
 }
+
+const LEAKED: readonly CellState[] = ['leaked', 'lost'];
 
 function Swatch({ state }: { state: CellState }) {
   const canvas = useRef<HTMLCanvasElement>(null);

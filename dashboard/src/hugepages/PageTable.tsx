@@ -1,3 +1,4 @@
+import { useMemo } from 'preact/hooks';
 import type { HugepagesOfPool } from '../../../server/protocol/pool-map.ts';
 import { formatAge } from '../format/duration.ts';
 import { formatCount, plural } from '../format/number.ts';
@@ -20,7 +21,10 @@ export function PageTable(props: {
 }) {
   void second.value;
   const { pages, filter, of } = props;
-  const rows = pages === null ? [] : rowsToShow(pages, filter, of);
+  const rows = useMemo(
+    () => (pages === null ? [] : rowsToShow(pages, filter, of)),
+    [pages, filter, of],
+  );
   const all = pages?.pfn.length ?? 0;
   const inode = pages?.inodes[of];
   return (
@@ -88,7 +92,7 @@ export function PageTable(props: {
   );
 }
 
-const MOST = 300;
+const MOST = 100;
 
 function Row({ pages, row }: { pages: HugepagesOfPool; row: number }) {
   const state = stateOfRow(pages, row);

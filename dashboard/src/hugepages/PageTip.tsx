@@ -19,7 +19,7 @@ export function HoverTip({ controller, scene }: { controller: MapController; sce
   return (
     <div class="tip" style={{ transform: by }}>
       <Title state={state} />
-      <Facts scene={scene} cell={hovered.cell} />
+      <Facts scene={scene} cell={hovered.cell} suspects />
     </div>
   );
 }
@@ -89,7 +89,8 @@ export function leakOf(pages: HugepagesOfPool | null, row: number): LeakRow | un
 }
 
 function Title({ state }: { state: CellState }) {
-  const tone = state === 'leaked' ? 'tone-bad' : state === 'owed' ? 'tone-warn' : '';
+  const tone =
+    state === 'leaked' || state === 'lost' ? 'tone-bad' : state === 'owed' ? 'tone-warn' : '';
   return (
     <>
       <b class={tone}>{CELL_TEXT[state].name}</b>
@@ -98,7 +99,8 @@ function Title({ state }: { state: CellState }) {
   );
 }
 
-function Facts({ scene, cell }: { scene: Scene; cell: number }) {
+function Facts(props: { scene: Scene; cell: number; suspects?: boolean }) {
+  const { scene, cell, suspects = false } = props;
   const { pages, cells } = scene;
   const row = cells.rows[cell]!;
   if (pages === null || row < 0) return <p class="dim">Which page frame it is, is not known.</p>;
@@ -148,7 +150,7 @@ function Facts({ scene, cell }: { scene: Scene; cell: number }) {
           </dd>
         </>
       )}
-      {leak !== undefined && leak.suspects.length > 0 && (
+      {suspects && leak !== undefined && leak.suspects.length > 0 && (
         <>
           <dt>suspects</dt>
           <dd>

@@ -2,10 +2,10 @@ import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { HugepagesOfPool } from '../../../server/protocol/pool-map.ts';
 import { useKeys } from '../keyboard.ts';
-import { go } from '../session.ts';
+import { go, route } from '../session.ts';
 import { theme } from '../theme.ts';
 import { CELL_STATES, type CellState, type PoolCells } from './cells.ts';
-import { keyOfCell, nextOf } from './choose.ts';
+import { cellOfKey, keyOfCell, nextOf } from './choose.ts';
 import type { MapController, Scene } from './controller.ts';
 import { moveBy } from './grid.ts';
 import { HoverTip } from './PageTip.tsx';
@@ -53,6 +53,8 @@ export function PoolMap(props: {
               <canvas ref={above} />
             </span>
           </div>
+          <div class="map-frame map-hover" hidden />
+          <div class="map-frame map-pin" hidden />
         </div>
       </section>
       <HoverTip controller={controller} scene={scene} />
@@ -62,7 +64,9 @@ export function PoolMap(props: {
 
 /** Keys of the map; those that lead to a cell pin it. */
 function useMapKeys(controller: MapController, scene: Scene): void {
-  const { cells, pages, pinned, filter } = scene;
+  const { cells, pages, filter } = scene;
+  // keys may come faster than the page is rendered
+  const pinned = () => cellOfKey(cells, pages, route.value.page);
   const to = (cell: number | null) => {
     if (cell !== null && cell >= 0) pin(cells, pages, cell);
   };
@@ -71,20 +75,20 @@ function useMapKeys(controller: MapController, scene: Scene): void {
     {
       keys: arrows,
       help: 'move in the map',
-      run: (event) => to(moveBy(controller.grid, pinned, event.key)),
+      run: (event) => to(moveBy(controller.grid, pinned(), event.key)),
     },
     {
       keys: ['j'],
       help: 'next hugepage of the chosen state, else of the worst',
-      run: () => to(nextOf(cells, pinned, 1, filter)),
+      run: () => to(nextOf(cells, pinned(), 1, filter)),
     },
-    { keys: ['k'], help: 'the one before', run: () => to(nextOf(cells, pinned, -1, filter)) },
+    { keys: ['k'], help: 'the one before', run: () => to(nextOf(cells, pinned(), -1, filter)) },
     { keys: ['f'], help: 'next state only', run: () => go({ state: nextState(cells, filter) }) },
     {
       keys: ['Enter'],
       help: 'the inode of the hugepage',
       run: () => {
-        const inode = pages?.inodes[pages.inode[cells.rows[pinned] ?? -1] ?? -1];
+        const inode = pages?.inodes[pages.inode[cells.rows[pinned()] ?? -1] ?? -1];
         if (inode !== undefined && inode.id !== '') go({ view: 'inode', inode: inode.id });
       },
     },

@@ -36,9 +36,11 @@ export function SubpoolTable(props: {
                 <Count name="min" />
                 <Count name="reserved" />
                 <th scope="col" class="num">
-                  told
+                  told before
                 </th>
-                <th scope="col">subpool</th>
+                <th scope="col" class="wide-only">
+                  subpool
+                </th>
               </tr>
             </thead>
             <tbody>
@@ -47,7 +49,7 @@ export function SubpoolTable(props: {
                   key={`${row.subpool} ${row.told_ms} ${row.state}`}
                   class={row.state === 'leaked' ? 'row-owed' : ''}
                 >
-                  <th scope="row" class="mono">
+                  <th scope="row" class="mono" title={`subpool ${row.subpool}`}>
                     {row.dev === '' ? <span class="dim">not known</span> : row.dev}
                   </th>
                   <td title={STATE_TEXT[row.state]}>
@@ -60,9 +62,9 @@ export function SubpoolTable(props: {
                     {formatCount(row.reserved)}
                   </td>
                   <td class="num dim" title="used and reserved are of then">
-                    {formatAge(now - row.told_ms)} ago
+                    {formatAge(now - row.told_ms)}
                   </td>
-                  <td class="mono dim">{row.subpool}</td>
+                  <td class="mono dim wide-only">{row.subpool}</td>
                 </tr>
               ))}
             </tbody>

@@ -1,11 +1,13 @@
 import type { HugepagesOfPool, PoolRow } from '../../../server/protocol/pool-map.ts';
 
 /**
- * What one cell of the map shows, in the order of importance. The first five are
- * hugepages that are known one by one; the others are what the pool's counters leave.
+ * What one cell of the map shows, in the order of importance. The last three are what
+ * the pool's counters leave, and `lost` are those of them that are part of a leak; the
+ * others are hugepages that are known one by one.
  */
 export const CELL_STATES = [
   'leaked',
+  'lost',
   'owed',
   'held',
   'cached',
@@ -31,11 +33,23 @@ export interface PoolCells {
   readonly overReserved: number;
 }
 
+/** Leaks that only counters show: of hugepages that are reserved, in use, or free. */
+export interface CountedLeaks {
+  readonly reserved: number;
+  readonly unseen: number;
+  readonly free: number;
+}
+const NO_LEAKS: CountedLeaks = { reserved: 0, unseen: 0, free: 0 };
+
 /** resv_huge_pages is unsigned: beyond this it went below zero. */
 const BELOW_ZERO = 2 ** 62;
 
 /** `pages`: of this host and size; null for a single node, where no hugepage is known to lie. */
-export function poolCells(pool: PoolRow, pages: HugepagesOfPool | null): PoolCells {
+export function poolCells(
+  pool: PoolRow,
+  pages: HugepagesOfPool | null,
+  leaks: CountedLeaks = NO_LEAKS,
+): PoolCells {
   const total = Math.max(0, pool.total);
   const order = pages === null ? [] : placesOf(pages, total);
   const known = order.length;
@@ -59,8 +73,13 @@ export function poolCells(pool: PoolRow, pages: HugepagesOfPool | null): PoolCel
   counts.unseen = total - known - free;
   let cell = known;
   for (const state of ['unseen', 'reserved', 'free'] as const) {
-    states.fill(CELL_STATES.indexOf(state), cell, cell + counts[state]);
-    cell += counts[state];
+    const all = counts[state];
+    const lost = Math.min(Math.max(0, leaks[state]), all);
+    counts[state] -= lost;
+    counts.lost += lost;
+    states.fill(CELL_STATES.indexOf('lost'), cell, cell + lost);
+    states.fill(CELL_STATES.indexOf(state), cell + lost, cell + all);
+    cell += all;
   }
   return {
     states,
@@ -68,7 +87,7 @@ export function poolCells(pool: PoolRow, pages: HugepagesOfPool | null): PoolCel
     counts,
     ahead: Math.max(0, known - (total - counted)),
     beyond: (pages?.pfn.length ?? 0) - known,
-    overReserved: asked >= BELOW_ZERO ? Number.POSITIVE_INFINITY : asked - counts.reserved,
+    overReserved: asked >= BELOW_ZERO ? Number.POSITIVE_INFINITY : Math.max(0, asked - free),
   };
 }
 

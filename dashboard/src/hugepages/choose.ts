@@ -1,6 +1,6 @@
-import type { HugepagesOfPool, PoolRow } from '../../../server/protocol/pool-map.ts';
+import type { HugepagesOfPool, LeakRow, PoolRow } from '../../../server/protocol/pool-map.ts';
 import { formatPfn } from '../inode/hugepageWords.ts';
-import { CELL_STATES, type CellState, type PoolCells } from './cells.ts';
+import { CELL_STATES, type CellState, type CountedLeaks, type PoolCells } from './cells.ts';
 
 /** Which pool, inode or hugepage is shown, as the address has it. */
 export interface Choice {
@@ -73,6 +73,16 @@ export function pagesOfPool(
   return pages.find((table) => isPoolOf(pool, table)) ?? null;
 }
 
+/** Hugepages of this pool that leak by its counters alone. A node has no such leaks of its own. */
+export function countedLeaks(leaks: readonly LeakRow[], pool: PoolRow): CountedLeaks {
+  const sum = (kind: LeakRow['kind']) =>
+    leaks
+      .filter((leak) => leak.kind === kind && leak.host === pool.host && leak.pages > 0)
+      .filter((leak) => pool.node < 0 && leak.bytes / leak.pages === pool.size_kb * 1024)
+      .reduce((total, leak) => total + leak.pages, 0);
+  return { reserved: sum('reservation'), unseen: sum('pool drift'), free: sum('surplus') };
+}
+
 /** Names a cell: by page frame number, else folio, else its place. */
 export function keyOfCell(cells: PoolCells, pages: HugepagesOfPool | null, cell: number): string {
   const row = cells.rows[cell] ?? -1;
@@ -96,6 +106,7 @@ export function cellOfKey(cells: PoolCells, pages: HugepagesOfPool | null, key: 
 }
 
 export function rowOfKey(pages: HugepagesOfPool, key: string): number {
+  if (key.startsWith('0x')) return pages.pfn.indexOf(Number(key));
   return pages.pfn.findIndex((_, row) => keyOfRow(pages, row) === key);
 }
 

@@ -20,8 +20,9 @@ export interface Scene {
 }
 
 /**
- * Owns the two canvases of a map: cells below, outlines above. Only the rows in sight
- * are drawn, so that a pool may have any size, and what the pointer does draws outlines only.
+ * Owns the two canvases of a map: cells below, above them outlines of all that one inode
+ * has. Only the rows in sight are drawn, so that a pool may have any size, and what the
+ * pointer does draws no cell.
  */
 export class MapController {
   /** The cell under the pointer and where it lies in the window of the map. */
@@ -32,12 +33,18 @@ export class MapController {
   #grid: Grid = gridOf(0, 1, 1);
   /** An inode whose cells are outlined because a row of the table is pointed at. */
   #pointedInode = -1;
+  /** Whose cells are outlined. */
+  #outlined = -1;
+  #hoverFrame: HTMLElement | null = null;
+  #pinFrame: HTMLElement | null = null;
   readonly #drawAll = () => this.#draw(true);
   readonly #drawOver = () => this.#draw(false);
 
   attach(scroll: HTMLElement, canvas: readonly [HTMLCanvasElement, HTMLCanvasElement]): () => void {
     this.#scroll = scroll;
     this.#canvas = canvas;
+    this.#hoverFrame = scroll.querySelector('.map-hover');
+    this.#pinFrame = scroll.querySelector('.map-pin');
     const observer = new ResizeObserver(() => this.redraw());
     observer.observe(scroll);
     const onScroll = () => this.redraw();
@@ -141,31 +148,36 @@ export class MapController {
       ctx.translate(EDGE, shift);
       drawCells(ctx, this.#grid, scene.cells, { faint: this.#faint(scene), fromRow, toRow });
     }
-    const over = clear(above, scroll);
-    if (over === null) return;
-    over.translate(0, shift - EDGE);
-    const top = fromRow * pitch;
-    const inSight = { from: fromRow * this.#grid.columns, to: toRow * this.#grid.columns };
-    const related = this.#related(scene, inSight);
-    drawOutlines(over, this.#grid, related, { top, thick: false });
-    const hovered = this.hovered.value?.cell ?? -1;
-    const chosen = [hovered, scene.pinned].filter(
-      (cell) => cell >= inSight.from && cell < inSight.to,
-    );
-    drawOutlines(over, this.#grid, chosen, { top, thick: true });
+    const related = this.#relatedInode(scene);
+    if (all || related !== this.#outlined) {
+      this.#outlined = related;
+      const over = clear(above, scroll);
+      if (over === null) return;
+      over.translate(0, shift - EDGE);
+      const sight = { from: fromRow * this.#grid.columns, to: toRow * this.#grid.columns };
+      const cells = cellsOf(scene, related, sight);
+      drawOutlines(over, this.#grid, cells, { top: fromRow * pitch, edge: EDGE });
+    }
+    this.#frame(this.#hoverFrame, this.hovered.value?.cell ?? -1);
+    this.#frame(this.#pinFrame, scene.pinned);
   }
 
-  /** Cells of the inode of the hovered one, or of the one that the table points at. */
-  *#related({ cells, pages }: Scene, sight: { from: number; to: number }): Iterable<number> {
-    if (pages === null) return;
+  /** Frames are elements: to move one costs less than to draw. */
+  #frame(frame: HTMLElement | null, cell: number): void {
+    if (frame === null) return;
+    frame.hidden = cell < 0;
+    if (cell < 0) return;
+    const { x, y } = cornerOf(this.#grid, cell);
+    const side = `${this.#grid.pitch - this.#grid.gap}px`;
+    frame.style.width = side;
+    frame.style.height = side;
+    frame.style.transform = `translate(${x + EDGE}px, ${y + EDGE}px)`;
+  }
+
+  /** The inode of the hovered cell, or the one that the table points at; -1 for none. */
+  #relatedInode({ cells, pages }: Scene): number {
     const row = cells.rows[this.hovered.value?.cell ?? -1] ?? -1;
-    const inode = row >= 0 ? pages.inode[row]! : this.#pointedInode;
-    if (inode < 0) return;
-    const to = Math.min(sight.to, cells.rows.length);
-    for (let cell = sight.from; cell < to; cell++) {
-      const at = cells.rows[cell]!;
-      if (at >= 0 && pages.inode[at] === inode) yield cell;
-    }
+    return pages !== null && row >= 0 ? pages.inode[row]! : this.#pointedInode;
   }
 
   #faint({ cells, pages, filter, of }: Scene): ((cell: number) => boolean) | null {
@@ -176,6 +188,19 @@ export class MapController {
       const row = cells.rows[cell]!;
       return of >= 0 && (row < 0 || pages?.inode[row] !== of);
     };
+  }
+}
+
+function* cellsOf(
+  { cells, pages }: Scene,
+  inode: number,
+  sight: { from: number; to: number },
+): Iterable<number> {
+  if (pages === null || inode < 0) return;
+  const to = Math.min(sight.to, cells.rows.length);
+  for (let cell = sight.from; cell < to; cell++) {
+    const row = cells.rows[cell]!;
+    if (row >= 0 && pages.inode[row] === inode) yield cell;
   }
 }
 

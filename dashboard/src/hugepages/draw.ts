@@ -5,13 +5,14 @@ import { cornerOf, type Grid } from './grid.ts';
 /** The style sheet's colour of each state; its pattern repeats it for those who do not see colours. */
 const COLOUR: Record<CellState, string> = {
   leaked: '--bad',
+  lost: '--bad',
   owed: '--warn',
   held: '--thread',
   cached: '--task',
   private: '--line-4',
   unseen: '--waiting',
   reserved: '--dim',
-  free: '--line',
+  free: '--cell-free',
 };
 
 export interface Look {
@@ -46,30 +47,22 @@ export function drawCells(
   ctx.globalAlpha = 1;
 }
 
-/** Outlines, above the cells: `thick` ones have a dark and a light edge, to be seen on any colour. */
+/** Thin outlines, above the cells; `top` as in drawCells, with `edge` pixels of room around. */
 export function drawOutlines(
   ctx: CanvasRenderingContext2D,
   grid: Grid,
   cells: Iterable<number>,
-  { top, thick }: { top: number; thick: boolean },
+  { top, edge }: { top: number; edge: number },
 ): void {
   const side = grid.pitch - grid.gap;
-  const strokes = thick
-    ? ([
-        ['--bg', 4],
-        ['--text', 2],
-      ] as const)
-    : ([['--text', 1]] as const);
-  const all = [...cells];
-  for (const [colour, width] of strokes) {
-    ctx.strokeStyle = cssColour(colour);
-    ctx.lineWidth = width;
-    for (const cell of all) {
-      const { x, y } = cornerOf(grid, cell);
-      const out = thick ? 1 : 0.5;
-      ctx.strokeRect(x - out + 2, y - top - out + 2, side + 2 * out, side + 2 * out);
-    }
+  ctx.strokeStyle = cssColour('--text');
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  for (const cell of cells) {
+    const { x, y } = cornerOf(grid, cell);
+    ctx.rect(x + edge - 0.5, y - top + edge - 0.5, side + 1, side + 1);
   }
+  ctx.stroke();
 }
 
 type Pen = (x: number, y: number) => void;
@@ -117,10 +110,11 @@ function penOf(ctx: CanvasRenderingContext2D, grid: Grid, state: CellState): Pen
       return mark((x, y) => ctx.fillRect(x + 1, y + at, side - 2, inner));
     case 'private':
       return mark((x, y) => ctx.fillRect(x + at, y + at, inner, inner));
+    case 'lost':
     case 'reserved':
       return (x, y) => {
         ctx.strokeStyle = colour;
-        ctx.lineWidth = 1;
+        ctx.lineWidth = state === 'lost' ? 1.5 : 1;
         ctx.strokeRect(x + 0.5, y + 0.5, side - 1, side - 1);
         ctx.beginPath();
         for (let step = 3; step < 2 * side; step += Math.max(3, side / 4)) {

@@ -49,7 +49,7 @@ export function cellAt(grid: Grid, x: number, y: number): number {
 export function moveBy(grid: Grid, from: number, key: string): number | null {
   const step = stepOf(grid, from, key);
   if (step === null || grid.count === 0) return null;
-  if (from < 0) return 0;
+  if (from < 0) return key === 'End' ? grid.count - 1 : 0;
   const to = from + step;
   // up and down stay in their column
   if (Math.abs(step) === grid.columns && (to < 0 || to >= grid.count)) return from;

@@ -9,6 +9,10 @@ export const CELL_TEXT: Record<CellState, { readonly name: string; readonly help
     name: 'leaked',
     help: 'out of its page cache for longer than the threshold and not back in the pool: part of a leak that fires',
   },
+  lost: {
+    name: 'leaked, page not known',
+    help: 'part of a leak that only counters show: reserved or in use for nobody, or surplus that stays',
+  },
   owed: {
     name: 'out, not free',
     help: 'out of its page cache and not yet back in the pool',
