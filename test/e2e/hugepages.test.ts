@@ -201,7 +201,7 @@ describe('a pool that leaks', () => {
     await page.getByRole('button', { name: /^out, not free/ }).click();
     await says('1 of 13 hugepages, out, not free');
     await eventually(2000, () => page.url().includes('state=owed'), 'the address');
-    expect(await page.locator('table.data tbody tr').filter({ hasText: '0x247c' }).count()).toBe(1);
+    expect(await page.locator('table.data tbody tr').filter({ hasText: '0x2382' }).count()).toBe(1);
     await screenshot(page, 'map-filter');
     await page.keyboard.press('f');
     await says('in page cache');

@@ -170,7 +170,6 @@ function PoolChoice(props: { pools: readonly PoolRow[]; shown: PoolRow; manyHost
 }
 
 function Notes({ notes }: { notes: readonly string[] }) {
-  if (notes.length === 0) return null;
   return (
     <ul class="map-notes dim">
       {notes.map((note) => (
