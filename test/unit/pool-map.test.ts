@@ -47,6 +47,20 @@ it('tells each hugepage that is not in the pool, whose it is, and which leak it 
   expect(table).toMatchObject({ host: 'box', size_kb: 2048, left_out: 0 });
 });
 
+it('tells hugepages in the page cache of a held file, and none of a leak that is over', () => {
+  const { views } = leaky();
+  const [pinned] = views.leaks([], {});
+  const held = { ...pinned!, id: '1.held.9', kind: 'held', inode: '0.2' } as const;
+  const leaking = (leaks: Parameters<typeof views.hugepages>[0]) => {
+    const [table] = views.hugepages(leaks);
+    return table!.leak.flatMap((leak, row) =>
+      leak < 0 ? [] : [`${table!.leaks[leak]} ${PAGE_STATES[table!.state[row]!]}`],
+    );
+  };
+  expect(leaking([held])).toEqual(Array(9).fill('1.held.9 cached'));
+  expect(leaking([{ ...pinned!, state: 'resolved' }])).toEqual([]);
+});
+
 it('names the leak that hugepages are in, with its alert, and all of one inode after its end', () => {
   const { host, views } = leaky();
   const alerts = host.pipeline.alerts.list().map((alert) => ({
