@@ -28,10 +28,12 @@ beforeEach(async () => {
   });
   page.on('pageerror', (error) => complaints.push(error.message));
 });
-afterEach(async () => {
-  expect(complaints).toEqual([]);
+
+/** Before its server goes, which the page would complain of. */
+async function leave(): Promise<void> {
   await page.close();
-});
+  expect(complaints).toEqual([]);
+}
 
 const text = () => page.locator('main').innerText();
 const says = (what: string | RegExp) =>
@@ -108,7 +110,10 @@ describe('a pool that leaks', () => {
     server.alerts.check();
     await page.goto(server.web.link);
   });
-  afterEach(() => server.stop());
+  afterEach(async () => {
+    await leave();
+    await server.stop();
+  });
 
   it('has a cell for each hugepage of the pool, the leaked ones red and crossed', async () => {
     await go('hugepages');
@@ -284,6 +289,7 @@ it('is drawn in device pixels', async () => {
   });
   expect(ratio).toBeCloseTo(2, 1);
   await context.close();
+  await leave();
   await server.stop();
 });
 
@@ -303,6 +309,7 @@ describe('a large pool', () => {
     const scrolled = await map().evaluate((element) => element.scrollTop);
     expect(scrolled).toBeGreaterThan(0);
     await screenshot(page, 'map-16384-end');
+    await leave();
     await server.stop();
   });
 });
@@ -320,6 +327,7 @@ describe('real recordings', () => {
     return replay.play(speed);
   }
   afterEach(async () => {
+    await leave();
     await web.close();
     reader.close();
   });
