@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { AlertsView } from './alerts/AlertsView.tsx';
 import { CallbacksView } from './CallbacksView.tsx';
 import { ContractView } from './contract/ContractView.tsx';
-import { HugepagesView } from './HugepagesView.tsx';
+import { HugepagesView } from './hugepages/HugepagesView.tsx';
 import { InodeView } from './inode/InodeView.tsx';
 import { InodesView } from './inodes/InodesView.tsx';
 import { useKeys } from './keyboard.ts';

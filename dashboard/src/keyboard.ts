@@ -24,7 +24,7 @@ export function useKeys(bindings: readonly KeyBinding[]): void {
 export function startKeyboard(): void {
   addEventListener('keydown', (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (isField(event.target)) return;
+    if (isField(event.target) || scrolls(event.target, event.key)) return;
     for (const layer of [...layers].reverse()) {
       const binding = layer.find((candidate) => candidate.keys.includes(event.key));
       if (!binding) continue;
@@ -65,6 +65,15 @@ function isField(target: EventTarget | null): boolean {
     target instanceof HTMLTextAreaElement ||
     target instanceof HTMLSelectElement ||
     (target instanceof HTMLInputElement && target.type !== 'checkbox')
+  );
+}
+
+/** A focused part that scrolls keeps the keys that scroll it. */
+function scrolls(target: EventTarget | null, key: string): boolean {
+  return (
+    target instanceof HTMLElement &&
+    target.matches('.scroll-x, .scroll-y') &&
+    /^(Arrow|Home$|End$)/.test(key)
   );
 }
 

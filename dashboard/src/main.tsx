@@ -11,6 +11,7 @@ import './style/data.css';
 import './style/overview.css';
 import './style/inodes.css';
 import './style/inode.css';
+import './style/hugepages.css';
 import './style/contract.css';
 import './style/alerts.css';
 import './style/print.css';

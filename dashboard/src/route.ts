@@ -3,7 +3,7 @@ import { INODE_SORTS, type Subscribe } from '../../server/protocol/messages.ts';
 /**
  * Where the reader is, kept in the URL's hash so that it can be shared:
  * `#/inodes?host=vm&filter=fs:hugetlbfs&sort=evict_ns`, `#/inode/1.42`, `#/contract/1.3`,
- * `#/alerts/7214cbacd4c5b81b`.
+ * `#/alerts/7214cbacd4c5b81b`, `#/hugepages?pool=2048@vm&page=0x12c00`.
  */
 export interface Route {
   readonly view: PageView;
@@ -20,6 +20,11 @@ export interface Route {
   readonly finding: string;
   /** Alerts: the key or the fingerprint of the chosen alert; empty without one. */
   readonly alert: string;
+  /** Hugepages: the pool, the state of cells, the inode and the hugepage that are chosen; empty without. */
+  readonly pool: string;
+  readonly state: string;
+  readonly of: string;
+  readonly page: string;
 }
 
 export type InodeSort = (typeof INODE_SORTS)[number];
@@ -45,7 +50,14 @@ export const START: Route = {
   inode: '',
   finding: '',
   alert: '',
+  pool: '',
+  state: '',
+  of: '',
+  page: '',
 };
+
+/** The Hugepages view with nothing chosen: to be spread into a link that chooses something. */
+export const WHOLE_MAP = { view: 'hugepages', pool: '', state: '', of: '', page: '' } as const;
 
 /** Reads a hash. What is not understood becomes the default: an old link still opens the page. */
 export function parseRoute(hash: string): Route {
@@ -54,6 +66,8 @@ export function parseRoute(hash: string): Route {
   const params = new URLSearchParams(query);
   const view = PAGE_VIEWS.find((name) => name === first) ?? 'overview';
   const fromPath = view === 'inode' ? decode(second) : '';
+  const ofMap = (name: string) =>
+    view === 'hugepages' ? (params.get(name) ?? '').slice(0, 300) : '';
   return {
     view: view === 'inode' && fromPath === '' ? 'inodes' : view,
     host: (params.get('host') ?? '').slice(0, 256),
@@ -64,6 +78,10 @@ export function parseRoute(hash: string): Route {
     inode: (fromPath || (params.get('sel') ?? '')).slice(0, 64),
     finding: (view === 'contract' ? decode(second) : '').slice(0, 64),
     alert: (view === 'alerts' ? decode(second) : '').slice(0, 64),
+    pool: ofMap('pool'),
+    state: ofMap('state'),
+    of: ofMap('of'),
+    page: ofMap('page'),
   };
 }
 
@@ -76,8 +94,17 @@ export function formatRoute(route: Route): string {
   if (!route.descending) params.set('order', 'up');
   if (route.follow) params.set('follow', '1');
   if (route.inode && route.view !== 'inode') params.set('sel', route.inode);
+  if (route.view === 'hugepages') {
+    for (const name of ['pool', 'state', 'of', 'page'] as const) {
+      if (route[name]) params.set(name, route[name]);
+    }
+  }
   const path = pathOf(route);
-  const query = params.toString().replaceAll('%3A', ':').replaceAll('%2F', '/');
+  const query = params
+    .toString()
+    .replaceAll('%3A', ':')
+    .replaceAll('%2F', '/')
+    .replaceAll('%40', '@');
   return `#/${path}${query ? `?${query}` : ''}`;
 }
 

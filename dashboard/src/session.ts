@@ -104,5 +104,8 @@ function subscription(): Subscribe {
 function forgetOthers(wanted: Subscribe): void {
   if (store.finding.peek()?.row.id !== wanted.finding) store.finding.value = undefined;
   if (wanted.view !== 'inode') return;
-  if (store.inode.peek()?.row.id !== wanted.inode) store.inode.value = undefined;
+  if (store.inode.peek()?.row.id !== wanted.inode) {
+    store.inode.value = undefined;
+    store.leaks.value = [];
+  }
 }

@@ -7,7 +7,6 @@ import type {
   FindingDetail,
   Hello,
   HostState,
-  HugepageRow,
   InodeDetail,
   InodePage,
   LossesView,
@@ -16,6 +15,7 @@ import type {
   Totals,
   Update,
 } from '../../server/protocol/messages.ts';
+import type { HugepagesOfPool, LeakRow, PoolsView } from '../../server/protocol/pool-map.ts';
 import { foldUpdates } from './fold.ts';
 import { SeriesBuffer } from './series.ts';
 
@@ -33,7 +33,10 @@ export class Store {
   readonly inodes: Signal<InodePage | null> = signal(null);
   /** Undefined: not answered yet. Null: the server does not know this inode (any more). */
   readonly inode: Signal<InodeDetail | null | undefined> = signal(undefined);
-  readonly hugepages: Signal<readonly HugepageRow[] | null> = signal(null);
+  readonly hugepages: Signal<readonly HugepagesOfPool[] | null> = signal(null);
+  readonly pools: Signal<PoolsView | null> = signal(null);
+  /** Leaks of hugepages: all that fire, or those of the inode that is shown. */
+  readonly leaks: Signal<readonly LeakRow[]> = signal([]);
   readonly callbacks: Signal<readonly CallbackRow[] | null> = signal(null);
   readonly contract: Signal<ContractView | null> = signal(null);
   /** Undefined: not answered yet. Null: the server does not know it (any more). */
@@ -130,6 +133,8 @@ export class Store {
     if (update.inodes) this.inodes.value = update.inodes;
     if (update.inode !== undefined) this.inode.value = update.inode;
     if (update.hugepages) this.hugepages.value = update.hugepages;
+    if (update.pools) this.pools.value = update.pools;
+    if (update.leaks) this.leaks.value = update.leaks;
     if (update.callbacks) this.callbacks.value = update.callbacks;
     if (update.contract) this.contract.value = update.contract;
     if (update.finding !== undefined) this.finding.value = update.finding;

@@ -98,7 +98,8 @@ export class Hugepages {
   }
 
   /** Taken for a mapping; whose page cache it enters, if any, is told next. */
-  taken(folio: Address, ts: number): void {
+  taken(event: EventOf<'hugepage_alloc'>, inode: Incarnation | null): void {
+    const { folio, ts, pid, comm, dev } = event;
     const before = this._known.get(folio);
     if (before !== undefined) this.#forget(before); // its free was lost
     this.allocated++;
@@ -114,6 +115,7 @@ export class Hugepages {
       removedAt: Number.NaN,
       freedAt: Number.NaN,
       extraRefs: null,
+      taker: { pid, comm, inode, dev },
     });
   }
 
@@ -146,6 +148,7 @@ export class Hugepages {
       removedAt: Number.NaN,
       freedAt: Number.NaN,
       extraRefs: null,
+      taker: before?.state === 'allocated' ? before.taker : null,
     };
     this._known.set(key, page);
     if (before?.state !== 'allocated') this.allocated++;
@@ -180,6 +183,7 @@ export class Hugepages {
         removedAt: ts,
         freedAt: Number.NaN,
         extraRefs: null,
+        taker: null,
       };
       owner.take(page);
       this._known.set(key, page);

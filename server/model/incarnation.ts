@@ -29,6 +29,16 @@ export interface Hugepage {
   freedAt: number;
   /** References beyond the page cache's own at removal; null when not seen. */
   extraRefs: number | null;
+  /** Who took it from the pool, for a mapping of which inode; null when that was not seen. */
+  taker: Taker | null;
+}
+
+export interface Taker {
+  readonly pid: number;
+  readonly comm: string;
+  readonly inode: Incarnation | null;
+  /** `s_dev` of that inode, known or not. */
+  readonly dev: number;
 }
 
 const STAGE_INDEX = new Map<InodeStage, number>(INODE_STAGES.map((s, i) => [s, i]));

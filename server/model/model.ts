@@ -28,6 +28,8 @@ import { ReservationWatch } from './leaks/reservation.ts';
 import { StuckWatch } from './leaks/stuck.ts';
 import { SurplusWatch } from './leaks/surplus.ts';
 import { type PoolSample, Pools } from './pools.ts';
+import { Promises } from './promises.ts';
+import { Subpools } from './subpools.ts';
 import { Superblocks } from './superblocks.ts';
 
 /** PF_KTHREAD (include/linux/sched.h): the same bit since 3.x. */
@@ -88,6 +90,8 @@ export class Model {
   readonly hugepages: Hugepages;
   readonly gaps = new Gaps();
   readonly pools = new Pools();
+  readonly promises = new Promises();
+  readonly subpools = new Subpools();
   /** Kernel stacks of events that have one; frames may still come after the event. */
   readonly stacks = new WeakMap<TraceEvent, string[]>();
   readonly contract: Contract;
@@ -170,6 +174,7 @@ export class Model {
         return this.superblocks.seen(event);
       case 'alloc_inode': {
         if (event.inode === 0) return; // no memory, or no inodes left on that mount
+        this.promises.born(event.tid);
         const current = this.inodes.current(event.inode);
         if (current !== undefined && event.ts < current.first) {
           current.born = true; // came late: what it began is known already
@@ -203,11 +208,15 @@ export class Model {
       case 'free_inode':
         return this.#freed(event);
       case 'hugepage_add':
+        this.promises.added(event, this.#ofInode(event));
+        return;
       case 'hugepage_remove':
-      case 'reserve':
-        return this.#ofInode(event);
-      case 'unreserve':
         this.#ofInode(event);
+        return;
+      case 'reserve':
+        return this.promises.reserve(event, this.#ofInode(event), this.#tellsMaps());
+      case 'unreserve':
+        this.promises.unreserve(event, this.#ofInode(event));
         // its pages are gone; the steps would tell when evict() is through with it
         if (!this.detail.steps && this._evicting.get(event.tid)?.address === event.inode) {
           this._evicting.delete(event.tid);
@@ -223,12 +232,15 @@ export class Model {
         this.hugepages.went(event.folio, 'buddy')?.note(event);
         return;
       case 'resv_map_release':
+        this.promises.mapRelease(event);
         this._evicting.get(event.tid)?.note(event);
         return;
-      case 'hugepage_alloc':
-        if (event.folio !== 0) this.hugepages.taken(event.folio, event.ts);
-        this.inodes.current(event.inode)?.note(event);
+      case 'hugepage_alloc': {
+        const inode = this.inodes.current(event.inode);
+        if (event.folio !== 0) this.hugepages.taken(event, inode ?? null);
+        inode?.note(event);
         return this.#touch();
+      }
       case 'hugepage_pin':
         return this.hugepages.pinned(event, this.stacks.get(event) ?? []);
       case 'hugepage_move':
@@ -237,6 +249,7 @@ export class Model {
       case 'subpool':
       case 'vm_close': {
         const inode = this.inodes.current(event.inode);
+        if (event.kind === 'subpool') this.subpools.seen(event, inode?.dev ?? null);
         if (inode !== undefined && inode.state !== 'ended') inode.note(event);
         return;
       }
@@ -253,11 +266,15 @@ export class Model {
         return this.#tracepointLife(event);
       case 'sb_size':
         return this.superblocks.sized(event);
-      case 'hugepage_released':
       case 'resv_map_alloc':
+        return this.promises.mapAlloc(event);
       case 'new_subpool':
+        return this.subpools.made(event);
       case 'put_subpool':
+        return this.subpools.put(event);
       case 'fill_super':
+        return this.subpools.mounted(event);
+      case 'hugepage_released':
       case 'shutdown_super':
       case 'gmem_create':
         return; // of no inode
@@ -329,6 +346,7 @@ export class Model {
 
   #end(inode: Incarnation, state: 'ended' | 'lost'): void {
     this._waiting.delete(inode);
+    this.promises.ended(inode);
     if (this._evicting.get(inode.tid) === inode) this._evicting.delete(inode.tid);
     this.inodes.end(inode, state);
   }
@@ -522,7 +540,9 @@ export class Model {
     this.#touch();
   }
 
-  #ofInode(event: EventOf<'hugepage_add' | 'hugepage_remove' | 'reserve' | 'unreserve'>): void {
+  #ofInode(
+    event: EventOf<'hugepage_add' | 'hugepage_remove' | 'reserve' | 'unreserve'>,
+  ): Incarnation {
     let inode = this.inodes.current(event.inode);
     if (inode === undefined || isPast(inode, event)) {
       inode = this.#begin(event.inode, event.dev, 0x958458f6, event.ino, event);
@@ -539,6 +559,12 @@ export class Model {
       this.hugepages.removed(inode, event.folio, null, event.index, event.refcount, event.ts);
     }
     this.#touch();
+    return inode;
+  }
+
+  /** Whether a mapping that gets a resv_map of its own is told apart from one that does not. */
+  #tellsMaps(): boolean {
+    return this.detail.steps && isObserved(this.plan.resv_map_alloc);
   }
 
   /** Hosts that offer the hugetlbfs tracepoints only: device and number are the identity. */

@@ -9,6 +9,7 @@
  */
 import { z } from 'zod/mini';
 import type { AlertsView, FiringSummary } from './alerts.ts';
+import type { HugepagesOfPool, LeakRow, PoolsView } from './pool-map.ts';
 import type { Context, InodeStage, Plan } from './stages.ts';
 
 export const MESSAGE_VERSION = 1;
@@ -92,7 +93,10 @@ export interface Update {
   /** Inode; null when it is not (or no longer) known. */
   readonly inode?: InodeDetail | null;
   /** Hugepages. */
-  readonly hugepages?: readonly HugepageRow[];
+  readonly hugepages?: readonly HugepagesOfPool[];
+  readonly pools?: PoolsView;
+  /** Hugepages, inode: leaks that hugepages are in, firing ones first. */
+  readonly leaks?: readonly LeakRow[];
   /** Callbacks. */
   readonly callbacks?: readonly CallbackRow[];
   /** Contract. */
@@ -321,21 +325,6 @@ export interface InodeRule {
   readonly why: string;
   /** The `id` of a FindingRow; empty when there is none, or it is not kept. */
   readonly finding: string;
-}
-
-/** A hugepage outside the pool, as far as it is known. */
-export interface HugepageRow {
-  readonly host: string;
-  readonly folio: string;
-  readonly pfn: number | null;
-  readonly state: 'cached' | 'removed';
-  readonly inode: string;
-  readonly fs: string;
-  readonly ino: number;
-  readonly index: number;
-  readonly extra_refs: number | null;
-  /** Wall clock, ms, since when it is in this state. */
-  readonly since_ms: number;
 }
 
 /** The s_op table of one superblock, by symbol name; `0` is a NULL pointer. */

@@ -158,10 +158,16 @@ class Client {
         break;
       case 'inode':
         out.push(['inode', views.inode(ask.inode ?? '')]);
+        out.push(['leaks', views.leaks(alerts.list(), { inode: ask.inode ?? '' })]);
         break;
-      case 'hugepages':
-        if (heavy) out.push(['hugepages', views.hugepages(ask.host)]);
+      case 'hugepages': {
+        if (!heavy) break;
+        const leaks = views.leaks(alerts.list(), { host: ask.host });
+        out.push(['leaks', leaks]);
+        out.push(['pools', views.pools(ask.host)]);
+        out.push(['hugepages', views.hugepages(leaks, ask.host)]);
         break;
+      }
       case 'callbacks':
         out.push(['callbacks', views.callbacks(ask.host)]);
         break;

@@ -1,5 +1,6 @@
 /** The sections of each view, made from the model when a client shows that view. */
 import type { Incarnation } from '../model/incarnation.ts';
+import type { SessionAlert } from '../protocol/alerts.ts';
 import { type Filter, parseFilter } from '../protocol/filter.ts';
 import type {
   CallbackRow,
@@ -8,7 +9,6 @@ import type {
   Gap,
   HostDetail,
   HostState,
-  HugepageRow,
   InodeDetail,
   InodePage,
   InodeRow,
@@ -18,11 +18,13 @@ import type {
   Subscribe,
   Totals,
 } from '../protocol/messages.ts';
+import type { HugepagesOfPool, LeakRow, PoolsView } from '../protocol/pool-map.ts';
 import { isObserved } from '../protocol/stages.ts';
-import { formatAddress } from '../protocol/units.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { STAGE_OF_LINE } from '../tracer/programs.ts';
 import { contractView, findingDetail } from './contract.ts';
+import { hugepagesOf } from './pool-map.ts';
+import { leakRows, poolsView } from './pools.ts';
 import { callbackRow, inodeDetail, inodeRow } from './rows.ts';
 import type { Source } from './source.ts';
 
@@ -141,27 +143,22 @@ export class Views {
     return inodeDetail(pipeline, Number(match![1]), inode);
   }
 
-  hugepages(host?: string): HugepageRow[] {
-    const out: HugepageRow[] = [];
-    for (const [epoch, pipeline] of this.#pipelines(host)) {
-      for (const page of pipeline.model.hugepages.known()) {
-        if (page.state !== 'cached' && page.state !== 'removed') continue;
-        if (page.owner === null || out.length >= 20_000) continue;
-        out.push({
-          host: pipeline.info.host,
-          folio: page.folio === 0 ? '' : formatAddress(page.folio),
-          pfn: page.pfn ?? pipeline.model.hugepages.pfnOf(page.folio),
-          state: page.state,
-          inode: `${epoch}.${page.owner.number}`,
-          fs: page.owner.fs,
-          ino: page.owner.ino,
-          index: page.index,
-          extra_refs: page.extraRefs,
-          since_ms: pipeline.wallMs(page.since),
-        });
-      }
-    }
-    return out;
+  /** Of the epochs that run: what was in use before a boot is not any more. */
+  hugepages(leaks: readonly LeakRow[], host?: string): HugepagesOfPool[] {
+    return this.#running(host).flatMap(([epoch, pipeline]) => hugepagesOf(pipeline, epoch, leaks));
+  }
+
+  pools(host?: string): PoolsView {
+    return poolsView(this.#running(host));
+  }
+
+  /** Firing ones, of the epochs that run; with `inode`, all of that one. */
+  leaks(
+    alerts: readonly SessionAlert[],
+    { host, inode }: { host?: string | undefined; inode?: string },
+  ): LeakRow[] {
+    const epochs = inode === undefined ? this.#running(host) : this.#pipelines();
+    return leakRows(epochs, alerts, inode);
   }
 
   callbacks(host?: string): CallbackRow[] {
@@ -219,6 +216,11 @@ export class Views {
   #pipelines(host?: string): [number, Pipeline][] {
     const all = this.#source.pipelines().map((p, i): [number, Pipeline] => [i, p]);
     return host === undefined ? all : all.filter(([, p]) => p.info.host === host);
+  }
+
+  #running(host?: string): [number, Pipeline][] {
+    const running = new Set(this.#source.hosts().map(({ pipeline }) => pipeline));
+    return this.#pipelines(host).filter(([, pipeline]) => running.has(pipeline));
   }
 
   #row(pipeline: Pipeline, epoch: number, inode: Incarnation): InodeRow {

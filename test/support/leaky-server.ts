@@ -7,6 +7,7 @@ import { SessionAlerts } from '../../server/notify/session-alerts.ts';
 import { SilenceList } from '../../server/notify/silence-list.ts';
 import { StateDir } from '../../server/notify/state-dir.ts';
 import { Config } from '../../server/protocol/config.ts';
+import type { EpochInfo } from '../../server/protocol/recording.ts';
 import { startWeb, type Web } from '../../server/web/server.ts';
 import { CLOCK_MS, LeakyHost } from '../fixtures/leaks.ts';
 
@@ -18,9 +19,13 @@ export class LeakyServer {
   #seconds = 1;
 
   /** `mode`: replay: without silences and sinks, as lastref replay does it. */
-  private constructor(config: object, mode: 'live' | 'replay') {
+  private constructor(config: object, mode: 'live' | 'replay', traced: Partial<EpochInfo> | null) {
     const parsed = Config.parse(config);
-    this.host = new LeakyHost({}, (pipeline, alert) => this.alerts.changed(pipeline, alert));
+    this.host = new LeakyHost(
+      traced ?? {},
+      (pipeline, alert) => this.alerts.changed(pipeline, alert),
+      traced !== null,
+    );
     this.#state = new StateDir(mkdtempSync(join(tmpdir(), 'lastref-page-')));
     const say = () => {};
     const live = mode === 'live';
@@ -33,8 +38,13 @@ export class LeakyServer {
     });
   }
 
-  static async start(config: object = {}, mode: 'live' | 'replay' = 'live'): Promise<LeakyServer> {
-    const server = new LeakyServer(config, mode);
+  /** `traced`: what is known of a host whose lines the test traces; its leaks are found, not made. */
+  static async start(
+    config: object = {},
+    mode: 'live' | 'replay' = 'live',
+    traced: Partial<EpochInfo> | null = null,
+  ): Promise<LeakyServer> {
+    const server = new LeakyServer(config, mode, traced);
     server.web = await startWeb({
       port: 0,
       alerts: server.alerts,
@@ -42,7 +52,7 @@ export class LeakyServer {
         mode,
         banner: mode === 'replay' ? 'This is a recording' : null,
         workload: null,
-        now: () => Date.now(),
+        now: () => (traced === null ? Date.now() : CLOCK_MS + server.host.seconds * 1000),
         hosts: () => [
           {
             host: 'box',

@@ -1,8 +1,9 @@
 import type { SessionAlert, Silence } from '../../../server/protocol/alerts.ts';
-import type { Suspect } from '../../../server/protocol/leaks.ts';
 import { formatClockMs, formatDate } from '../format/clock.ts';
 import { formatDuration } from '../format/duration.ts';
 import { Foreign } from '../parts/Foreign.tsx';
+import { Suspects } from '../parts/Suspects.tsx';
+import { WHOLE_MAP } from '../route.ts';
 import { go, linkTo, route, store } from '../session.ts';
 import type { AlertActions } from './AlertsView.tsx';
 import { isChosen, keyOf, labelPairs, pagesText, silenceEnd } from './words.ts';
@@ -36,6 +37,7 @@ export function ActiveAlert(props: {
         <span class="mono">
           <InodeOfLeak alert={alert} />
         </span>
+        <MapOfLeak alert={alert} />
         {store.hosts.value.length > 1 && (
           <span class="mono dim">
             on <Foreign text={leak.host} />
@@ -59,6 +61,16 @@ export function ActiveAlert(props: {
   );
 }
 
+/** Its hugepages on the map, where it is about some. */
+function MapOfLeak({ alert }: { alert: SessionAlert }) {
+  const { inode, kind } = alert.leak;
+  if (inode !== null && (kind === 'pinned' || kind === 'held')) {
+    return <a href={linkTo({ ...WHOLE_MAP, of: inode })}>on the map</a>;
+  }
+  if (kind === 'stuck' || kind === 'held' || kind === 'pinned') return null;
+  return <a href={linkTo(WHOLE_MAP)}>the pool</a>;
+}
+
 /** The inode as a link; what has none is named by its kind. */
 export function InodeOfLeak({ alert }: { alert: SessionAlert }) {
   const { leak } = alert;
@@ -74,38 +86,6 @@ export function InodeOfLeak({ alert }: { alert: SessionAlert }) {
     <a href={linkTo({ view: 'inode', inode: leak.inode })}>
       <Foreign text={leak.fs} /> inode {leak.ino}
     </a>
-  );
-}
-
-function Suspects({ suspects }: { suspects: readonly Suspect[] }) {
-  if (suspects.length === 0) return <p class="dim suspects">suspects: none known</p>;
-  return (
-    <table class="suspects">
-      <caption class="visually-hidden">Who may hold it, the likeliest first</caption>
-      <tbody>
-        {suspects.slice(0, MOST).map(({ pid, comm, how, evidence }) => (
-          <tr key={`${pid} ${how} ${evidence}`}>
-            <td class="num">{pid}</td>
-            <th scope="row" class="mono">
-              <Foreign text={comm} empty="name not known" />
-            </th>
-            <td class="mono">
-              <Foreign text={how} />
-            </td>
-            <td class="dim">
-              <Foreign text={evidence} />
-            </td>
-          </tr>
-        ))}
-        {suspects.length > MOST && (
-          <tr>
-            <td colSpan={4} class="dim">
-              and {suspects.length - MOST} more, in <code>GET /api/alerts</code>
-            </td>
-          </tr>
-        )}
-      </tbody>
-    </table>
   );
 }
 
@@ -164,5 +144,3 @@ function SilenceLine(props: {
     </p>
   );
 }
-
-const MOST = 5;

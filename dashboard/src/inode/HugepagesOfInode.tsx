@@ -3,6 +3,8 @@ import { formatDuration } from '../format/duration.ts';
 import { plural } from '../format/number.ts';
 import { Panel } from '../parts/Panel.tsx';
 import { Scroll } from '../parts/Scroll.tsx';
+import { WHOLE_MAP } from '../route.ts';
+import { linkTo, store } from '../session.ts';
 import { extraRefsText, FATE_TEXT, formatPfn, isOwed } from './hugepageWords.ts';
 
 /** What became of each hugepage; those still owed come first and are red. */
@@ -11,6 +13,7 @@ export function HugepagesOfInode({ detail }: { detail: InodeDetail }) {
   const pages = [...detail.hugepages].sort(
     (a, b) => Number(isOwed(b, row)) - Number(isOwed(a, row)) || a.index - b.index,
   );
+  const leaks = isPinned(row.id);
   const side = row.owed ? <b class="owed">{plural(row.owed, 'page')} owed</b> : null;
   return (
     <Panel title="Hugepages" side={side}>
@@ -36,7 +39,12 @@ export function HugepagesOfInode({ detail }: { detail: InodeDetail }) {
             </thead>
             <tbody>
               {pages.map((page) => (
-                <Row key={`${page.folio} ${page.index}`} page={page} owed={isOwed(page, row)} />
+                <Row
+                  key={`${page.folio} ${page.index}`}
+                  page={page}
+                  owed={isOwed(page, row)}
+                  leaked={leaks && page.fate === 'removed'}
+                />
               ))}
             </tbody>
           </table>
@@ -46,14 +54,31 @@ export function HugepagesOfInode({ detail }: { detail: InodeDetail }) {
   );
 }
 
-function Row({ page, owed }: { page: InodeHugepage; owed: boolean }) {
+/** Whether hugepages of this inode are part of a leak that fires. */
+function isPinned(id: string): boolean {
+  return store.leaks.value.some(
+    ({ inode, kind, state }) => inode === id && kind === 'pinned' && state === 'firing',
+  );
+}
+
+function Row({ page, owed, leaked }: { page: InodeHugepage; owed: boolean; leaked: boolean }) {
+  const outside = page.fate === 'cached' || page.fate === 'removed';
+  const pfn = formatPfn(page.pfn);
   return (
-    <tr class={owed ? 'row-owed' : ''}>
+    <tr class={owed || leaked ? 'row-owed' : ''}>
       <td class="num">{page.index}</td>
       <td class="num" title={`folio ${page.folio}`}>
-        {formatPfn(page.pfn)}
+        {outside && page.pfn !== null ? (
+          <a href={linkTo({ ...WHOLE_MAP, page: pfn })} title={`on the map; folio ${page.folio}`}>
+            {pfn}
+          </a>
+        ) : (
+          pfn
+        )}
       </td>
-      <td class={owed ? 'owed' : ''}>{FATE_TEXT[page.fate]}</td>
+      <td class={owed || leaked ? 'owed' : ''}>
+        {leaked ? `leaked: ${FATE_TEXT.removed}` : FATE_TEXT[page.fate]}
+      </td>
       <td class="mono">{extraRefsText(page.extra_refs)}</td>
       <td class="num">{formatDuration(page.back_ns)}</td>
     </tr>

@@ -11,6 +11,7 @@ import { CallbacksOfInode } from './CallbacksOfInode.tsx';
 import { Evidence } from './Evidence.tsx';
 import { HugepagesOfInode } from './HugepagesOfInode.tsx';
 import { InodeHead } from './InodeHead.tsx';
+import { LeaksOfInode } from './LeaksOfInode.tsx';
 import { RulesOfInode } from './RulesOfInode.tsx';
 import { StageList } from './StageList.tsx';
 
@@ -45,6 +46,7 @@ function Known({ detail }: { detail: InodeDetail }) {
   return (
     <div class="inode">
       <InodeHead detail={detail} />
+      <LeaksOfInode id={detail.row.id} />
       <Panel title="Timeline">
         <Timeline controller={controller} layout={layout} subject={detail.row.id} />
       </Panel>

@@ -65,13 +65,19 @@ describe('routes', () => {
       inode: fc.string({ minLength: 1, maxLength: 20 }),
       finding: fc.string({ maxLength: 20 }),
       alert: fc.string({ maxLength: 20 }),
+      pool: fc.string({ maxLength: 60 }),
+      state: fc.string({ maxLength: 20 }),
+      of: fc.string({ maxLength: 20 }),
+      page: fc.string({ maxLength: 20 }),
     });
     fc.assert(
       fc.property(route, (any) => {
         // only the contract has findings, only the alerts have an alert
         const finding = any.view === 'contract' ? any.finding : '';
         const alert = any.view === 'alerts' ? any.alert : '';
-        const given = { ...any, finding, alert };
+        // nor does another view have a pool and what is chosen in it
+        const map = any.view === 'hugepages' ? {} : { pool: '', state: '', of: '', page: '' };
+        const given = { ...any, finding, alert, ...map };
         expect(parseRoute(formatRoute(given))).toEqual(given);
         expect(Subscribe.safeParse(subscriptionOf(given)).success).toBe(true);
       }),
