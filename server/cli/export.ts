@@ -59,6 +59,15 @@ function summary(output: string, format: ExportFormat, exported: Exported): stri
   const { pipelines, inodes, hugepages, bytes } = exported;
   const gaps = pipelines.reduce((sum, p) => sum + p.model.gaps.list.length, 0);
   const leaks = pipelines.reduce((sum, p) => sum + p.leaks().length, 0);
-  const counts = `${inodes} inodes, ${hugepages} hugepages, ${gaps} gaps, ${leaks} leaks`;
-  return `${output}: ${format}, ${counts} (${(bytes / 1e6).toFixed(1)} MB)`;
+  const counts = [
+    counted(inodes, 'inode'),
+    counted(hugepages, 'hugepage'),
+    counted(gaps, 'gap'),
+    counted(leaks, 'leak'),
+  ];
+  return `${output}: ${format}, ${counts.join(', ')} (${(bytes / 1e6).toFixed(1)} MB)`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

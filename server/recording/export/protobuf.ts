@@ -85,14 +85,16 @@ export class ProtoWriter {
     this.#buf[this.#at++] = rest;
   }
 
+  /** Numbers are faster than a bigint: seven bytes of seven bits, then what is above them. */
   #varint64(value: bigint): void {
+    if (value <= Number.MAX_SAFE_INTEGER) return this.#varint(Number(value));
     this.#room(10);
-    let rest = value;
-    while (rest >= 0x80n) {
-      this.#buf[this.#at++] = Number(rest & 0x7fn) | 0x80;
-      rest >>= 7n;
+    let low = Number(BigInt.asUintN(49, value));
+    for (let i = 0; i < 7; i++) {
+      this.#buf[this.#at++] = (low % 0x80) | 0x80;
+      low = Math.floor(low / 0x80);
     }
-    this.#buf[this.#at++] = Number(rest);
+    this.#varint(Number(value >> 49n));
   }
 
   #room(bytes: number): void {

@@ -74,7 +74,8 @@ export function inodeRecord(pipeline: Pipeline, inode: Incarnation) {
   const unseen: Record<string, string> = {};
   for (const stage of INODE_STAGES) {
     stages[stage] = inode.at(stage);
-    if (stages[stage] === null && isObserved(model.plan[stage])) {
+    // one that is in use has reached none
+    if (stages[stage] === null && isObserved(model.plan[stage]) && inode.state !== 'open') {
       unseen[stage] = whyUnseen(model, inode, stage);
     }
   }
@@ -103,11 +104,16 @@ export function inodeRecord(pipeline: Pipeline, inode: Incarnation) {
 }
 export type InodeRecord = ReturnType<typeof inodeRecord>;
 
+/** Null until a line tells it: alloc_inode() gives none yet. */
+function numberOf(inode: Incarnation): number | null {
+  return inode.ino === 0 ? null : inode.ino;
+}
+
 export function identity(inode: Incarnation) {
   return {
     fs: inode.fs,
     s_dev: formatDev(inode.dev as SbDev),
-    ino: inode.ino,
+    ino: numberOf(inode),
     address: inode.address === 0 ? null : formatAddress(inode.address),
   };
 }
@@ -146,7 +152,7 @@ export function hugepageRecord(pipeline: Pipeline, gone: GoneHugepage) {
     inode: owner === null ? null : inodeId(pipeline, owner),
     fs: owner?.fs ?? null,
     s_dev: owner === null ? null : formatDev(owner.dev as SbDev),
-    ino: owner?.ino ?? null,
+    ino: owner === null ? null : numberOf(owner),
     folio: folio === 0 ? null : formatAddress(folio),
     pfn: page?.pfn ?? pipeline.model.hugepages.pfnOf(folio),
     index: page === null || owner === null ? null : page.index,

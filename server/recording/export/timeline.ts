@@ -8,10 +8,9 @@ import type { Incarnation } from '../../model/incarnation.ts';
 import type { PoolSample } from '../../model/pools.ts';
 import type { Alert } from '../../protocol/alerts.ts';
 import { plain } from '../../protocol/plain.ts';
-import { formatDev, type SbDev } from '../../protocol/units.ts';
 import type { Pipeline } from '../../tracer/pipeline.ts';
 import { pictureOf, type Row, type Slice, UNFINISHED } from './picture.ts';
-import { hugepageRecord, inodeId } from './records.ts';
+import { hugepageRecord, identity, inodeId } from './records.ts';
 import type { Track, TrackWriter } from './tracks.ts';
 import type { ExportSink } from './walk.ts';
 
@@ -168,8 +167,9 @@ export class TimelineSink implements ExportSink {
   #tracksOf(pipeline: Pipeline, inode: Incarnation): InodeTracks {
     let tracks = this.#inodes.get(inode);
     if (tracks === undefined) {
-      const name = `${inode.fs} ino ${inode.ino} (${formatDev(inode.dev as SbDev)})`;
-      const group = this.#child(pipeline, `inodes of ${inode.fs}`, 'group', true);
+      const { fs, ino, s_dev } = identity(inode);
+      const name = `${fs} ino ${ino ?? '?'} (${s_dev})`;
+      const group = this.#child(pipeline, `inodes of ${fs}`, 'group', true);
       tracks = { task: this.#declare(pipeline, group, name, 'row'), rcu: null };
       this.#inodes.set(inode, tracks);
     }

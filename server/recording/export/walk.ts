@@ -7,6 +7,7 @@ import type { Incarnation } from '../../model/incarnation.ts';
 import type { PoolSample } from '../../model/pools.ts';
 import type { Alert } from '../../protocol/alerts.ts';
 import type { EpochInfo } from '../../protocol/recording.ts';
+import type { AgentLine } from '../../tracer/agent-lines.ts';
 import { alertsOf } from '../../tracer/alerts.ts';
 import { Pipeline } from '../../tracer/pipeline.ts';
 import { feed } from '../../tracer/tracer.ts';
@@ -48,9 +49,14 @@ const KEEP = 20_000;
 const SETTLE_NS = 5e9;
 /** Where a hugepage went is told in the next lines. */
 const SETTLE_PAGE_NS = 1e9;
-const MAX_SETTLING = 50_000;
+const MAX_SETTLING = 20_000;
 /** Ends that were taken as lost, of which more may come: as many as the model has, and more. */
 const MAX_LOST = 4096;
+
+/** Samples of pools before the first line: ten minutes of attaching, many pools. */
+const MAX_EARLY = 10_000;
+
+type PoolLine = Extract<AgentLine, { kind: 'pool' }>;
 
 /** Throws what the sink throws; `recording.damage` says whether the end was reached. */
 export function walk(recording: Readable, sink: ExportSink): Walked {
@@ -87,6 +93,7 @@ class EpochWalk {
   readonly #gone = new Settling<GoneHugepage>(SETTLE_PAGE_NS, MAX_SETTLING, (page) =>
     this.#writePage(page),
   );
+  readonly #early: PoolLine[] = [];
   readonly #written = new WeakSet<Incarnation>();
   #outstanding = 0;
 
@@ -96,9 +103,7 @@ class EpochWalk {
       keep: KEEP,
       onEvent: () => this.#drain(),
       onAgent: (line) => {
-        const { origin } = this.pipeline;
-        if (line.kind !== 'pool' || origin === null) return;
-        sink.pool(this.pipeline, { ...line, ts: line.uptimeNs - Number(origin) });
+        if (line.kind === 'pool') this.#pool(line);
       },
     });
     const { model } = this.pipeline;
@@ -118,6 +123,18 @@ class EpochWalk {
     }
     for (const inode of model.inodes.all()) this.#write(inode);
     this.#sink.end(this.pipeline, alerts);
+  }
+
+  /** Samples from before the first line have a time once it is there: a negative one. */
+  #pool(line: PoolLine): void {
+    const { origin } = this.pipeline;
+    if (origin === null) {
+      if (this.#early.length < MAX_EARLY) this.#early.push(line);
+      return;
+    }
+    for (const one of [...this.#early.splice(0), line]) {
+      this.#sink.pool(this.pipeline, { ...one, ts: one.uptimeNs - Number(origin) });
+    }
   }
 
   #drain(): void {
