@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { InodeStage } from '../../server/protocol/stages.ts';
 import { exportRecording } from '../../server/recording/export/export.ts';
 import type { Readable } from '../../server/recording/export/walk.ts';
-import type { Frame } from '../../server/recording/reader.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import {
   type Delivery,
@@ -20,6 +19,7 @@ import {
 } from '../fixtures/reference-model.ts';
 import { epochOf, planOf, TRACEPOINT_STAGES } from '../fixtures/trace.ts';
 import { type PerfettoTrace, readPerfetto } from '../support/perfetto.ts';
+import { recorded } from '../support/recorded.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -63,24 +63,16 @@ const worlds = (losses: fc.Arbitrary<Delivery['losses']>, fullEvery: fc.Arbitrar
     losses,
   });
 
-/** The frames that a recording of this run would hold. */
+/** What a recording of this run would hold. */
 function recordingOf(s: Settings, truth: Truth): Readable {
-  const { frames } = deliver(truth, { ...s, seed: s.seed ^ 1 });
-  const frame = (kind: Frame['kind'], text: string): Frame => {
-    return { epoch: 1, kind, bytes: Buffer.from(text), atMs: 0 };
-  };
-  const all = [
-    frame('begin', JSON.stringify({ programs: programsOf(s) })),
-    ...frames.map(({ kind, text }) => frame(kind, text)),
-    frame('end', JSON.stringify({ wanted: true, why: '' })),
-  ];
   const info = epochOf({
     cpus: s.cpus,
     bpftrace: s.perfBuffers ? '0.17.0' : '0.23.2',
     detail: s.detail,
     plan: planOf(s.tracepoints ? TRACEPOINT_STAGES : undefined),
   });
-  return { epochs: [info], damage: null, frames: () => all };
+  const { frames } = deliver(truth, { ...s, seed: s.seed ^ 1 });
+  return recorded([{ info, frames, programs: programsOf(s) }]);
 }
 
 function exported(s: Settings) {

@@ -48,16 +48,15 @@ export function pictureOf(model: Model, inode: Incarnation, id: string): Picture
   if (inode.born) task.points.push({ name: 'alloc_inode', at: inode.first, args: {} });
   painter.slice(task, 'evict', 'evict', 'evict_end', about);
   const evictTold = inode.at('evict') !== null;
-  if (isObserved(model.plan.evict_inode_end) || inode.at('evict_inode_end') !== null) {
+  if (inode.address !== 0) {
     painter.slice(task, 'evict_inode', 'evict_inode', 'evict_inode_end', evictTold ? {} : about);
   } else {
     // with tracepoints alone nothing is seen between these two
-    const name = 'evict_inode to free_inode';
-    painter.slice(task, name, 'evict_inode', 'free_inode', evictTold ? {} : about);
+    painter.slice(task, 'evict_inode to free_inode', 'evict_inode', 'free_inode', about);
   }
   painter.slice(rcu, 'RCU grace period', 'destroy_inode', 'i_callback', {}, true);
   for (const stage of TASK_POINTS) painter.point(task, stage);
-  const ofRcu = isObserved(model.plan.i_callback) ? rcu : task;
+  const ofRcu = inode.address === 0 ? task : rcu;
   for (const stage of RCU_POINTS) painter.point(ofRcu, stage);
   painter.remarks(about);
   return painter;
