@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /** The command line: what each command takes. What it does is in a file of its own. */
-import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { VERSION } from '../protocol/version.ts';
+import { CSV_TABLES, EXPORT_FORMATS } from '../recording/export/formats.ts';
 import { EXIT, explain } from './exit.ts';
 import { withTraceOptions } from './trace-options.ts';
 import { VM_ACTIONS, type VmAction } from './vm.ts';
@@ -60,6 +61,26 @@ program
   .action(async (file: string, options) => {
     const { replay } = await import('./replay.ts');
     return finish(await replay(file, options));
+  });
+
+program
+  .command('export')
+  .description('a recording as a Perfetto or Chrome trace, NDJSON or CSV')
+  .argument('<file>', 'a recording')
+  .requiredOption('-o, --output <out>', `a new file; - is standard output`)
+  .addOption(
+    new Option('--format <format>', 'where the ending of OUT does not say it').choices(
+      EXPORT_FORMATS,
+    ),
+  )
+  .addOption(
+    new Option('--table <table>', 'for csv: what of it (default: inodes)').choices(
+      Object.keys(CSV_TABLES),
+    ),
+  )
+  .action(async (file: string, options) => {
+    const { exportFile } = await import('./export.ts');
+    return finish(exportFile(file, options));
   });
 
 withTraceOptions(program.command('doctor'))

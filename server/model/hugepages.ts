@@ -19,6 +19,17 @@ export interface Pin {
   readonly stack: readonly string[];
 }
 
+/** A hugepage of which nothing more is to come. */
+export interface GoneHugepage {
+  /** Null: it was freed, and nothing was known of it. */
+  readonly page: Hugepage | null;
+  readonly folio: Address;
+  /** The inode that it is attributed to. */
+  readonly owner: Incarnation | null;
+  /** Null: its free was not seen, or cannot be seen on this host. */
+  readonly freedAt: number | null;
+}
+
 /** Hugepages of which pins are kept, and how many of each. */
 const MAX_PINNED = 65_536;
 const MAX_PINS = 8;
@@ -35,6 +46,8 @@ export class Hugepages {
   private readonly _removed = new Set<Hugepage>();
   /** Time of the last line about a hugepage that came or went, ns of the epoch. */
   lastEvent = 0;
+  /** Told of each hugepage that is forgotten; where it went is told a moment later, in `page`. */
+  onGone: ((gone: GoneHugepage) => void) | null = null;
   /** Inodes with hugepages in their page cache, and since when, ns: the longest first. */
   readonly holding = new Map<Incarnation, number>();
   /** Freed a moment ago, waiting for the word where they went. Bounded by the CPUs. */
@@ -74,6 +87,12 @@ export class Hugepages {
     this.outstanding--;
     page.state = 'freed';
     this._known.delete(page.pfn === null ? page.folio : -1 - page.pfn);
+    this.#gone(page);
+  }
+
+  /** Whether more may come of it. */
+  isKnown(page: Hugepage): boolean {
+    return this._known.get(page.pfn === null ? page.folio : -1 - page.pfn) === page;
   }
 
   *known(): Iterable<Hugepage> {
@@ -101,7 +120,10 @@ export class Hugepages {
   taken(event: EventOf<'hugepage_alloc'>, inode: Incarnation | null): void {
     const { folio, ts, pid, comm, dev } = event;
     const before = this._known.get(folio);
-    if (before !== undefined) this.#forget(before); // its free was lost
+    if (before !== undefined) {
+      this.#forget(before); // its free was lost
+      this.#gone(before);
+    }
     this.allocated++;
     this.lastEvent = ts;
     this._known.set(folio, {
@@ -151,7 +173,10 @@ export class Hugepages {
       taker: before?.state === 'allocated' ? before.taker : null,
     };
     this._known.set(key, page);
-    if (before?.state !== 'allocated') this.allocated++;
+    if (before?.state !== 'allocated') {
+      this.allocated++;
+      if (before !== undefined) this.#gone(before);
+    }
     owner.pages++;
     if (!this.holding.has(owner)) this.holding.set(owner, ts);
     owner.take(page);
@@ -171,6 +196,7 @@ export class Hugepages {
     if (page !== undefined) this.#forget(page); // its free and its next add were lost
     this.lastEvent = ts;
     if (page === undefined || page.state !== 'cached' || page.owner !== owner) {
+      if (page !== undefined && page.state !== 'allocated') this.#gone(page);
       // in the cache before tracing began, or its add was lost
       page = {
         folio,
@@ -200,7 +226,10 @@ export class Hugepages {
       this._removed.add(page);
     }
     // its way ends here: nothing will tell that it came back
-    else this._known.delete(key);
+    else {
+      this._known.delete(key);
+      this.#gone(page);
+    }
   }
 
   /** Returns the inode the page is attributed to. `evicting`: whose evict() runs in this task. */
@@ -223,7 +252,13 @@ export class Hugepages {
       if (this._freeing.size > 4096) this._freeing.clear();
       this._freeing.set(event.folio, page);
     }
+    this.onGone?.({ page: page ?? null, folio: event.folio, owner, freedAt: event.ts });
     return owner;
+  }
+
+  /** Its free was not seen. */
+  #gone(page: Hugepage): void {
+    this.onGone?.({ page, folio: page.folio, owner: page.owner, freedAt: null });
   }
 
   /** It is not owed any more. */

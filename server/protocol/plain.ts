@@ -11,3 +11,9 @@ export function plain(text: string): string {
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
   });
 }
+
+/** JSON that a terminal may be shown: the same data, with what `plain` hides as escapes of JSON. */
+export function escapeHidden(json: string): string {
+  const hex = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return json.replace(HIDDEN, (c) => c.split('').map(hex).join(''));
+}

@@ -54,6 +54,8 @@ export interface PipelineOptions {
   readonly onAgent?: (line: AgentLine) => void;
   /** An alert fired or was resolved; live alone. */
   readonly onAlert?: (pipeline: Pipeline, alert: Alert) => void;
+  /** The model has taken this event. */
+  readonly onEvent?: (event: TraceEvent) => void;
   /** Leaks other than the model's own; for tests of what is done with them. */
   readonly leaks?: () => readonly Leak[];
 }
@@ -121,6 +123,7 @@ export class Pipeline {
       this.model.apply(event);
       // in trace time, so that a replay comes to the same
       if (event.kind === 'tick') this.alerts.update(this.leaks(), this.model.now);
+      options.onEvent?.(event);
     });
     this._agent = new LineSplitter((line) => this.#said(parseAgentLine(line)));
     this._decoder = new Decoder({
@@ -191,6 +194,11 @@ export class Pipeline {
         detail: why,
       });
     }
+  }
+
+  /** CLOCK_BOOTTIME at time 0 of the epoch, ns; null before the first line. */
+  get origin(): bigint | null {
+    return this._decoder.origin;
   }
 
   /** Wall clock in milliseconds since 1970 of a time of the epoch; 0 when the host's clock is not known. */

@@ -3,6 +3,7 @@
 import type { Hugepage, Incarnation } from '../model/incarnation.ts';
 import { callbackContext, type Model } from '../model/model.ts';
 import { teardownRule } from '../model/superblocks.ts';
+import { owed, whyUnseen } from '../model/unseen.ts';
 import type { TraceEvent } from '../protocol/events.ts';
 import { LINES } from '../protocol/grammar.ts';
 import type {
@@ -25,7 +26,6 @@ export function began(inode: Incarnation): number {
 
 export function inodeRow(pipeline: Pipeline, epoch: number, inode: Incarnation): InodeRow {
   const { model } = pipeline;
-  const evicting = inode.state !== 'open';
   return {
     id: `${epoch}.${inode.number}`,
     host: pipeline.info.host,
@@ -39,7 +39,7 @@ export function inodeRow(pipeline: Pipeline, epoch: number, inode: Incarnation):
     comm: inode.comm,
     pages: inode.pages,
     freed: model.seesFree ? inode.freed - inode.freedBefore : null,
-    owed: model.seesFree ? owed(inode, evicting) : null,
+    owed: model.seesFree ? owed(inode) : null,
     size: inode.size,
     nlink: inode.nlink,
     evict_ns:
@@ -49,13 +49,6 @@ export function inodeRow(pipeline: Pipeline, epoch: number, inode: Incarnation):
       (isObserved(model.plan.i_callback) ? null : inode.between('evict_inode', 'free_inode')),
     doubtful: model.doubtful(inode),
   };
-}
-
-/** Hugepages that left the page cache, or were in it at evict, and are not back. */
-function owed(inode: Incarnation, evicting: boolean): number {
-  const left = Math.max(0, inode.removed - inode.freed);
-  const held = inode.pages - (inode.freed - inode.freedBefore);
-  return evicting ? Math.max(left, held, 0) : left;
 }
 
 export function callbackRow(pipeline: Pipeline, dev: number): CallbackRow | null {
@@ -85,7 +78,7 @@ export function inodeDetail(pipeline: Pipeline, epoch: number, inode: Incarnatio
         stage,
         ns: at === null ? null : at - zero,
         context: at === null ? 'unknown' : stageContext(inode, stage),
-        why: at === null ? whyUnseen(pipeline, inode, stage) : '',
+        why: at === null ? whyUnseen(pipeline.model, inode, stage) : '',
       };
     }),
     timeline: inode.evidence.map((event) => timelineEntry(inode, event, zero)),
@@ -97,30 +90,6 @@ export function inodeDetail(pipeline: Pipeline, epoch: number, inode: Incarnatio
 
 function stageContext(inode: Incarnation, stage: InodeStage): Context {
   return stage === 'i_callback' || stage === 'free_inode' ? inode.freeContext : 'task';
-}
-
-/** Not observable, NULL, not reached, or lost: each is a different thing. */
-function whyUnseen(pipeline: Pipeline, inode: Incarnation, stage: InodeStage): string {
-  const entry = pipeline.model.plan[stage];
-  if ('missing' in entry) return `not observable here: ${entry.missing}`;
-  const sb = pipeline.model.superblocks.get(inode.dev);
-  const op = {
-    evict_inode: 'evict_inode',
-    evict_inode_end: 'evict_inode',
-    destroy_op: 'destroy_inode',
-    free_inode: 'free_inode',
-  } as const;
-  const name = op[stage as keyof typeof op];
-  if (sb !== undefined && name !== undefined && sb[name] === '0') {
-    return `not called: s_op->${name} is NULL`;
-  }
-  if (inode.state === 'open') return 'not reached: the inode is in use';
-  const later = INODE_STAGES.slice(INODE_STAGES.indexOf(stage) + 1);
-  const passed = inode.state === 'ended' || later.some((s) => inode.at(s) !== null);
-  if (inode.state === 'lost') return 'lost: its end fell into a gap';
-  if (!passed) return inode.state === 'grace' ? 'not reached: waiting for RCU' : 'not reached yet';
-  if (pipeline.model.doubtful(inode)) return 'lost: events were lost while this inode lived';
-  return 'not seen, though nothing is known to be lost: tracing may have begun in between';
 }
 
 /** `inode`: whom the line is about, for the name of its task; null when that is not known. */
