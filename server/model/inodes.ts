@@ -34,6 +34,8 @@ export class Inodes {
   revision = 0;
   /** The one that ended last. */
   latest: Incarnation | null = null;
+  /** Called with each that ends or is lost; not part of the state. */
+  onEnd: ((inode: Incarnation) => void) | null = null;
   private _next = 1;
   private readonly _byNumber = new Map<number, Incarnation>();
   private readonly _byKey = new Map<number | string, Incarnation>();
@@ -98,6 +100,7 @@ export class Inodes {
       else this.#measure(inode);
     }
     this._ended.push(inode);
+    this.onEnd?.(inode);
     if (this._ended.length - this._oldest > this._keep) this.#dropOldest();
   }
 
