@@ -13,6 +13,7 @@ import './style/inodes.css';
 import './style/inode.css';
 import './style/contract.css';
 import './style/alerts.css';
+import './style/compare.css';
 import './style/print.css';
 
 startTheme();

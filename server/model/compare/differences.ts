@@ -5,19 +5,13 @@ type Changes = Pick<Comparison, 'latencies' | 'orders' | 'callbacks' | 'contract
 
 const CHANGED = new Set(['slower', 'faster', 'tail longer', 'tail shorter']);
 
-/** Certain ones before suspected ones; within these, a broken promise before a number. */
+/** A broken promise before a number; of one kind, certain ones before suspected ones. */
 export function differencesOf(changes: Changes): Difference[] {
-  const all = [
-    ...ofContract(changes),
-    ...ofLeaks(changes),
-    ...ofCallbacks(changes),
-    ...ofOrders(changes),
-    ...ofLatencies(changes),
-  ];
-  return [
-    ...all.filter(({ verdict }) => verdict === 'certain'),
-    ...all.filter(({ verdict }) => verdict === 'suspected'),
-  ];
+  return [ofContract, ofLeaks, ofCallbacks, ofOrders, ofLatencies].flatMap((of) => {
+    const found = of(changes);
+    const by = (verdict: Difference['verdict']) => found.filter((one) => one.verdict === verdict);
+    return [...by('certain'), ...by('suspected')];
+  });
 }
 
 /** The outcome in one sentence, with the first differences in it. */
@@ -26,10 +20,10 @@ export function outcomeOf(
   compared: number,
 ): Pick<Comparison, 'outcome' | 'text'> {
   if (differences.length > 0) {
-    const certain = differences.some(({ verdict }) => verdict === 'certain');
-    const outcome = certain ? 'differs' : 'may differ';
+    const certain = differences.find(({ verdict }) => verdict === 'certain');
+    const outcome = certain === undefined ? 'may differ' : 'differs';
     const more = differences.length - 1;
-    const text = `teardown ${outcome}: ${differences[0]!.text}${more > 0 ? `, and ${more} more` : ''}`;
+    const text = `teardown ${outcome}: ${(certain ?? differences[0]!).text}${more > 0 ? `, and ${more} more` : ''}`;
     return { outcome, text };
   }
   if (compared === 0) {

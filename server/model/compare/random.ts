@@ -4,7 +4,10 @@ export type Random = () => number;
 /** Numbers from 0 up to but not 1, decided by the seed alone. */
 export function randomFrom(seed: number): Random {
   let state = seed >>> 0;
-  return () => mix((state = (state + 0x9e3779b9) >>> 0)) / 2 ** 32;
+  return () => {
+    state = (state + 0x9e3779b9) >>> 0;
+    return mix(state) / 2 ** 32;
+  };
 }
 
 /** A whole number below `n`. */

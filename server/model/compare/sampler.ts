@@ -110,7 +110,7 @@ class Kept {
     samples.from.push(stages[0]![1]);
     samples.to.push(stages.at(-1)![1]);
     samples.order.push(this.#orderOf(stages.map(([stage]) => stage).join(' ')));
-    durations.forEach((ns, pair) => samples.ns[pair]!.push(ns));
+    for (const [pair, ns] of durations.entries()) samples.ns[pair]!.push(ns);
     if (this._numbers.length > this._max) this.#dropHalf();
   }
 
