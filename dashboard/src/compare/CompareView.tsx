@@ -111,7 +111,7 @@ function RunRows({ name, run }: { name: 'A' | 'B'; run: ComparedRun }) {
             <span class={`run run-${name === 'A' ? 0 : 1}`}>{name}</span>
           </th>
           <td class="mono" title={run.file}>
-            <Foreign text={run.file.split('/').at(-1)!} />
+            <Foreign text={run.file.split('/').slice(-2).join('/')} />
           </td>
           <td class="mono">
             <Foreign text={epoch.host} />

@@ -35,9 +35,8 @@ export function slicesOf(at: readonly number[], minSliceNs: number): Slice[] {
     slices.push({ from, to: i + 1 });
     from = i + 1;
   }
-  // what is left over is no slice of its own: it is shorter, or has fewer inodes
-  const last = slices.pop();
-  if (last !== undefined) slices.push({ from: last.from, to: at.length });
+  // what is left over is no slice of its own (it is shorter, or has fewer inodes) unless it is all
+  if (at.length > 0) slices.push({ from: slices.pop()?.from ?? 0, to: at.length });
   return slices;
 }
 
