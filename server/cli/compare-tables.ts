@@ -2,9 +2,15 @@
 import type { Comparison, PoolChange, RuleChange } from '../protocol/compare.ts';
 import { hang, name, sentence } from './text.ts';
 
-/** Sections; an empty one has nothing to say. */
-export function tableText(comparison: Comparison): string[][] {
-  return [contractText(comparison), hugepageText(comparison), planText(comparison)];
+/** Sections, with what they are of; one without lines has nothing to say. */
+export function tableText(
+  comparison: Comparison,
+): { of?: 'contract' | 'leaks'; lines: string[] }[] {
+  return [
+    { of: 'contract', lines: contractText(comparison) },
+    { of: 'leaks', lines: hugepageText(comparison) },
+    { lines: planText(comparison) },
+  ];
 }
 
 function contractText({ contract }: Comparison): string[] {

@@ -3,6 +3,7 @@ import type {
   CallbackChange,
   ComparedRun,
   Comparison,
+  Difference,
   LatencyChange,
   OrderChange,
 } from '../protocol/compare.ts';
@@ -15,15 +16,21 @@ const CHANGED: readonly string[] = ['slower', 'faster', 'tail longer', 'tail sho
 const MAX_SAID = 12;
 
 export function compareText(comparison: Comparison): string {
+  const changed = new Set(comparison.differences.map(({ of }) => of));
+  const isFirst = (section: { of?: Difference['of'] }) =>
+    section.of !== undefined && changed.has(section.of);
   const sections = [
-    headText(comparison),
-    latencyText(comparison),
+    { of: 'latency' as const, lines: latencyText(comparison) },
     ...tableText(comparison),
-    orderText(comparison.orders),
-    callbackText(comparison.callbacks),
-    methodText(comparison),
+    { of: 'order' as const, lines: orderText(comparison.orders) },
+    { of: 'callbacks' as const, lines: callbackText(comparison.callbacks) },
   ];
-  const shown = sections.filter((lines) => lines.length > 0);
+  const shown = [
+    headText(comparison),
+    ...sections.filter(isFirst).map(({ lines }) => lines),
+    ...sections.filter((section) => !isFirst(section)).map(({ lines }) => lines),
+    methodText(comparison),
+  ].filter((lines) => lines.length > 0);
   return `${shown.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 

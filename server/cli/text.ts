@@ -11,6 +11,11 @@ export function duration(ns: number): string {
   return `${value.toFixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0)}${unit}`;
 }
 
+/** A time of the epoch: `14.530 s`. */
+export function seconds(ns: number): string {
+  return `${(ns / 1e9).toFixed(3)} s`;
+}
+
 /** Words in lines of at most `width`; a word that is longer is cut. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [''];

@@ -23,12 +23,15 @@ export function CompareView() {
       </Empty>
     );
   }
+  // a broken promise before a number
+  const rulesFirst = comparison.differences.some(({ of }) => of === 'contract');
   return (
     <div class="compare">
       <h1 class="visually-hidden">Compare</h1>
       <Verdict comparison={comparison} />
+      {rulesFirst && <RuleChanges comparison={comparison} />}
       <Latencies comparison={comparison} />
-      <RuleChanges comparison={comparison} />
+      {!rulesFirst && <RuleChanges comparison={comparison} />}
       <div class="compare-columns">
         <HugepageChanges comparison={comparison} />
         <CallbackChanges comparison={comparison} />
