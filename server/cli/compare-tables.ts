@@ -17,9 +17,10 @@ function contractText({ contract }: Comparison): string[] {
   const out: string[] = [];
   for (const { rule, name: what, result, a, b, example } of contract) {
     if (result === 'none' || result.endsWith('checkable')) continue;
-    const isBroken = result.endsWith('broken') || result.startsWith('broken');
-    const said = isBroken && !result.startsWith('no') ? result.replace('broken', 'BROKEN') : result;
-    const text = `${what}: ${said}; A ${countText(a)}, B ${countText(b)}`;
+    // where A could not check it, the counts say so
+    const said = result === 'broken, not checked in A' ? 'broken' : result;
+    const loud = said.startsWith('no longer') ? said : said.replace('broken', 'BROKEN');
+    const text = `${what}: ${loud}; A ${countText(a)}, B ${countText(b)}`;
     out.push(...hang(`  ${rule.padEnd(5)}`, text));
     if (example !== '') out.push(...hang(' '.repeat(9), sentence(example)));
   }

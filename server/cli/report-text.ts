@@ -68,15 +68,13 @@ function summaryText(report: Report): string[] {
 
 function lossText(losses: Report['losses']): string {
   const { not_run, map_full, ring_buffer, rejected, balanced } = losses;
-  const ledger =
-    balanced === null
-      ? 'open, events are on their way'
-      : balanced
-        ? 'balances'
-        : 'DOES NOT BALANCE';
   const none = not_run === 0 && map_full + ring_buffer + rejected === 0;
   const counts = `${not_run ?? '?'} not run, ${map_full} map full, ${ring_buffer} ring buffer, ${rejected} rejected`;
-  return `${none ? 'none' : counts}; the ledger ${balanced === null ? 'is ' : ''}${ledger}`;
+  const ledger =
+    balanced === null
+      ? 'the ledger is open, events are on their way'
+      : `the ledger ${balanced ? 'balances' : 'DOES NOT BALANCE'}`;
+  return none ? `none; ${ledger}` : `${ledger}; ${counts}`;
 }
 
 function fsRows(byFs: Report['inodes']['by_fs']): string[] {

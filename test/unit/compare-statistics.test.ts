@@ -56,7 +56,7 @@ describe('false alarms', () => {
   it('are at most alpha when a real run is divided at random, slice by slice of any length', () => {
     const run = runOfFile('samples/demo-6.12.lastref');
     const random = randomFrom(20261126);
-    const rounds = 40;
+    const rounds = 25;
     const ps: number[] = [];
     let alarms = 0;
     for (let round = 0; round < rounds; round++) {
@@ -80,7 +80,7 @@ describe('false alarms', () => {
   }, 60_000);
 
   it('are at most alpha between runs of the same simulated kernel', () => {
-    const rounds = 12;
+    const rounds = 5;
     let alarms = 0;
     let tests = 0;
     for (let round = 0; round < rounds; round++) {

@@ -1,5 +1,5 @@
 /** Comparing recordings as they are, and recordings that were changed on purpose. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { compareText } from '../../server/cli/compare-text.ts';
 import { compareRuns } from '../../server/model/compare/compare.ts';
@@ -311,6 +311,16 @@ it('keeps hostile names in their place and within 80 columns', () => {
     expect(tooWide(text)).toEqual([]);
     expect(text).toMatch(/^[\n -~]+$/);
   }
+});
+
+it.each([
+  ['compare-same-kernel', 'test/golden/guest-6.12/recording.lastref'],
+  ['compare-6.12-6.18', FAILED_MOUNT],
+])('the text of %s is what it was', (golden, other) => {
+  const file = `${ROOT}test/golden/${golden}.txt`;
+  const text = compareText(compareRuns(runOfFile(DEMO), runOfFile(other)));
+  if (process.env.UPDATE_GOLDEN === '1') writeFileSync(file, text);
+  expect(text).toBe(readFileSync(file, 'utf8'));
 });
 
 describe('the command', () => {
