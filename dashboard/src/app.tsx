@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { AlertsView } from './alerts/AlertsView.tsx';
 import { CallbacksView } from './CallbacksView.tsx';
+import { CompareView } from './compare/CompareView.tsx';
 import { ContractView } from './contract/ContractView.tsx';
 import { HugepagesView } from './hugepages/HugepagesView.tsx';
 import { InodeView } from './inode/InodeView.tsx';
@@ -14,7 +15,7 @@ import { Help } from './shell/Help.tsx';
 import { Nav } from './shell/Nav.tsx';
 import { Strips } from './shell/Strips.tsx';
 import { TopBar } from './shell/TopBar.tsx';
-import { NAVIGATION } from './shell/views.ts';
+import { viewsOf } from './shell/views.ts';
 import { nextTheme } from './theme.ts';
 
 /** The page: top bar, strips, navigation, one view. */
@@ -55,11 +56,12 @@ const VIEWS: Record<PageView, () => preact.VNode> = {
   callbacks: CallbacksView,
   contract: ContractView,
   losses: LossesView,
+  compare: CompareView,
 };
 
 function usePageKeys(showHelp: () => void): void {
   useKeys([
-    ...NAVIGATION.map((item, index) => ({
+    ...viewsOf(store.hello.value).map((item, index) => ({
       keys: [String(index + 1), item.letter],
       help: item.view === 'inode' ? 'the last inode' : item.title,
       run: () => {

@@ -14,6 +14,7 @@ import './style/inode.css';
 import './style/hugepages.css';
 import './style/contract.css';
 import './style/alerts.css';
+import './style/compare.css';
 import './style/print.css';
 
 startTheme();

@@ -37,6 +37,7 @@ export const PAGE_VIEWS = [
   'callbacks',
   'contract',
   'losses',
+  'compare',
 ] as const;
 export type PageView = (typeof PAGE_VIEWS)[number];
 

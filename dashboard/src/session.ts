@@ -71,6 +71,12 @@ export function startSession(): void {
     const count = firing === 0 ? '' : `(${firing}) `;
     document.title = count + ['lastref', what, host].filter(Boolean).join(' · ');
   });
+  effect(() => {
+    // a server that compares has that view alone
+    if (store.hello.value?.mode === 'compare' && route.peek().view !== 'compare') {
+      go({ view: 'compare' });
+    }
+  });
   let sent = '';
   effect(() => {
     const wanted = subscription();

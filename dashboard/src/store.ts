@@ -1,5 +1,6 @@
 import { batch, type Signal, signal } from '@preact/signals';
 import type { AlertsView, FiringSummary } from '../../server/protocol/alerts.ts';
+import type { Comparison } from '../../server/protocol/compare.ts';
 import type {
   CallbackRow,
   ContractView,
@@ -44,6 +45,7 @@ export class Store {
   readonly alerts: Signal<AlertsView | null> = signal(null);
   readonly firing: Signal<FiringSummary> = signal({ firing: 0, certain: 0, newest: [] });
   readonly losses: Signal<LossesView | null> = signal(null);
+  readonly compare: Signal<Comparison | null> = signal(null);
   readonly error: Signal<ErrorMessage | null> = signal(null);
   /** Not signals inside: charts read it in their own frame when `seriesVersion` moves. */
   readonly series = new SeriesBuffer();
@@ -140,6 +142,7 @@ export class Store {
     if (update.finding !== undefined) this.finding.value = update.finding;
     if (update.alerts) this.alerts.value = update.alerts;
     if (update.losses) this.losses.value = update.losses;
+    if (update.compare !== undefined) this.compare.value = update.compare;
     if (update.series) this.seriesVersion.value++;
   }
 }
@@ -164,6 +167,8 @@ function isWhole(update: Update): boolean {
       return update.alerts !== undefined;
     case 'losses':
       return update.losses !== undefined;
+    case 'compare':
+      return update.compare !== undefined;
     default:
       return true;
   }

@@ -83,6 +83,21 @@ program
     return finish(exportFile(file, options));
   });
 
+program
+  .command('compare')
+  .description('what changed between two recordings: did my patch change teardown?')
+  .argument('<before>', 'a recording: run A')
+  .argument('<after>', 'a recording: run B')
+  .option('--json', 'one JSON object', false)
+  .option('--fail-on-change', 'exit code 1 when anything differs', false)
+  .option('--at-least <percent>', 'smaller changes of a duration do not count', percent, 10)
+  .option('--page', 'show it in the browser', false)
+  .option('--port <port>', 'port of the page on loopback; 0: any free one', integer, DEFAULT_PORT)
+  .action(async (before: string, after: string, options) => {
+    const { compare } = await import('./compare.ts');
+    return finish(await compare(before, after, options));
+  });
+
 withTraceOptions(program.command('doctor'))
   .description('which stages can be seen on a host, how, and why not')
   .option('--host <host>', hostText, 'local')
@@ -132,6 +147,13 @@ function collect(value: string, before: string[]): string[] {
 function integer(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number');
   return Number(text);
+}
+
+function percent(text: string): number {
+  const value = Number(text.replace(/\s*%$/, ''));
+  if (!(value >= 0 && value <= 1000))
+    throw new InvalidArgumentError('expected a percentage, 0 to 1000');
+  return value;
 }
 
 function speed(text: string): number {

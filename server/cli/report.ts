@@ -1,8 +1,12 @@
 /** `lastref report`: the numbers of a running server, or of a recording. */
+import type { TimelineEntry } from '../protocol/messages.ts';
 import { Report } from '../protocol/report.ts';
 import { RecordingReader } from '../recording/reader.ts';
 import { Replay } from '../recording/replay.ts';
+import { contractFindings } from '../tracer/contract.ts';
+import type { Pipeline } from '../tracer/pipeline.ts';
 import { makeReport } from '../tracer/report.ts';
+import { findingDetail } from '../web/contract.ts';
 import { CliError, EXIT } from './exit.ts';
 import { reportText } from './report-text.ts';
 import { tokenOf } from './servers.ts';
@@ -11,17 +15,28 @@ export async function report(
   file: string | undefined,
   options: { json: boolean; port: number; keep: number },
 ): Promise<number> {
-  const result = file === undefined ? await fromServer(options.port) : fromFile(file, options.keep);
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : reportText(result));
+  const pipelines = file === undefined ? [] : fromFile(file, options.keep);
+  const result = file === undefined ? await fromServer(options.port) : makeReport(pipelines);
+  const text = options.json
+    ? `${JSON.stringify(result)}\n`
+    : reportText(result, evidenceOf(pipelines));
+  process.stdout.write(text);
   return EXIT.good;
 }
 
-function fromFile(file: string, keep: number): Report {
+/** The lines that show each finding, in the order of the report's findings. */
+export function evidenceOf(pipelines: readonly Pipeline[]): readonly (readonly TimelineEntry[])[] {
+  return contractFindings(pipelines).map(
+    ({ pipeline, finding }) => findingDetail(pipeline, 0, finding.number)?.lines ?? [],
+  );
+}
+
+function fromFile(file: string, keep: number): readonly Pipeline[] {
   const reader = new RecordingReader(file);
   const pipelines = new Replay(reader, { keep, banner: '' }).run();
   if (reader.damage !== null) process.stderr.write(`lastref: ${reader.damage}\n`);
   reader.close();
-  return makeReport(pipelines);
+  return pipelines;
 }
 
 async function fromServer(port: number): Promise<Report> {

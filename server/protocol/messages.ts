@@ -9,6 +9,7 @@
  */
 import { z } from 'zod/mini';
 import type { AlertsView, FiringSummary } from './alerts.ts';
+import type { Comparison } from './compare.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from './pool-map.ts';
 import type { Context, InodeStage, Plan } from './stages.ts';
 
@@ -23,6 +24,7 @@ export const VIEWS = [
   'contract',
   'alerts',
   'losses',
+  'compare',
 ] as const;
 export type View = (typeof VIEWS)[number];
 
@@ -55,7 +57,8 @@ export interface Hello {
   readonly type: 'hello';
   readonly version: typeof MESSAGE_VERSION;
   readonly lastref: string;
-  readonly mode: 'live' | 'replay';
+  /** `compare`: two recordings side by side; there is the view of that name alone. */
+  readonly mode: 'live' | 'replay' | 'compare';
   /** Shown across the page, e.g. that this is a recording and why. */
   readonly banner: string | null;
   /** The running workload, as typed; null without one. */
@@ -107,6 +110,8 @@ export interface Update {
   readonly alerts?: AlertsView;
   /** Losses. */
   readonly losses?: LossesView;
+  /** Compare; null when this server compares nothing. */
+  readonly compare?: Comparison | null;
 }
 
 export type TracerStatus =

@@ -1,4 +1,5 @@
-/** What the web serves: a live session or a replay. Both look the same from here. */
+/** What the web serves: a live session, a replay, or a comparison of two recordings. */
+import type { Comparison } from '../protocol/compare.ts';
 import type { TracerStatus } from '../protocol/messages.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 
@@ -14,9 +15,11 @@ export interface SourceHost {
 }
 
 export interface Source {
-  readonly mode: 'live' | 'replay';
+  readonly mode: 'live' | 'replay' | 'compare';
   readonly banner: string | null;
   readonly workload: string | null;
+  /** With the mode `compare`. */
+  readonly comparison?: Comparison;
   /** The time that is shown as now, wall clock in ms: in a replay, that of the recording. */
   now(): number;
   hosts(): readonly SourceHost[];

@@ -181,6 +181,9 @@ class Client {
       case 'losses':
         out.push(['losses', views.losses(ask.host)]);
         break;
+      case 'compare':
+        if (heavy) out.push(['compare', this.#stream.source.comparison ?? null]);
+        break;
     }
     return out;
   }

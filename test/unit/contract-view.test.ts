@@ -60,7 +60,7 @@ it('several epochs add up; a reason is given only where none could check a rule'
 it('the text of the report names what is broken, within 80 columns', () => {
   const text = reportText(makeReport([broken()]));
   expect(text).toContain('2 broken, 0 suspected');
-  expect(text).toMatch(/R1 evict order: 1 BROKEN, 0 suspected of \d+/);
+  expect(text).toMatch(/R1 +evict order: 1 BROKEN, 0 suspected of \d+/);
   expect(text.replace(/\s+/g, ' ')).toContain('destroy_inode() came without clear_inode()');
   for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   const well = reportText(makeReport([clean()]));

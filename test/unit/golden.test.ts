@@ -5,6 +5,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { evidenceOf } from '../../server/cli/report.ts';
+import { reportText } from '../../server/cli/report-text.ts';
 import { Report } from '../../server/protocol/report.ts';
 import { type Frame, RecordingReader } from '../../server/recording/reader.ts';
 import { Replay } from '../../server/recording/replay.ts';
@@ -85,6 +87,17 @@ describe.each(NAMES)('the recording %s', (name) => {
     const expected = pathOf(name, 'report.expected');
     if (process.env.UPDATE_GOLDEN === '1') writeFileSync(expected, textOf(report));
     expect(textOf(report)).toBe(readFileSync(expected, 'utf8'));
+  });
+
+  it('gives the text that it gave, at most 80 columns of ASCII', () => {
+    const text = open(name, (reader) => {
+      const pipelines = new Replay(reader, { keep: 1000, banner: '' }).run();
+      return reportText(makeReport(pipelines), evidenceOf(pipelines));
+    });
+    const expected = pathOf(name, 'report.txt');
+    if (process.env.UPDATE_GOLDEN === '1') writeFileSync(expected, text);
+    expect(text).toBe(readFileSync(expected, 'utf8'));
+    expect(text).toMatch(/^([ -~]{0,80}\n)+$/);
   });
 
   it('gives the same report wherever the output was cut', () => {

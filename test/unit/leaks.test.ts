@@ -176,9 +176,7 @@ describe('stuck', () => {
 
 describe('surplus', () => {
   it('is one while the pool has more than anybody uses', () => {
-    const host = new Host();
-    host.pool = [18, 16, 0, 2]; // in use
-    host.until(90_000);
+    const host = new Host(true, [18, 16, 0, 2]).until(90_000); // in use
     expect(host.said).toEqual([]);
     host.pool = [18, 18, 0, 2];
     host.until(152_000);

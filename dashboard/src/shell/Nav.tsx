@@ -1,6 +1,6 @@
 import { plural } from '../format/number.ts';
 import { go, linkTo, route, store } from '../session.ts';
-import { NAVIGATION } from './views.ts';
+import { viewsOf } from './views.ts';
 
 /** Left navigation. The inode view appears once an inode was chosen. */
 export function Nav() {
@@ -8,7 +8,7 @@ export function Nav() {
   return (
     <nav class="nav" aria-label="Views">
       <ul>
-        {NAVIGATION.map((item, index) => {
+        {viewsOf(store.hello.value).map((item, index) => {
           const reachable = item.view !== 'inode' || inode !== '';
           const content = (
             <>

@@ -20,9 +20,13 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
       <HostSwitch />
       <Health />
       <span class="spring" />
-      <Rate />
-      <LedgerState />
-      <PauseButton />
+      {store.hello.value?.mode !== 'compare' && (
+        <>
+          <Rate />
+          <LedgerState />
+          <PauseButton />
+        </>
+      )}
       <button
         type="button"
         class="quiet"

@@ -1,7 +1,8 @@
+import type { Hello } from '../../../server/protocol/messages.ts';
 import type { PageView } from '../route.ts';
 
 /** The navigation: number keys follow the order, letters stay when the order changes. */
-export const NAVIGATION: readonly NavigationItem[] = [
+const NAVIGATION: readonly NavigationItem[] = [
   { view: 'overview', title: 'Overview', letter: 'o' },
   { view: 'inodes', title: 'Inodes', letter: 'i' },
   { view: 'inode', title: 'Inode', letter: 'n' },
@@ -12,8 +13,16 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { view: 'losses', title: 'Losses', letter: 'l' },
 ];
 
+/** Where two recordings are compared there is nothing else to look at. */
+const COMPARE: readonly NavigationItem[] = [{ view: 'compare', title: 'Compare', letter: 'd' }];
+
 export interface NavigationItem {
   readonly view: PageView;
   readonly title: string;
   readonly letter: string;
+}
+
+/** The views that this server has. */
+export function viewsOf(hello: Hello | null): readonly NavigationItem[] {
+  return hello?.mode === 'compare' ? COMPARE : NAVIGATION;
 }

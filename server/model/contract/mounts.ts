@@ -129,11 +129,11 @@ export class Mounts {
     now = shut?.ts ?? 0,
   ): void {
     const { made, mount, claim } = subpool;
-    const lost = made.min > 0 ? `: its ${made.min} reserved hugepages are lost` : '';
+    const lost = made.min > 0 ? `, so that its ${made.min} reserved hugepages are lost` : '';
     const evidence = {
       from: made.ts,
       to: now,
-      sentence: `${seen} and no hugepage_put_subpool() followed, expected one${lost}.`,
+      sentence: `${seen} and no hugepage_put_subpool() followed${lost}; expected one.`,
       lines: [made, mount, shut],
     };
     const softer = shut === null ? { ...evidence, onlySuspected: true } : evidence;
