@@ -30,7 +30,7 @@ const told = (ino: string) =>
 
 beforeAll(async () => {
   guest = await Guest.up();
-  pin = await guest.push('vmsplice_pin');
+  pin = await guest.push('pin_pages');
   receiver = await Receiver.start();
   receiver.mood = () => mood;
   writeFileSync(
@@ -48,20 +48,25 @@ afterAll(async () => {
 });
 
 it('a page held by a pipe is told with its task, and its end with how long it lasted', async () => {
-  const [first, held] = (await guest.sh(`${pin} 4 6000`)).trim().split('\n') as [string, string];
+  const [first, held] = (await guest.sh(`${pin} vmsplice 4 6000`)).trim().split('\n') as [
+    string,
+    string,
+  ];
   const [ino, pid] = first.split(' ') as [string, string];
   await eventually(10_000, () => told(ino).length === 2, 'both notifications');
   expect(told(ino)).toEqual(['firing', 'resolved']);
   const [firing, resolved] = receiver.received.map(({ notification }) => notification);
   expect(firing).toMatchObject({ leak: { kind: 'pinned', pages: 1, bytes: 2 << 20 } });
-  expect(firing!.leak.suspects[0]).toMatchObject({ pid: Number(pid), comm: 'vmsplice_pin' });
+  expect(firing!.leak.suspects[0]).toMatchObject({ pid: Number(pid), comm: 'pin_pages' });
   expect(firing!.annotations.suspects).toContain('vmsplice');
   expect(Math.abs(resolved!.lasted_ms! - Number(held))).toBeLessThan(500);
 });
 
 it('what waits for a sink that fails outlives a killed lastref, and is told once', async () => {
   mood = 500;
-  pinning = (await guest.sh(`${pin} 4 300000 </dev/null >/var/tmp/pin.out 2>&1 & echo $!`)).trim();
+  pinning = (
+    await guest.sh(`${pin} vmsplice 4 300000 </dev/null >/var/tmp/pin.out 2>&1 & echo $!`)
+  ).trim();
   await eventually(10_000, async () => (await guest.sh('wc -l </var/tmp/pin.out')).trim() === '1');
   const [ino] = (await guest.sh('cat /var/tmp/pin.out')).split(' ') as [string];
   await eventually(15_000, async () => (await alertOf(ino))?.state === 'firing', 'the alert');

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quote } from '../../server/host/agent.ts';
 import { vmDown } from '../../server/host/vm.ts';
-import { DEFAULT_ALERTING } from '../../server/protocol/config.ts';
+import { DEFAULT_ALERTING, LEAK_AFTER } from '../../server/protocol/config.ts';
 import type { TraceEvent } from '../../server/protocol/events.ts';
 import type { LineName } from '../../server/protocol/grammar.ts';
 import { isObserved, STAGES, type Stage } from '../../server/protocol/stages.ts';
@@ -19,6 +19,8 @@ import { type Account, asSeen, before, observed } from './observe.ts';
 
 /** All that the scenarios touch. */
 const FS = ['hugetlbfs', 'shmem', 'guest_memfd', 'ext4', 'proc'];
+/** Scenarios are short: the pin of s07 lasts two seconds. */
+const LEAK_AFTER_HERE = { ...LEAK_AFTER, pinned: 1e9, reservation: 2e9 };
 /** Lazy RCU may hold a callback back for ten seconds. */
 const SETTLE_MS = 25_000;
 /** The losses of a churn are read and told each second; an emulated guest catches up slowly. */
@@ -93,7 +95,7 @@ export class CellRun {
         stepsBelow: 5000,
       },
       keep: 200_000,
-      alerts: DEFAULT_ALERTING,
+      alerts: { ...DEFAULT_ALERTING, leak_after: LEAK_AFTER_HERE },
       workload: nameOf(this.cell),
       onFrame: (epoch, kind, bytes) => {
         if (kind === 'out') decoder.push(bytes);

@@ -3,6 +3,7 @@
  * expected outcome as far as a plan lets anybody see it.
  */
 import type { Incarnation } from '../../server/model/incarnation.ts';
+import type { OpenLeak } from '../../server/model/leaks/leaks.ts';
 import type { Model } from '../../server/model/model.ts';
 import type { TraceEvent } from '../../server/protocol/events.ts';
 import { INODE_STAGES, isObserved, type Plan, type Stage } from '../../server/protocol/stages.ts';
@@ -48,6 +49,8 @@ export interface Account {
     readonly attributed: number | null;
     readonly outstanding: number | null;
   };
+  /** `KIND STATE pages N of IDENTITY: HOW`; the first suspect only where it is one of its tasks. */
+  readonly leaks: readonly string[];
   readonly lines: Readonly<Partial<Record<LineOfNoInode, number>>>;
 }
 
@@ -113,8 +116,20 @@ export function observed(
       attributed: when(free, attributed - began.attributed),
       outstanding: when(free, outstanding),
     },
+    leaks: [...model.leaks.all()]
+      .filter(({ fired }) => fired >= began.ts)
+      .reverse()
+      .map((leak) => leakText(leak, pid)),
     lines,
   };
+}
+
+function leakText(leak: OpenLeak, pid: number): string {
+  const { kind, state, pages, inode, suspects } = leak;
+  const identity = inode === null ? '' : ` of ${formatDev(inode.dev as SbDev)} ${inode.ino}`;
+  const first = suspects[0];
+  const how = first === undefined ? '' : `: ${first.pid === pid ? first.how : 'another task'}`;
+  return `${kind} ${state} pages ${pages}${identity}${how}`;
 }
 
 /** @param identities by step: `major:minor ino` */
@@ -145,6 +160,13 @@ export function asSeen(
       attributed: when(free, expected.hugepages.attributed),
       outstanding: when(free, 0),
     },
+    leaks: (expected.leaks ?? [])
+      .filter((leak) => leak.needs.every(sees))
+      .map((leak) => {
+        const identity = leak.step === undefined ? '' : ` of ${identities.get(leak.step)}`;
+        const how = leak.needsForSuspect.every(sees) ? `: ${leak.how}` : '';
+        return `${leak.kind} ${leak.state} pages ${leak.pages}${identity}${how}`;
+      }),
     lines,
   };
 }

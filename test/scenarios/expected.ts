@@ -4,6 +4,9 @@
  * A scenario is a row here and a C file beside it.
  */
 
+import type { Leak, LeakKind } from '../../server/protocol/leaks.ts';
+import type { Stage } from '../../server/protocol/stages.ts';
+
 /** The bundled guests' kernels. */
 export type Kernel = '6.1' | '6.12' | '6.18' | '7';
 
@@ -44,8 +47,24 @@ export interface Expected {
     /** Those of `freed` that were an inode's. */
     readonly attributed: number;
   };
+  /** What did not come back, as lastref tells it; absent: not a word. */
+  readonly leaks?: readonly ExpectedLeak[];
   /** Lines that belong to no inode, and how many of each; those not named: none. */
   readonly lines: Readonly<Partial<Record<LineOfNoInode, number>>>;
+}
+
+export interface ExpectedLeak {
+  readonly kind: LeakKind;
+  /** At the end of the scenario. */
+  readonly state: Leak['state'];
+  readonly pages: number;
+  /** The step line that names the inode; absent where it has none. */
+  readonly step?: string;
+  /** What the first suspect did, who is a task of the scenario. */
+  readonly how: string;
+  /** The stages without which it is not seen, or the suspect is not. */
+  readonly needs: readonly Stage[];
+  readonly needsForSuspect: readonly Stage[];
 }
 
 export const LINES_OF_NO_INODE = [
@@ -113,6 +132,20 @@ const shared = (count: number) => ({ allocated: count, freed: count, attributed:
 const priv = (count: number) => ({ allocated: count, freed: count, attributed: 0 });
 const MOUNT = { fill_super: 1, shutdown_super: 1 };
 const NO_LINES = {};
+/** Reservations of a mount that failed. */
+const leftBehind = (pages: number): readonly ExpectedLeak[] =>
+  pages === 0
+    ? []
+    : [
+        {
+          kind: 'reservation',
+          state: 'firing',
+          pages,
+          how: 'mount',
+          needs: ['new_subpool', 'put_subpool', 'shutdown_super'],
+          needsForSuspect: ['fill_super'],
+        },
+      ];
 
 /**
  * hugetlbfs removes and frees a folio batch at a time: 15 entries (PAGEVEC_SIZE) up
@@ -232,6 +265,17 @@ export const SCENARIOS: readonly Scenario[] = [
         ),
       ],
       hugepages: shared(4),
+      leaks: [
+        {
+          kind: 'pinned',
+          state: 'resolved',
+          pages: 1,
+          step: 'pinned',
+          how: 'vmsplice',
+          needs: ['hugepage_remove', 'hugepage_free'],
+          needsForSuspect: ['hugepage_pin'],
+        },
+      ],
       lines: NO_LINES,
     }),
   },
@@ -381,6 +425,7 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: ({ said }) => ({
       inodes: [],
       hugepages: none,
+      leaks: leftBehind(said('leaked_rsvd') ?? 0),
       // a kernel with the bug frees the subpool without putting it: its reservations stay
       lines: {
         ...MOUNT,
