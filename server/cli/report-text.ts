@@ -12,10 +12,16 @@ export function reportText(report: Report): string {
     }
     out.push('');
   }
+  for (const note of report.recording?.notes ?? []) {
+    out.push(...wrap(`NOTE ${note}`, 80));
+  }
+  if (report.recording !== undefined) out.push('');
   const { events, losses, inodes, hugepages } = report;
   const balance =
     losses.balanced === null
-      ? 'events on their way'
+      ? losses.not_run === null
+        ? 'is not known to balance'
+        : 'events on their way'
       : losses.balanced
         ? 'balances'
         : 'DOES NOT BALANCE';

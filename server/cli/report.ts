@@ -1,6 +1,6 @@
 /** `lastref report`: the numbers of a running server, or of a recording. */
 import { Report } from '../protocol/report.ts';
-import { RecordingReader } from '../recording/reader.ts';
+import { openRecording } from '../recording/open.ts';
 import { Replay } from '../recording/replay.ts';
 import { makeReport } from '../tracer/report.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -17,11 +17,16 @@ export async function report(
 }
 
 function fromFile(file: string, keep: number): Report {
-  const reader = new RecordingReader(file);
-  const pipelines = new Replay(reader, { keep, banner: '' }).run();
-  if (reader.damage !== null) process.stderr.write(`lastref: ${reader.damage}\n`);
-  reader.close();
-  return makeReport(pipelines);
+  const recording = openRecording(file);
+  const pipelines = new Replay(recording, { keep, banner: '' }).run();
+  recording.close();
+  const notes = [...recording.notes];
+  if (recording.damage !== null) {
+    notes.push('It is damaged: what came before the damage is all that is told here.');
+    process.stderr.write(`lastref: ${recording.damage}\n`);
+  }
+  const report = makeReport(pipelines);
+  return notes.length === 0 ? report : { ...report, recording: { notes } };
 }
 
 async function fromServer(port: number): Promise<Report> {

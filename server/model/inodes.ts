@@ -41,9 +41,11 @@ export class Inodes {
   private _ended: Incarnation[] = [];
   private _oldest = 0;
   private readonly _keep: number;
+  private readonly _onEnd: (inode: Incarnation) => void;
 
-  constructor(keep: number) {
+  constructor(keep: number, onEnd: (inode: Incarnation) => void = () => {}) {
     this._keep = keep;
+    this._onEnd = onEnd;
   }
 
   /** All that are known: ended ones first, in the order they ended. */
@@ -98,6 +100,7 @@ export class Inodes {
       else this.#measure(inode);
     }
     this._ended.push(inode);
+    this._onEnd(inode);
     if (this._ended.length - this._oldest > this._keep) this.#dropOldest();
   }
 

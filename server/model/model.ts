@@ -45,6 +45,8 @@ const MAX_PRESUMED = 1024;
 const MAX_GMEM_EVENTS = 64;
 const MAX_GMEM = 1024;
 
+const BEGINS_HERE = 'the recording begins here; what came before is not in it';
+
 /** One for each kind of leak. */
 const WATCHES = [
   PinnedWatch,
@@ -61,6 +63,8 @@ export interface ModelOptions {
   readonly hugepageKb: number;
   /** Ended incarnations kept in memory. */
   readonly keep: number;
+  /** An inode ended, or was lost; again when one that was lost is told after all. */
+  readonly onEnd?: (inode: Incarnation) => void;
   /** After how long each kind of leak is one, ns. */
   readonly leakAfter?: LeakAfter;
   /** What the kernel side tells of each inode; see EpochInfo. */
@@ -119,7 +123,7 @@ export class Model {
 
   constructor(options: ModelOptions) {
     this.plan = options.plan;
-    this.inodes = new Inodes(options.keep);
+    this.inodes = new Inodes(options.keep, options.onEnd);
     this._seesFree = isObserved(options.plan.hugepage_free);
     this._detail = options.detail ?? 'steps';
     this.detail = { steps: this._detail !== 'lifecycle', since: 0, rate: 0 };
@@ -277,6 +281,19 @@ export class Model {
   pool(sample: PoolSample): void {
     this.pools.sample(sample);
     this.contract.pool(sample);
+  }
+
+  /**
+   * The trace begins in the middle, all probes attached: what was under way is seen in
+   * part, and judged by nobody before `inheritedNs`.
+   */
+  resume(steps: boolean, inheritedNs: number): void {
+    this.gap({ from: 0, to: 0, lost: 0, where: 'tracer_down', detail: BEGINS_HERE });
+    if (steps !== this.detail.steps) {
+      this.detail = { steps, since: 0, rate: 0 };
+      this.contract.watch.steps(0, steps);
+    }
+    this.contract.ready(inheritedNs);
   }
 
   /** The inode with this device and number is lastref's own canary. */

@@ -252,11 +252,11 @@ describe('a file that is no recording', () => {
       },
     ],
     [
-      'has format 2; this lastref reads format 1',
+      'has format 9, written by lastref 0.1.0; this lastref reads formats 1 to 2',
       () => {
         write([]);
         const db = new DatabaseSync(file);
-        db.exec("UPDATE meta SET value = '2' WHERE key = 'format'");
+        db.exec("UPDATE meta SET value = '9' WHERE key = 'format'");
         db.close();
       },
     ],
