@@ -11,7 +11,7 @@ import type { Pipeline } from '../tracer/pipeline.ts';
 import { type Chunk, Gathering } from './chunks.ts';
 import { RecordingWriter } from './writer.ts';
 
-/** What is thrown away at once is a twentieth of the time, but no less than this. */
+/** What is thrown away at once is a twentieth of the time or of the bytes, but no less than this. */
 const MIN_SEGMENT_MS = 5000;
 const SEGMENTS = 20;
 /** Compressed bytes in memory. */
@@ -122,8 +122,9 @@ export class FlightRecorder {
 
   /** The chunks so far are those of the segment; what comes now may begin another. */
   #beginWhenDue(last: Segment, nowMs: number): void {
-    const long = Math.max(MIN_SEGMENT_MS, (this.#options.minutes * 60_000) / SEGMENTS);
-    if (nowMs - last.beganMs < long) return;
+    const { minutes, maxBytes = MAX_BYTES } = this.#options;
+    const long = Math.max(MIN_SEGMENT_MS, (minutes * 60_000) / SEGMENTS);
+    if (nowMs - last.beganMs < long && last.bytes < maxBytes / SEGMENTS) return;
     const firsts = new Map<EpochInfo, readonly (readonly [FrameKind, Buffer])[]>();
     for (const pipeline of currentEpochs(this.#options.pipelines()).values()) {
       const frames = pipeline.handover();

@@ -70,6 +70,10 @@ export class Recorder {
     this.#timer = setInterval(() => this.flush(), FLUSH_MS);
   }
 
+  get flight(): FlightRecorder | null {
+    return this.#options.flight ?? null;
+  }
+
   /** An epoch begins: the first frame of it comes next. */
   epoch({ info }: Pipeline): void {
     this.#guarded(() => this.#part?.writer.epoch(info));
