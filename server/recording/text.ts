@@ -31,6 +31,8 @@ const LINE = /^([a-z_]{1,40}) (\d{1,19}) (\d{1,5}) \d+ \d+(?: |$)/;
 
 /** Whether a file begins as bpftrace's output with one of our programs does. */
 export function isText(head: Buffer): boolean {
+  // a database may have such a line in it somewhere
+  if (head.includes(0)) return false;
   return /^lastref \d{1,4} [a-z+-]{1,60}$/m.test(head.toString('latin1'));
 }
 
