@@ -60,7 +60,9 @@ function summary({ recorder, session }: Tracing): string {
   const lines = [
     `${events.decoded} events, ${lost} lost; the ledger ${ledger[`${losses.balanced}`]}`,
     `${inodes.ended} inodes ended; ${firing.length} leaks (${certain} certain), contract broken ${broken} times`,
-    `recorded in ${files.length <= 3 ? files.join(', ') : `${files[0]} to ${files.at(-1)} (${files.length} files)`}`,
+    files.length === 0
+      ? 'nothing was traced, and nothing recorded'
+      : `recorded in ${files.length <= 3 ? files.join(', ') : `${files[0]} to ${files.at(-1)} (${files.length} files)`}`,
   ];
   if (recorder.failed !== null) {
     lines.push(`NOT RECORDED: ${notRecorded.events} lines after ${recorder.failed}`);

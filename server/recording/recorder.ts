@@ -2,7 +2,7 @@
  * What keeps a live session: the recording that was asked for, in one file or in several
  * of bounded size, and the flight recorder. Tracing goes on whatever happens to the disk.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Incarnation } from '../model/incarnation.ts';
 import type { Alert } from '../protocol/alerts.ts';
@@ -61,6 +61,8 @@ export class Recorder {
   readonly #gathering = new Gathering();
   readonly #timer: NodeJS.Timeout;
   #part: Part | null = null;
+  /** No epoch has begun. */
+  #empty = true;
 
   /** Throws RangeError when the file cannot be made, or a recording of that name is there. */
   constructor(options: RecorderOptions) {
@@ -76,6 +78,7 @@ export class Recorder {
 
   /** An epoch begins: the first frame of it comes next. */
   epoch({ info }: Pipeline): void {
+    this.#empty = false;
     this.#guarded(() => this.#part?.writer.epoch(info));
   }
 
@@ -119,8 +122,11 @@ export class Recorder {
     clearInterval(this.#timer);
     this.flush();
     const part = this.#part;
-    if (part !== null) this.#guarded(() => this.#finish(part, null));
     this.#part = null;
+    if (part === null) return;
+    this.#guarded(() => this.#finish(part, null));
+    // nothing was traced: the name is free for the next try
+    if (this.#empty && this.failed === null) rmSync(this.files.pop()!);
   }
 
   #open(asked: string, number: number, previous: string | null): Part {

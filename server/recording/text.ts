@@ -15,8 +15,8 @@ import {
 } from '../protocol/grammar.ts';
 import { plain } from '../protocol/plain.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
-import { type Plan, type PlanEntry, STAGES } from '../protocol/stages.ts';
-import { type ProbeBlock, probesOf } from '../tracer/programs.ts';
+import { type Plan, type PlanEntry, STAGES, type Stage } from '../protocol/stages.ts';
+import { type ProbeBlock, probesOf, STAGE_OF_LINE } from '../tracer/programs.ts';
 import { type Frame, type Recording, RecordingError } from './reader.ts';
 
 /** The header of a program is among the first bytes. */
@@ -26,14 +26,18 @@ const BLOCK_BYTES = 64 * 1024;
 const FRAME_NS = 100e6;
 
 const HEADER = /^lastref (\d{1,4}) ([a-z+-]{1,60})$/gm;
+/** A program of `lastref bpf`, or of a session. */
+const SESSION = 'session';
+/** Lines that tell all of an inode when it has ended. */
+const LIVES: readonly LineName[] = ['life', 'tp_life'];
 /** What every line of an event begins with. */
 const LINE = /^([a-z_]{1,40}) (\d{1,19}) (\d{1,5}) \d+ \d+(?: |$)/;
 
 /** Whether a file begins as bpftrace's output with one of our programs does. */
 export function isText(head: Buffer): boolean {
+  const header = /^lastref \d{1,4} [a-z+-]{1,60}$/m.exec(head.toString('latin1'));
   // a database may have such a line in it somewhere
-  if (head.includes(0)) return false;
-  return /^lastref \d{1,4} [a-z+-]{1,60}$/m.test(head.toString('latin1'));
+  return header !== null && !head.subarray(0, header.index).includes(0);
 }
 
 /** The first bytes of a file. Throws RecordingError when it cannot be read. */
@@ -64,7 +68,7 @@ export class TextReader implements Recording {
   constructor(file: string) {
     this.#file = file;
     const seen = survey(file);
-    const probes = [...seen.programs].flatMap((name) => programNamed(file, name));
+    const probes = [...seen.programs].flatMap((name) => probesBehind(file, name, seen.lines));
     const { mtimeMs } = statSync(file);
     this.#beganMs = mtimeMs - seen.ns / 1e6;
     const lines = [...new Set(probes.map(({ line }) => line))];
@@ -107,8 +111,8 @@ interface Survey {
   cpus: number;
   hugepageKb: number;
   baseIndex: boolean | null;
-  /** Whether there are lines of lives: told when an inode has ended. */
-  lives: boolean;
+  /** Lines that came. */
+  readonly lines: Set<LineName>;
   /** From the first time to the last. */
   ns: number;
 }
@@ -121,7 +125,7 @@ function survey(file: string): Survey {
     cpus: 1,
     hugepageKb: 2048,
     baseIndex: null,
-    lives: false,
+    lines: new Set(),
     ns: 0,
   };
   let first: bigint | null = null;
@@ -142,6 +146,7 @@ function survey(file: string): Survey {
       const ts = BigInt(match[2]!);
       first ??= ts;
       seen.ns = Math.max(seen.ns, Number(ts - first));
+      seen.lines.add(match[1] as LineName);
       look(seen, match[1]!, Number(match[3]), line.split(' '));
     }
   }
@@ -152,7 +157,6 @@ function survey(file: string): Survey {
 function look(seen: Survey, name: string, cpu: number, words: readonly string[]): void {
   seen.cpus = Math.max(seen.cpus, Math.min(cpu, 8191) + 1);
   if (name === 'sb' && words.length > 12) seen.fs.add(plain(words.slice(12).join(' ')));
-  if (name === 'life' || name === 'tp_life') seen.lives = true;
   // a superblock with blocks as large is one of hugepages
   const blockKb = name === 'sb_size' ? Number(words[7]) / 1024 : 0;
   if (Number.isInteger(blockKb) && blockKb >= 64) seen.hugepageKb = blockKb;
@@ -160,7 +164,19 @@ function look(seen: Survey, name: string, cpu: number, words: readonly string[])
   if (name === 'hugepage_remove') seen.baseIndex ??= Number(words.at(-1)) > 2;
 }
 
-function programNamed(file: string, name: string): ProbeBlock[] {
+interface Behind extends Pick<ProbeBlock, 'attach' | 'line' | 'stages'> {}
+
+/**
+ * The probes of a program; of one that was made for a host (`lastref bpf`), which is not
+ * known here, those of which a line came.
+ */
+function probesBehind(file: string, name: string, lines: ReadonlySet<LineName>): readonly Behind[] {
+  if (name === SESSION) {
+    return [...lines].flatMap((line) => {
+      const stage = (STAGE_OF_LINE as Partial<Record<LineName, Stage>>)[line];
+      return stage === undefined ? [] : [{ attach: `a line ${line}`, line, stages: [stage] }];
+    });
+  }
   const probes = probesOf(name);
   if (probes !== null) return probes;
   throw new RecordingError(
@@ -169,16 +185,17 @@ function programNamed(file: string, name: string): ProbeBlock[] {
   );
 }
 
-function epochOf(seen: Survey, probes: readonly ProbeBlock[], startedMs: number): EpochInfo {
+function epochOf(seen: Survey, probes: readonly Behind[], startedMs: number): EpochInfo {
   const names = [...seen.programs].join(', ');
   const plan = Object.fromEntries(
     STAGES.map((stage): [string, PlanEntry] => {
       const shows = probes.filter(({ stages }) => stages.includes(stage));
-      if (shows.length === 0) return [stage, { missing: `no probe of ${names} shows it` }];
+      if (shows.length === 0) return [stage, { missing: `${names} does not show it` }];
       return [stage, { probe: shows.map(({ attach }) => attach).join(', ') }];
     }),
   ) as Plan;
-  const steps = probes.some(({ lifecycle }) => !lifecycle);
+  const steps = probes.some(({ line }) => !LIVES.includes(line));
+  const lives = LIVES.some((line) => seen.lines.has(line));
   return {
     number: 1,
     host: 'text',
@@ -190,7 +207,7 @@ function epochOf(seen: Survey, probes: readonly ProbeBlock[], startedMs: number)
     hugepage_kb: seen.hugepageKb,
     fs: [...seen.fs],
     canaries: [],
-    detail: seen.lives ? (steps ? 'auto' : 'lifecycle') : 'steps',
+    detail: lives ? (steps ? 'auto' : 'lifecycle') : 'steps',
     map_keys: null,
     freed_state: null,
     base_index: seen.baseIndex ?? true,

@@ -16,6 +16,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { FrameKind } from '../../server/protocol/recording.ts';
 import { RecordingError, RecordingReader } from '../../server/recording/reader.ts';
 import { RecordingWriter } from '../../server/recording/writer.ts';
+import { DEMO } from '../fixtures/recordings.ts';
 import { epochOf } from '../fixtures/trace.ts';
 
 const DIR = mkdtempSync(join(tmpdir(), 'lastref-test-'));
@@ -165,6 +166,34 @@ describe('a recording', () => {
       rmSync(`${copy}-shm`, { force: true });
     }
     expect(most).toBe(29);
+  });
+});
+
+describe('a recording of format 1', () => {
+  it('is read as it was written, and not a byte of it is changed', () => {
+    copyFileSync(DEMO, file);
+    const before = readFileSync(file);
+    const db = new DatabaseSync(file, { readOnly: true });
+    expect(db.prepare("SELECT value FROM meta WHERE key = 'format'").get()).toEqual({ value: '1' });
+    db.close();
+    const told = read(file);
+    expect(told.damage).toBeNull();
+    expect(told.frames).toHaveLength(1925);
+    expect(told.frames[0]).toMatchObject({ epoch: 1, kind: 'begin' });
+    expect(readFileSync(file).equals(before)).toBe(true);
+    expect(readdirSync(DIR).filter((name) => name.startsWith(`${count}.`))).toHaveLength(1);
+  });
+
+  it('says that it has no end, once that is seen', () => {
+    copyFileSync(DEMO, file);
+    const db = new DatabaseSync(file);
+    db.exec('DELETE FROM chunks WHERE seq = (SELECT max(seq) FROM chunks)');
+    db.close();
+    const reader = new RecordingReader(file);
+    expect(reader.notes).toEqual([]);
+    for (const _ of reader.frames());
+    expect(reader.notes).toEqual([expect.stringMatching(/^It has no end: lastref was killed/)]);
+    reader.close();
   });
 });
 

@@ -63,11 +63,20 @@ describe('the text of a program run by hand', () => {
     expect(epoch).toMatchObject({ host: 'text', kernel: 'unknown', counts_misses: false });
     expect(epoch!.plan.free_inode).toHaveProperty('probe');
     expect(epoch!.plan.clear_inode).toEqual({
-      missing: 'no probe of hugetlbfs-tracepoints shows it',
+      missing: 'hugetlbfs-tracepoints does not show it',
     });
     expect(report.losses).toMatchObject({ balanced: null, not_run: null });
     expect(report.inodes.by_fs.hugetlbfs!.ended).toBeGreaterThan(40);
     expect(reader.notes[0]).toMatch(/^It is text that bpftrace printed \(hugetlbfs-tracepoints\)/);
+  });
+
+  it('of `lastref bpf` shows those stages of which a line came', () => {
+    writeFileSync(file, printed(DEMO, 'lastref 1 session'), 'latin1');
+    const { report, reader } = reportOf(file);
+    const { plan } = reader.epochs[0]!;
+    expect(plan.i_callback).toEqual({ probe: 'a line i_callback' });
+    expect(plan.gmem_create).toEqual({ missing: 'session does not show it' });
+    expect(report.inodes.by_fs.hugetlbfs!.ended).toBeGreaterThan(100);
   });
 
   it('keeps its pace, ends when the file was written, and counts what bpftrace lost', () => {
