@@ -50,8 +50,6 @@ interface Part {
 export class Recorder {
   /** Events and bytes that came after writing had failed. */
   readonly notRecorded = { events: 0, bytes: 0 };
-  /** Lines with a time that are in the files. */
-  events = 0;
   /** Files written, in their order. */
   readonly files: string[] = [];
   /** Why nothing is written any more; null while all is well. */
@@ -70,10 +68,6 @@ export class Recorder {
     this.#now = options.now ?? Date.now;
     if (options.file !== null) this.#part = this.#open(options.file, 1, null);
     this.#timer = setInterval(() => this.flush(), FLUSH_MS);
-  }
-
-  get flight(): FlightRecorder | null {
-    return this.#options.flight ?? null;
   }
 
   /** An epoch begins: the first frame of it comes next. */
@@ -113,7 +107,6 @@ export class Recorder {
       part.writer.write(chunks, () => part.tables.flush(pipelines, part.chunkBytes));
     });
     if (this.failed !== null) return this.#skipped(chunks);
-    for (const { events } of chunks) this.events += events;
     this.#guarded(() => this.#rotateWhenDue(part));
   }
 

@@ -114,6 +114,13 @@ CREATE TABLE losses (
   detail TEXT NOT NULL
 ) STRICT;
 
+CREATE VIEW epoch_list AS
+SELECT number AS epoch, info ->> 'host' AS host, info ->> 'kernel' AS kernel,
+  info ->> 'bpftrace' AS bpftrace, info ->> 'boot_id' AS boot_id,
+  datetime((info ->> 'started_ms') / 1000, 'unixepoch') AS started_utc,
+  info ->> 'detail' AS detail
+FROM epochs;
+
 CREATE VIEW inode_list AS
 SELECT s.epoch, i.id & 0xffffffff AS number, s.fs,
   (s.dev >> 20) || ':' || (s.dev & 0xfffff) AS s_dev, i.ino, t.pid, t.comm,

@@ -30,9 +30,6 @@ export interface WriterOptions {
 
 export class RecordingWriter {
   readonly file: string;
-  /** Flushed: frames as they came, with five bytes for each, and lines with a time. */
-  bytes = 0;
-  events = 0;
   readonly db: DatabaseSync;
   readonly #insert: StatementSync;
   readonly #gathering = new Gathering();
@@ -91,10 +88,6 @@ export class RecordingWriter {
     } catch (error) {
       if (this.db.isTransaction) this.db.exec('ROLLBACK');
       throw error;
-    }
-    for (const { bytes, events } of chunks) {
-      this.bytes += bytes;
-      this.events += events;
     }
   }
 

@@ -4,14 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { FlightSaver } from '../../server/cli/flight.ts';
 import type { Report } from '../../server/protocol/report.ts';
 import { FlightRecorder } from '../../server/recording/flight.ts';
 import { openRecording } from '../../server/recording/open.ts';
+import { Recorder } from '../../server/recording/recorder.ts';
 import { Replay } from '../../server/recording/replay.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { feed } from '../../server/tracer/tracer.ts';
+import { LeakyHost, leakOf } from '../fixtures/leaks.ts';
 import { DEMO, framesOf, GOLDEN, type Played, RecordedSession } from '../fixtures/recordings.ts';
+import { lines } from '../fixtures/trace.ts';
 
 const DIR = mkdtempSync(join(tmpdir(), 'lastref-parts-'));
 afterAll(() => rmSync(DIR, { recursive: true }));
@@ -144,25 +148,21 @@ describe('a recording in parts', () => {
 
 describe('the flight recorder', () => {
   const fly = (options: { minutes: number; maxBytes?: number; maxFiles?: number }) => {
-    const session: RecordedSession = new RecordedSession(framesOf(DEMO), {
-      flight: new FlightRecorder({
-        directory,
-        maxFiles: 3,
-        maxFileBytes: 1e9,
-        ...options,
-        pipelines: () => session.pipelines,
-      }),
+    const flight: FlightRecorder = new FlightRecorder({
+      directory,
+      maxFiles: 3,
+      maxFileBytes: 1e9,
+      ...options,
+      pipelines: () => session.pipelines,
     });
-    return session;
-  };
-  const flightOf = (session: RecordedSession) => {
-    session.recorder.flush();
-    return session.recorder.flight!;
+    const session = new RecordedSession(framesOf(DEMO), { flight });
+    session.giveAll().recorder.flush();
+    return { session, flight };
   };
 
   it('keeps all of a session that is younger than its time', async () => {
-    const session = fly({ minutes: 10 }).giveAll();
-    const file = await flightOf(session).save('box:1', 'Pages/../Pinned', session.now);
+    const { session, flight } = fly({ minutes: 10 });
+    const file = await flight.save('box:1', 'Pages/../Pinned', session.now);
     expect(file).toMatch(/\/flight-box_1-\d{8}T\d{6}-Pages_.._Pinned\.lastref$/);
     const { report, notes } = reportOf(file);
     expect(notes).toEqual([]);
@@ -171,8 +171,8 @@ describe('the flight recorder', () => {
   });
 
   it('keeps its time and not much more, and says that it begins in the middle', async () => {
-    const session = fly({ minutes: 0.25 }).giveAll();
-    const file = await flightOf(session).save('box', 'HugepagesPinned', session.now);
+    const { session, flight } = fly({ minutes: 0.25 });
+    const file = await flight.save('box', 'HugepagesPinned', session.now);
     const { report, notes } = reportOf(file);
     const frames = [...framesOf(file).frames];
     const covered = frames.at(-1)!.atMs - frames[0]!.atMs;
@@ -185,16 +185,15 @@ describe('the flight recorder', () => {
   });
 
   it('is bounded in bytes', () => {
-    const session = fly({ minutes: 10, maxBytes: 20_000 }).giveAll();
-    const { bytes } = flightOf(session);
+    const { session, flight } = fly({ minutes: 10, maxBytes: 20_000 });
+    const { bytes } = flight;
     expect(bytes).toBeLessThan(20_000);
     expect(bytes).toBeGreaterThan(15_000);
     session.close();
   });
 
   it('removes its own oldest files, and nothing else', async () => {
-    const session = fly({ minutes: 1 }).giveAll();
-    const flight = flightOf(session);
+    const { session, flight } = fly({ minutes: 1 });
     await flight.save('box', 'A', session.now);
     writeFileSync(join(directory, 'mine.lastref'), 'precious');
     for (let i = 1; i <= 4; i++) await flight.save('box', 'A', session.now + i * 1000);
@@ -202,5 +201,49 @@ describe('the flight recorder', () => {
     expect(names).toContain('mine.lastref');
     expect(names.filter((name) => name.startsWith('flight-'))).toHaveLength(3);
     session.close();
+  });
+
+  it('is saved when a critical alert fires, once for those of a moment, and says where', async () => {
+    const host = new LeakyHost();
+    const pipelines = () => [host.pipeline];
+    const saver: FlightSaver = new FlightSaver({
+      minutes: 10,
+      severities: ['critical'],
+      directory,
+      pipelines,
+      flush: () => recorder.flush(),
+    });
+    const recorder = new Recorder({ file: null, flight: saver.flight, pipelines, say: () => {} });
+    const { info } = host.pipeline;
+    recorder.epoch(host.pipeline);
+    recorder.frame(info, 'begin', Buffer.from('{"programs":[[],[]]}'));
+    recorder.frame(info, 'out', Buffer.from(lines('0 0 perl/391 tick')));
+    const alert = (fingerprint: string, severity: string, state: 'firing' | 'resolved') =>
+      saver.alert({
+        fingerprint: fingerprint.repeat(16),
+        state,
+        labels: { alertname: 'HugepagesPinned', severity },
+        annotations: {},
+        leak: leakOf(),
+        active_ns: 0,
+        fired_ns: 0,
+        resolved_ns: null,
+        note: '',
+      });
+    alert('a', 'warning', 'firing');
+    alert('b', 'critical', 'resolved');
+    alert('c', 'critical', 'firing');
+    alert('d', 'critical', 'firing');
+    await saver.stop();
+    recorder.close();
+    const [name, ...more] = readdirSync(directory);
+    expect(more).toEqual([]);
+    expect(name).toMatch(/^flight-.*-HugepagesPinned\.lastref$/);
+    const file = join(directory, name!);
+    expect([...saver.files]).toEqual([
+      ['c'.repeat(16), file],
+      ['d'.repeat(16), file],
+    ]);
+    expect(framesOf(file).frames.map(({ kind }) => kind)).toEqual(['begin', 'out']);
   });
 });

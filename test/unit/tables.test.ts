@@ -78,6 +78,9 @@ describe.each([DEMO, ...GOLDEN])('the tables of %s', (recording) => {
     const [listed] = ask("SELECT count(*) AS n FROM inode_list WHERE state IN ('ended', 'lost')");
     const [said] = ask('SELECT ifnull(sum(listed), 0) AS n FROM inode_counts');
     expect(listed!.n).toBeGreaterThanOrEqual(said!.n as number);
+    expect(ask('SELECT host, kernel FROM epoch_list')).toEqual(
+      report.epochs.map(({ host, kernel }) => ({ host, kernel })),
+    );
     expect(ask('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
   });
 });
