@@ -13,6 +13,8 @@ import type { Pipeline } from '../tracer/pipeline.ts';
 
 export class Alerting {
   readonly alerts: SessionAlerts;
+  /** Where files of this user are kept from run to run. */
+  readonly directory: string;
   /** Null without sinks: then nothing of this outlives lastref. */
   readonly #state: StateDir | null;
 
@@ -20,10 +22,16 @@ export class Alerting {
   constructor(
     config: Config,
     stateDir: string | undefined,
-    session: { pipelines: () => readonly Pipeline[]; pageUrl: () => string },
+    session: {
+      pipelines: () => readonly Pipeline[];
+      pageUrl: () => string;
+      /** The file that leads up to an alert; null: none. */
+      recordingOf: (fingerprint: string) => string | null;
+    },
   ) {
-    const directory = stateDir ?? config.state_dir?.replace(/^~(?=\/)/, homedir());
-    this.#state = config.sinks.length === 0 ? null : new StateDir(directory ?? defaultStateDir());
+    const given = stateDir ?? config.state_dir?.replace(/^~(?=\/)/, homedir());
+    this.directory = given ?? defaultStateDir();
+    this.#state = config.sinks.length === 0 ? null : new StateDir(this.directory);
     const file = this.#state === null ? null : join(this.#state.path, 'silences.json');
     this.alerts = new SessionAlerts({
       pipelines: session.pipelines,
@@ -33,6 +41,7 @@ export class Alerting {
           ? null
           : new Notifier({ config, state: this.#state, pageUrl: session.pageUrl, say }),
       changed: print,
+      recordingOf: session.recordingOf,
     });
   }
 
@@ -57,6 +66,6 @@ function print(alert: SessionAlert): void {
   say(`resolved ${labels.alertname} after ${lasted}${why} (was: ${what})`);
 }
 
-function say(text: string): void {
+export function say(text: string): void {
   process.stderr.write(`lastref: ${plain(text)}\n`);
 }

@@ -1,7 +1,7 @@
 /** `lastref compare A B`: what changed between two runs. */
 import { type CompareOptions, compareRuns } from '../model/compare/compare.ts';
 import type { Run } from '../model/compare/run.ts';
-import { RecordingReader } from '../recording/reader.ts';
+import { openRecording } from '../recording/open.ts';
 import { runOf } from '../recording/run-of.ts';
 import { compareText } from './compare-text.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -33,7 +33,7 @@ export async function compare(fileA: string, fileB: string, flags: CompareFlags)
 
 /** Throws RecordingError for what is none, CliError for one in which there is nothing. */
 function runOfFile(file: string): Run {
-  const reader = new RecordingReader(file);
+  const reader = openRecording(file);
   try {
     const run = runOf(reader, file);
     if (run.damage !== null) process.stderr.write(`lastref: ${run.damage}\n`);

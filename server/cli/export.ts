@@ -8,7 +8,7 @@ import {
   formatOf,
 } from '../recording/export/formats.ts';
 import { OutputClosed } from '../recording/export/output.ts';
-import { RecordingReader } from '../recording/reader.ts';
+import { openRecording } from '../recording/open.ts';
 import { CliError, EXIT } from './exit.ts';
 
 export interface ExportOptions {
@@ -20,7 +20,7 @@ export interface ExportOptions {
 export function exportFile(file: string, options: ExportOptions): number {
   const { output, table } = options;
   const format = chooseFormat(options);
-  const reader = new RecordingReader(file);
+  const reader = openRecording(file);
   try {
     const exported = exportRecording(reader, output, format, table);
     if (reader.damage !== null) {

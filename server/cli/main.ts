@@ -4,6 +4,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { VERSION } from '../protocol/version.ts';
 import { CSV_TABLES, EXPORT_FORMATS } from '../recording/export/formats.ts';
 import { EXIT, explain } from './exit.ts';
+import { duration, withRecordingOptions } from './recording-options.ts';
 import { withTraceOptions } from './trace-options.ts';
 import { VM_ACTIONS, type VmAction } from './vm.ts';
 
@@ -19,12 +20,17 @@ const program = new Command('lastref')
 
 const hostText = 'local, vm, vm:KERNEL, or what ssh accepts';
 
-withTraceOptions(program.command('live'))
+withRecordingOptions(withTraceOptions(program.command('live')))
   .description('trace a host and watch it in the browser; a workload runs once the tracer is ready')
   .option('--host <host>', `${hostText} (repeatable)`, collect, [])
   .option('--port <port>', 'port of the page on loopback; 0: any free one', integer, DEFAULT_PORT)
   .option('--no-open', 'do not open a browser')
   .option('--record <file>', 'keep everything in this file')
+  .option(
+    '--flight-minutes <minutes>',
+    'kept in memory, and in a file when an alert fires; 0: none (10)',
+    integer,
+  )
   .option('--push <file>', 'copy a file to where the workload runs (repeatable)', collect, [])
   .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
   .option('--config <file>', 'alert rules, thresholds, silences, who is told (docs/alerts.md)')
@@ -35,6 +41,23 @@ withTraceOptions(program.command('live'))
     const { live } = await import('./live.ts');
     const host = options.host.length === 0 ? ['local'] : options.host;
     return finish(await live({ ...options, host }, workload));
+  });
+
+withRecordingOptions(withTraceOptions(program.command('record')))
+  .description('trace a host into a file; ends with the workload, the time, or Ctrl-C')
+  .option('--host <host>', `${hostText} (repeatable)`, collect, [])
+  .requiredOption('-o, --out <file>', 'the recording; never overwritten')
+  .option('--duration <time>', 'how long, from when the tracer is ready: 30s, 5m', duration)
+  .option('--push <file>', 'copy a file to where the workload runs (repeatable)', collect, [])
+  .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
+  .option('--config <file>', 'alert rules, thresholds, silences, who is told (docs/alerts.md)')
+  .option('--state <dir>', 'where notifications wait for their sinks')
+  .option('--buffer-pages <pages>', "4 KiB pages of bpftrace's buffer (a power of two)", integer)
+  .argument('[workload...]', 'command to run on the first host, after --')
+  .action(async (workload: string[], options) => {
+    const { record } = await import('./record.ts');
+    const host = options.host.length === 0 ? ['local'] : options.host;
+    return finish(await record({ ...options, host }, workload));
   });
 
 program

@@ -1,5 +1,5 @@
 /** `lastref replay FILE`: the page over a recording. */
-import { RecordingReader } from '../recording/reader.ts';
+import { openRecording } from '../recording/open.ts';
 import { Replay } from '../recording/replay.ts';
 import { startWeb } from '../web/server.ts';
 import { EXIT } from './exit.ts';
@@ -9,7 +9,7 @@ export async function replay(
   file: string,
   options: { speed: number; port: number; keep: number; why?: string },
 ): Promise<number> {
-  const reader = new RecordingReader(file);
+  const reader = openRecording(file);
   const name = file.split('/').at(-1)!;
   const banner = `This is a recording (${name}), not a live host${options.why === undefined ? '' : `: ${options.why}`}`;
   const source = new Replay(reader, { keep: options.keep, banner });
@@ -21,6 +21,7 @@ export async function replay(
     process.once('SIGTERM', () => resolve());
   });
   await Promise.race([source.play(options.speed), stopped]);
+  for (const note of reader.notes) process.stderr.write(`lastref: ${note}\n`);
   if (reader.damage !== null) process.stderr.write(`lastref: ${reader.damage}\n`);
   await stopped;
   source.stop();

@@ -1,7 +1,7 @@
 /** `lastref report`: the numbers of a running server, or of a recording. */
 import type { TimelineEntry } from '../protocol/messages.ts';
 import { Report } from '../protocol/report.ts';
-import { RecordingReader } from '../recording/reader.ts';
+import { openRecording } from '../recording/open.ts';
 import { Replay } from '../recording/replay.ts';
 import { contractFindings } from '../tracer/contract.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
@@ -15,12 +15,11 @@ export async function report(
   file: string | undefined,
   options: { json: boolean; port: number; keep: number },
 ): Promise<number> {
-  const pipelines = file === undefined ? [] : fromFile(file, options.keep);
-  const result = file === undefined ? await fromServer(options.port) : makeReport(pipelines);
-  const text = options.json
-    ? `${JSON.stringify(result)}\n`
-    : reportText(result, evidenceOf(pipelines));
-  process.stdout.write(text);
+  const { report: result, evidence } =
+    file === undefined
+      ? { report: await fromServer(options.port), evidence: [] }
+      : fromFile(file, options.keep);
+  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : reportText(result, evidence));
   return EXIT.good;
 }
 
@@ -31,12 +30,23 @@ export function evidenceOf(pipelines: readonly Pipeline[]): readonly (readonly T
   );
 }
 
-function fromFile(file: string, keep: number): readonly Pipeline[] {
-  const reader = new RecordingReader(file);
-  const pipelines = new Replay(reader, { keep, banner: '' }).run();
-  if (reader.damage !== null) process.stderr.write(`lastref: ${reader.damage}\n`);
-  reader.close();
-  return pipelines;
+function fromFile(
+  file: string,
+  keep: number,
+): { report: Report; evidence: readonly (readonly TimelineEntry[])[] } {
+  const recording = openRecording(file);
+  const pipelines = new Replay(recording, { keep, banner: '' }).run();
+  recording.close();
+  const notes = [...recording.notes];
+  if (recording.damage !== null) {
+    notes.push('It is damaged: what came before the damage is all that is told here.');
+    process.stderr.write(`lastref: ${recording.damage}\n`);
+  }
+  const plain = makeReport(pipelines);
+  return {
+    report: notes.length === 0 ? plain : { ...plain, recording: { notes } },
+    evidence: evidenceOf(pipelines),
+  };
 }
 
 async function fromServer(port: number): Promise<Report> {

@@ -77,7 +77,7 @@ export class Hugepages {
   }
 
   /** Those that left a page cache and are not freed, oldest first. */
-  get left(): Iterable<Hugepage> {
+  get left(): ReadonlySet<Hugepage> {
     return this._removed;
   }
 

@@ -48,6 +48,8 @@ const MAX_PRESUMED = 1024;
 const MAX_GMEM_EVENTS = 64;
 const MAX_GMEM = 1024;
 
+const BEGINS_HERE = 'the recording begins here; what came before is not in it';
+
 /** Each for a kind of leak, or a part of it; what comes later may look at what is there. */
 const WATCHES = [
   PinnedWatch,
@@ -296,6 +298,19 @@ export class Model {
   pool(sample: PoolSample): void {
     this.pools.sample(sample);
     this.contract.pool(sample);
+  }
+
+  /**
+   * The trace begins in the middle, all probes attached: what was under way is seen in
+   * part, and judged by nobody before `inheritedNs`.
+   */
+  resume(steps: boolean, inheritedNs: number): void {
+    this.gap({ from: 0, to: 0, lost: 0, where: 'tracer_down', detail: BEGINS_HERE });
+    if (steps !== this.detail.steps) {
+      this.detail = { steps, since: 0, rate: 0 };
+      this.contract.watch.steps(0, steps);
+    }
+    this.contract.ready(inheritedNs);
   }
 
   /** The inode with this device and number is lastref's own canary. */

@@ -29,6 +29,8 @@ export interface SessionAlertsOptions {
   readonly silences: SilenceList | null;
   /** Null without sinks. */
   readonly notifier: Notifier | null;
+  /** The recording that leads up to an alert; null: none. */
+  readonly recordingOf?: (fingerprint: string) => string | null;
   /** An alert fired or was resolved. */
   readonly changed?: (alert: SessionAlert) => void;
 }
@@ -151,6 +153,7 @@ export class SessionAlerts {
       since_ms: wall(leak.since_ns),
       lasted_ms: Math.max(0, until - leak.since_ns) / 1e6,
       silence: silence?.id ?? null,
+      recording: this.#options.recordingOf?.(alert.fingerprint) ?? null,
     };
   }
 }

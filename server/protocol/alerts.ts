@@ -36,6 +36,8 @@ export const SessionAlert = Alert.extend({
   lasted_ms: z.number(),
   /** The silence that keeps it from being sent; null without one. */
   silence: z.string().nullable(),
+  /** The file of the flight recorder that leads up to it; null: none. */
+  recording: z.string().nullable().default(null),
 });
 export type SessionAlert = z.infer<typeof SessionAlert>;
 

@@ -268,6 +268,11 @@ export const Config = strict({
     .string()
     .regex(/^(~?\/)/, 'expected a path from / or ~/')
     .optional(),
+  /** The last minutes are kept in memory, and written to a file when such an alert fires. */
+  flight: strict({
+    minutes: z.int().min(0).max(1440).default(10),
+    severities: z.array(z.string()).max(20).default(['critical']),
+  }).prefault({}),
   /** Where people reach the page, for links; by default where it listens. */
   page_url: Url.optional(),
 });

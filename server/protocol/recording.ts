@@ -8,7 +8,7 @@ import { LINE_NAMES, type LineName, trackOf } from './grammar.ts';
 import { type Plan, STAGES } from './stages.ts';
 
 /** Version of the file format. docs/formats.md has the history. */
-export const RECORDING_VERSION = 1;
+export const RECORDING_VERSION = 2;
 
 const PlanEntry = z.union([
   z.object({ probe: z.string(), note: z.string().optional() }),
@@ -54,6 +54,8 @@ export const EpochInfo = z.object({
 });
 export type EpochInfo = z.infer<typeof EpochInfo>;
 
+const count = z.int().nonnegative();
+
 const Line = z.enum(LINE_NAMES as [LineName, ...LineName[]]);
 
 /**
@@ -76,5 +78,46 @@ export function byTrack({ programs }: BeginFrame): readonly (readonly LineName[]
 /** bpftrace ended. */
 export const EndFrame = z.object({ wanted: z.boolean(), why: z.string() });
 
-/** `out`: bpftrace's standard output; `err`: the agent's; `begin`, `end`: JSON. */
-export type FrameKind = 'out' | 'err' | 'begin' | 'end';
+/**
+ * The recording begins in the middle of a run of bpftrace: what was known of the run when
+ * it did. Counts are those of the run, so that what the kernel counts further on can be
+ * told from what it had counted.
+ */
+export const ResumeFrame = z.object({
+  programs: z.array(z.array(Line)),
+  /** By line: what the kernel said it meant to print, and what had arrived. */
+  lines: z.array(z.tuple([Line, count, count])),
+  /** Events that bpftrace said it lost; lines rejected; missing for good and never told. */
+  reported: count,
+  rejected: count,
+  accepted: count,
+  /** Inodes that had no room in a map, and those of which a line is due. */
+  full: count,
+  kept: count,
+  /** By id of a program: runs that the kernel skipped. */
+  misses: z.array(z.tuple([count, count])),
+  clock: z.object({ uptimeNs: z.number(), wallMs: z.number() }).nullable(),
+  /** Each stage is told at once at the moment. */
+  steps: z.boolean(),
+});
+export type ResumeFrame = z.infer<typeof ResumeFrame>;
+
+/** Why a file does not begin where tracing began. */
+export const PART_REASONS = ['rotation', 'flight'] as const;
+
+/** `meta.part`, as JSON: the file holds part of what was traced. */
+export const RecordingPart = z.object({
+  why: z.enum(PART_REASONS),
+  /** From 1; of a flight recording always 1. */
+  number: z.int().positive(),
+  /** The file with what came before, without its directory; null where there is none. */
+  previous: z.string().nullable(),
+  /** In words: what the file was kept for. */
+  text: z.string().default(''),
+});
+export type RecordingPart = z.infer<typeof RecordingPart>;
+
+/**
+ * `out`: bpftrace's standard output; `err`: the agent's; `begin`, `end`, `resume`: JSON.
+ */
+export type FrameKind = 'out' | 'err' | 'begin' | 'end' | 'resume';

@@ -111,6 +111,11 @@ export const Report = z.object({
       sentence: z.string(),
     }),
   ),
+  /**
+   * Of a recording that is not whole, or whose origin is not known: what is missing, in
+   * sentences. Not there otherwise.
+   */
+  recording: z.object({ notes: z.array(z.string()) }).optional(),
   leaks: z.array(Leak),
   alerts: z.array(Alert),
   gaps: z.array(

@@ -1,15 +1,15 @@
 /** Opens a recording and gives its epochs and frames back, in the order they came. */
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { zstdDecompressSync } from 'node:zlib';
 import {
-  BeginFrame,
-  EndFrame,
   EpochInfo,
   type FrameKind,
   RECORDING_VERSION,
+  RecordingPart,
 } from '../protocol/recording.ts';
-import { APPLICATION_ID, FRAME_KINDS } from './schema.ts';
+import { framesOf } from './chunks.ts';
+import { APPLICATION_ID } from './schema.ts';
+import { OLDEST_VERSION, upgrade } from './upgrade.ts';
 
 /** A file that is no recording, or one that this version cannot read. */
 export class RecordingError extends RangeError {
@@ -27,10 +27,36 @@ export interface Frame {
   readonly atMs: number;
 }
 
-export class RecordingReader {
+/** What a replay needs of a recording, whatever it was read from; see openRecording(). */
+export interface Recording {
   readonly epochs: readonly EpochInfo[];
   /** Set when reading ended early: what was damaged. Everything before it was given. */
+  readonly damage: string | null;
+  /** In sentences: why this is not all that happened, or what is not known of it. */
+  readonly notes: readonly string[];
+  frames(): Iterable<Frame>;
+  close(): void;
+}
+
+const NO_END =
+  'It has no end: lastref was killed, or is still writing it. All but the last second is there.';
+
+/** Chunks read in one statement: one that stays open would keep the log of a writer growing. */
+const CHUNKS_AT_ONCE = 16;
+
+interface ChunkRow {
+  readonly seq: number;
+  readonly epoch: number;
+  readonly from_ms: number;
+  readonly frames: Uint8Array;
+  readonly times: Uint8Array | null;
+}
+
+export class RecordingReader implements Recording {
+  readonly epochs: readonly EpochInfo[];
   damage: string | null = null;
+  readonly notes: string[];
+  readonly #format: number;
   readonly #file: string;
   readonly #db: DatabaseSync;
 
@@ -45,7 +71,10 @@ export class RecordingReader {
       throw new RecordingError(file, `not a recording of lastref (${(error as Error).message})`);
     }
     try {
-      this.epochs = readEpochs(this.#db, file);
+      this.#format = readFormat(this.#db, file);
+      upgrade(this.#db, this.#format);
+      this.epochs = readEpochs(this.#db);
+      this.notes = notesOf(this.#db, this.#format);
     } catch (error) {
       this.#db.close();
       if (error instanceof RecordingError) throw error;
@@ -57,18 +86,17 @@ export class RecordingReader {
   }
 
   *frames(): Iterable<Frame> {
+    const running = new Set<number>();
     try {
-      const chunks = this.#db
-        .prepare('SELECT epoch, from_ms, frames FROM chunks ORDER BY seq')
-        .iterate();
-      for (const chunk of chunks) {
-        const { epoch, from_ms, frames } = chunk as {
-          epoch: number;
-          from_ms: number;
-          frames: Uint8Array;
-        };
-        yield* this.#framesOf(epoch, from_ms, zstdDecompressSync(frames));
+      for (const { epoch, from_ms: atMs, frames, times } of this.#chunks()) {
+        for (const frame of framesOf(frames, times)) {
+          if (frame.kind === 'begin') running.add(epoch);
+          if (frame.kind === 'end') running.delete(epoch);
+          yield { epoch, atMs, ...frame };
+        }
       }
+      // later formats say so themselves
+      if (this.#format === 1 && running.size > 0) this.notes.push(NO_END);
     } catch (error) {
       this.damage = `${this.#file} is damaged: ${(error as Error).message}`;
     }
@@ -78,16 +106,27 @@ export class RecordingReader {
     this.#db.close();
   }
 
-  *#framesOf(epoch: number, atMs: number, data: Buffer): Iterable<Frame> {
-    for (let at = 0; at < data.length; ) {
-      const kind = FRAME_KINDS.get(data[at]!);
-      const length = data.readUInt32LE(at + 1);
-      const bytes = data.subarray(at + 5, at + 5 + length);
-      if (kind === undefined || bytes.length !== length) throw new Error('a frame is cut off');
-      if (kind === 'begin') BeginFrame.parse(JSON.parse(bytes.toString('utf8')));
-      if (kind === 'end') EndFrame.parse(JSON.parse(bytes.toString('utf8')));
-      yield { epoch, kind, bytes, atMs };
-      at += 5 + length;
+  *#chunks(): Iterable<ChunkRow> {
+    const next = this.#db.prepare(
+      'SELECT seq, epoch, from_ms, frames, times FROM chunks WHERE seq > ? ORDER BY seq LIMIT ?',
+    );
+    const one = this.#db.prepare(
+      'SELECT seq, epoch, from_ms, frames, times FROM chunks WHERE seq > ? ORDER BY seq LIMIT 1',
+    );
+    for (let seq = -1; ; ) {
+      let rows: ChunkRow[];
+      try {
+        rows = next.all(seq, CHUNKS_AT_ONCE) as unknown as ChunkRow[];
+      } catch {
+        // something is damaged among them: one by one up to there
+        const row = one.get(seq) as ChunkRow | undefined;
+        rows = row === undefined ? [] : [row];
+      }
+      if (rows.length === 0) return;
+      for (const row of rows) {
+        yield row;
+        seq = row.seq;
+      }
     }
   }
 }
@@ -98,7 +137,7 @@ function open(file: string): DatabaseSync {
   const options = { readOnly: true, defensive: false };
   const db = new DatabaseSync(file, options);
   try {
-    db.exec('PRAGMA writable_schema = ON');
+    db.exec('PRAGMA writable_schema = ON; PRAGMA temp_store = MEMORY');
     const { application_id: id } = db.prepare('PRAGMA application_id').get() as {
       application_id: number;
     };
@@ -110,17 +149,50 @@ function open(file: string): DatabaseSync {
   }
 }
 
-function readEpochs(db: DatabaseSync, file: string): EpochInfo[] {
-  const format = db.prepare("SELECT value FROM meta WHERE key = 'format'").get() as
-    | { value: string }
-    | undefined;
-  if (format === undefined) throw new Error('it does not tell its format');
-  if (Number(format.value) !== RECORDING_VERSION) {
+function readFormat(db: DatabaseSync, file: string): number {
+  const value = metaOf(db, 'format');
+  if (value === undefined) throw new Error('it does not tell its format');
+  const format = Number(value);
+  if (!Number.isInteger(format) || format < OLDEST_VERSION || format > RECORDING_VERSION) {
+    const writer = metaOf(db, 'lastref');
+    const by = writer === undefined ? '' : `, written by lastref ${writer}`;
     throw new RecordingError(
       file,
-      `has format ${format.value}; this lastref reads format ${RECORDING_VERSION}. Use the lastref that wrote it, or a newer one.`,
+      `has format ${value}${by}; this lastref reads formats ${OLDEST_VERSION} to ${RECORDING_VERSION}. Use the lastref that wrote it, or a newer one.`,
     );
   }
+  return format;
+}
+
+function readEpochs(db: DatabaseSync): EpochInfo[] {
   const rows = db.prepare('SELECT info FROM epochs ORDER BY number').all() as { info: string }[];
   return rows.map(({ info }) => EpochInfo.parse(JSON.parse(info)));
+}
+
+/** Where the file does not begin or end as tracing did. Files of format 1 do not tell. */
+function notesOf(db: DatabaseSync, format: number): string[] {
+  if (format < 2) return [];
+  const notes: string[] = [];
+  const part = metaOf(db, 'part');
+  if (part !== undefined) notes.push(partNote(RecordingPart.parse(JSON.parse(part))));
+  const next = metaOf(db, 'next');
+  if (next !== undefined) notes.push(`It goes on in ${next}.`);
+  const failed = metaOf(db, 'failed');
+  if (failed !== undefined) notes.push(`Recording ended before tracing did: ${failed}.`);
+  if (metaOf(db, 'closed') === undefined) {
+    notes.push(NO_END);
+  }
+  return notes;
+}
+
+function partNote({ why, number, previous, text }: RecordingPart): string {
+  if (why === 'rotation' && number === 1) return 'It is part 1 of a longer recording.';
+  const before = previous === null ? '' : ` What came before is in ${previous}.`;
+  const what = why === 'rotation' ? `part ${number} of a longer recording` : text;
+  return `It is ${what} and begins in the middle: inodes and hugepages from before are seen only partly, and the contract is judged from 15 seconds on.${before}`;
+}
+
+function metaOf(db: DatabaseSync, key: string): string | undefined {
+  const row = db.prepare('SELECT value FROM meta WHERE key = ?').get(key);
+  return (row as { value: string } | undefined)?.value;
 }

@@ -1,7 +1,7 @@
 /** Plays a recording through the same pipelines as live, at its own pace or faster. */
 import { Pipeline } from '../tracer/pipeline.ts';
 import { feed } from '../tracer/tracer.ts';
-import type { Frame, RecordingReader } from './reader.ts';
+import type { Frame, Recording } from './reader.ts';
 
 /** Frames fed before the event loop gets a turn. */
 const BATCH = 256;
@@ -11,14 +11,14 @@ export class Replay {
   readonly workload = null;
   readonly banner: string;
   done = false;
-  readonly #reader: RecordingReader;
+  readonly #reader: Recording;
   readonly #pipelines: Pipeline[] = [];
   readonly #byNumber = new Map<number, Pipeline>();
   readonly #keep: number;
   #stopped = false;
   #nowMs = 0;
 
-  constructor(reader: RecordingReader, options: { keep: number; banner: string }) {
+  constructor(reader: Recording, options: { keep: number; banner: string }) {
     this.#reader = reader;
     this.#keep = options.keep;
     this.banner = options.banner;

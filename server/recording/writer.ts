@@ -1,92 +1,153 @@
 /**
- * Writes a recording while it happens. Frames are gathered for a moment, then
+ * Writes one recording while it happens. Frames are gathered for a moment, then
  * compressed and committed: `kill -9` loses at most that moment, and the file
  * opens without repair (SQLite's write-ahead log).
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { constants, zstdCompressSync } from 'node:zlib';
-import { type EpochInfo, type FrameKind, RECORDING_VERSION } from '../protocol/recording.ts';
+import {
+  type EpochInfo,
+  type FrameKind,
+  RECORDING_VERSION,
+  type RecordingPart,
+} from '../protocol/recording.ts';
 import { VERSION } from '../protocol/version.ts';
-import { APPLICATION_ID, FRAME_CODES, SCHEMA } from './schema.ts';
+import { type Chunk, Gathering } from './chunks.ts';
+import { APPLICATION_ID, SCHEMA } from './schema.ts';
 
 /** Frames wait no longer than this, and no more than this many bytes of them. */
-const FLUSH_MS = 500;
+export const FLUSH_MS = 500;
 const FLUSH_BYTES = 4 * 1024 * 1024;
+/** The log is cut down to this when it has been copied into the file. */
+const LOG_BYTES = 8 * 1024 * 1024;
 
-interface Gathered {
-  parts: Buffer[];
-  bytes: number;
-  fromMs: number;
-  toMs: number;
+export interface WriterOptions {
+  /** Null or not given: the file holds all that was traced. */
+  readonly part?: RecordingPart | null;
+  /** Flushes by itself; the default. */
+  readonly timer?: boolean;
 }
 
 export class RecordingWriter {
-  readonly #db: DatabaseSync;
+  readonly file: string;
+  readonly db: DatabaseSync;
   readonly #insert: StatementSync;
-  readonly #gathered = new Map<number, Gathered>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #gathering = new Gathering();
+  readonly #timer: NodeJS.Timeout | null;
+  readonly #fileId: string;
 
   /** Throws RangeError when the file exists: nothing recorded is ever overwritten. */
-  constructor(file: string) {
+  constructor(file: string, { part = null, timer = true }: WriterOptions = {}) {
+    this.file = file;
     if (existsSync(file)) {
       throw new RangeError(
         `${file} exists already; a recording is never overwritten. Take another name.`,
       );
     }
-    this.#db = new DatabaseSync(file);
-    this.#db.exec(
-      `PRAGMA application_id = ${APPLICATION_ID}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;`,
+    this.db = create(file);
+    this.meta('format', String(RECORDING_VERSION));
+    this.meta('lastref', VERSION);
+    if (part !== null) this.meta('part', JSON.stringify(part));
+    this.#insert = this.db.prepare(
+      'INSERT INTO chunks (epoch, from_ms, to_ms, bytes, events, frames, times) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
-    this.#db.exec(SCHEMA);
-    const meta = this.#db.prepare('INSERT INTO meta VALUES (?, ?)');
-    meta.run('format', String(RECORDING_VERSION));
-    meta.run('lastref', VERSION);
-    this.#insert = this.#db.prepare(
-      'INSERT INTO chunks (epoch, from_ms, to_ms, bytes, frames) VALUES (?, ?, ?, ?, ?)',
-    );
-    this.#timer = setInterval(() => this.flush(), FLUSH_MS);
+    this.#fileId = idOf(file);
+    this.#timer = timer ? setInterval(() => this.flush(), FLUSH_MS) : null;
+  }
+
+  meta(key: string, value: string): void {
+    this.db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(key, value);
   }
 
   epoch(info: EpochInfo): void {
-    this.#db.prepare('INSERT INTO epochs VALUES (?, ?)').run(info.number, JSON.stringify(info));
+    const insert = this.db.prepare('INSERT OR REPLACE INTO epochs VALUES (?, ?)');
+    insert.run(info.number, JSON.stringify(info));
   }
 
-  /** `now`: wall clock, ms. */
+  /** `now`: wall clock, ms. The bytes are kept, not copied. */
   frame(epoch: number, kind: FrameKind, bytes: Buffer, now: number): void {
-    let gathered = this.#gathered.get(epoch);
-    if (gathered === undefined) {
-      gathered = { parts: [], bytes: 0, fromMs: now, toMs: now };
-      this.#gathered.set(epoch, gathered);
-    }
-    const head = Buffer.alloc(5);
-    head.writeUInt8(FRAME_CODES[kind], 0);
-    head.writeUInt32LE(bytes.length, 1);
-    gathered.parts.push(head, Buffer.from(bytes));
-    gathered.bytes += 5 + bytes.length;
-    gathered.toMs = now;
-    if (gathered.bytes >= FLUSH_BYTES) this.flush();
+    if (this.#gathering.bytes >= FLUSH_BYTES) this.flush();
+    this.#gathering.add(epoch, kind, bytes, now);
   }
 
   flush(): void {
-    for (const [epoch, { parts, bytes, fromMs, toMs }] of this.#gathered) {
-      const frames = zstdCompressSync(Buffer.concat(parts), {
-        params: { [constants.ZSTD_c_compressionLevel]: 1 },
-      });
-      this.#insert.run(epoch, fromMs, toMs, bytes, frames);
+    this.write(this.#gathering.take());
+  }
+
+  /** In one transaction with `more`. Throws when it cannot be written: none of it is then. */
+  write(chunks: readonly Chunk[], more: () => void = nothing): void {
+    if (chunks.length === 0 && more === nothing) return;
+    this.db.exec('BEGIN');
+    try {
+      for (const chunk of chunks) {
+        const { epoch, fromMs, toMs, bytes, events, frames, times } = chunk;
+        this.#insert.run(epoch, fromMs, toMs, bytes, events, frames, times);
+      }
+      more();
+      this.db.exec('COMMIT');
+    } catch (error) {
+      if (this.db.isTransaction) this.db.exec('ROLLBACK');
+      throw error;
     }
-    this.#gathered.clear();
+  }
+
+  /** Bytes of the file once its log is part of it. */
+  get size(): number {
+    const { page_count: pages } = this.db.prepare('PRAGMA page_count').get() as {
+      page_count: number;
+    };
+    return pages * 4096;
+  }
+
+  /** Null, or what happened to the name: SQLite would go on in a file that nobody finds. */
+  get gone(): string | null {
+    try {
+      return idOf(this.file) === this.#fileId ? null : 'another file has taken its name';
+    } catch {
+      return 'it was removed, or moved';
+    }
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    if (this.#timer !== null) clearInterval(this.#timer);
     this.flush();
+    this.meta('closed', new Date().toISOString());
+    this.release();
+  }
+
+  /** Lets go of the file as it is. */
+  release(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
     try {
       // one file, that can be read where nothing may be written beside it
-      this.#db.exec('PRAGMA journal_mode = DELETE');
+      this.db.exec('PRAGMA journal_mode = DELETE');
     } catch {
-      // somebody reads it: it stays as it is, and good
+      // somebody reads it, or there is no room: it stays as it is, and good
     }
-    this.#db.close();
+    this.db.close();
   }
+}
+
+function create(file: string): DatabaseSync {
+  try {
+    const db = new DatabaseSync(file);
+    db.exec(
+      `PRAGMA page_size = 4096; PRAGMA application_id = ${APPLICATION_ID};
+       PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+       PRAGMA journal_size_limit = ${LOG_BYTES};`,
+    );
+    db.exec(`BEGIN; ${SCHEMA} COMMIT;`);
+    return db;
+  } catch (error) {
+    throw new RangeError(
+      `${file} cannot be written: ${(error as Error).message}. Is there such a directory, may this user write there, is there room?`,
+    );
+  }
+}
+
+function nothing(): void {}
+
+function idOf(file: string): string {
+  const { dev, ino } = statSync(file);
+  return `${dev}:${ino}`;
 }

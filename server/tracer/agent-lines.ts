@@ -54,6 +54,11 @@ export class LineSplitter {
     this.#each = each;
   }
 
+  /** The unfinished line at the end of what came. */
+  get rest(): string {
+    return this.#rest;
+  }
+
   push(chunk: Buffer): void {
     const lines = (this.#rest + chunk.toString('latin1')).split('\n');
     this.#rest = lines.pop()!.slice(0, 8192);

@@ -53,6 +53,11 @@ export class Decoder {
       : BigInt(this._originS) * 1_000_000_000n + BigInt(this._originNs);
   }
 
+  /** The unfinished line at the end of what came; empty inside one that is too long. */
+  get rest(): Buffer {
+    return this._rest;
+  }
+
   push(chunk: Buffer): void {
     const buf = this._rest.length === 0 ? chunk : Buffer.concat([this._rest, chunk]);
     let start = 0;

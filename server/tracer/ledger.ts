@@ -5,6 +5,7 @@
  */
 import { COUNTED_LINES, LINES, type LineName } from '../protocol/grammar.ts';
 import type { Ledger } from '../protocol/messages.ts';
+import type { ResumeFrame } from '../protocol/recording.ts';
 
 /** Ticks (of 100 ms) without an event after which nothing is on its way any more. */
 const QUIET_TICKS = 3;
@@ -46,6 +47,8 @@ export class TracerLedger {
   private _kept = 0;
   private _keptTick = 0;
   private readonly _countsMisses: boolean;
+  /** Lost in this run of bpftrace before the recording began; see resume(). */
+  private _before = { reported: 0, rejected: 0 };
   private _knowsMisses = false;
   /** Misses of programs that could not be led back to a line. */
   private _unknownMisses = 0;
@@ -137,6 +140,37 @@ export class TracerLedger {
     this._countsAreNewer = true;
   }
 
+  /** Counts of this run, for a recording that begins now. */
+  handover(): Pick<ResumeFrame, 'lines' | 'reported' | 'rejected' | 'full' | 'kept'> {
+    return {
+      lines: [...this._rows].map(([line, row]) => [line, row.hits, row.decoded]),
+      reported: this._reported - this._pastReported,
+      rejected: this.rejected - this._pastRejected,
+      full: this._full,
+      kept: this._kept,
+    };
+  }
+
+  /**
+   * The run began before the recording did. What it had counted until then belongs to the
+   * run, whose counts go on, and is taken off whatever is told of the recording.
+   */
+  resume({ lines, reported, rejected, full, kept }: ReturnType<TracerLedger['handover']>): void {
+    for (const [line, hits, decoded] of lines) {
+      const row = this.#row(line);
+      row.hits = hits;
+      row.decoded = decoded;
+      row.pastHits = -decoded;
+      row.pastDecoded = -decoded;
+    }
+    this._pastReported = -reported;
+    this._pastRejected = -rejected;
+    this._before = { reported, rejected };
+    this._full = full;
+    this._pastFull = -full;
+    this._kept = kept;
+  }
+
   /** Events decoded since the beginning, ticks apart. */
   get events(): number {
     let sum = 0;
@@ -200,8 +234,8 @@ export class TracerLedger {
       decoded,
       not_run: this._knowsMisses ? notRun : null,
       map_full: this._pastFull + this._full,
-      ring_buffer: died + ring,
-      rejected: cut,
+      ring_buffer: Math.max(0, died + ring - this._before.reported),
+      rejected: Math.max(0, cut - this._before.rejected),
       in_flight: unexplained,
       balanced: this.#balanced(quiet && (unexplained > 0 || negative)),
     };

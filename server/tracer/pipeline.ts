@@ -4,6 +4,7 @@
  * clock or decides by chance.
  */
 import { Alerts } from '../model/alerts.ts';
+import type { Incarnation } from '../model/incarnation.ts';
 import type { Holder, Pinner } from '../model/leaks/scan.ts';
 import { Model } from '../model/model.ts';
 import type { Alert } from '../protocol/alerts.ts';
@@ -17,7 +18,7 @@ import {
   trackOf,
 } from '../protocol/grammar.ts';
 import type { Leak } from '../protocol/leaks.ts';
-import type { EpochInfo } from '../protocol/recording.ts';
+import type { EpochInfo, FrameKind, ResumeFrame } from '../protocol/recording.ts';
 import { INODE_STAGES, isObserved, type PlanEntry } from '../protocol/stages.ts';
 import { type AgentLine, LineSplitter, type ProgramMisses, parseAgentLine } from './agent-lines.ts';
 import { Decoder } from './decoder.ts';
@@ -35,6 +36,8 @@ const SLACK_NS = 5e6;
  */
 const BOUND_NS = 120e9;
 const MAX_FRAMES = 16;
+/** Where a recording begins in the middle: every evict and grace period of before is over. */
+const INHERITED_NS = 15e9;
 /** Lines of one scan of the host; the agent says no more than 4,000 of holders. */
 const MAX_SCANNED = 10_000;
 /** Samples of rejected lines kept. */
@@ -56,6 +59,8 @@ export interface PipelineOptions {
   readonly onAlert?: (pipeline: Pipeline, alert: Alert) => void;
   /** The model has taken this event. */
   readonly onEvent?: (event: TraceEvent) => void;
+  /** An inode ended, or was lost. */
+  readonly onEnd?: (pipeline: Pipeline, inode: Incarnation) => void;
   /** Leaks other than the model's own; for tests of what is done with them. */
   readonly leaks?: () => readonly Leak[];
 }
@@ -108,6 +113,8 @@ export class Pipeline {
       baseIndex: info.base_index,
       leakAfter: info.alerts.leak_after,
     });
+    const { onEnd } = options;
+    if (onEnd !== undefined) this.model.inodes.onEnded = (inode) => onEnd(this, inode);
     this._exact = info.counts_misses && isExact(info);
     this._settlement = new Settlement(
       (from, to) => this.model.contract.doubt(from, to),
@@ -162,6 +169,42 @@ export class Pipeline {
     this._scan = { holders: [], pinners: [] };
     this._settlement.begin(tracksOf(programs));
     this._running = true;
+  }
+
+  /**
+   * For a recording that begins now: its first frames, in their order. None: bpftrace does
+   * not run, and the recording needs none. Null: not yet ready, and nothing can begin here.
+   */
+  handover(): readonly (readonly [FrameKind, Buffer])[] | null {
+    if (!this._running) return [];
+    if (this.readyAt === null) return null;
+    const frame: ResumeFrame = {
+      programs: this._programs.map((lines) => [...lines]),
+      ...this.ledger.handover(),
+      accepted: this._settlement.accepted,
+      misses: [...this._misses],
+      clock: this._clock,
+      steps: this.model.detail.steps,
+    };
+    const cut: [FrameKind, Buffer][] = [
+      ['out', Buffer.from(this._decoder.rest)],
+      ['err', Buffer.from(this._agent.rest, 'latin1')],
+    ];
+    return [
+      ['resume', Buffer.from(JSON.stringify(frame))],
+      ...cut.filter(([, bytes]) => bytes.length > 0),
+    ];
+  }
+
+  /** The recording begins here, in the middle of a run of bpftrace. */
+  resume(frame: ResumeFrame): void {
+    this.begin(frame.programs);
+    this.ledger.resume(frame);
+    this._settlement.resume(frame);
+    for (const [program, misses] of frame.misses) this._misses.set(program, misses);
+    this._clock = frame.clock;
+    this.model.resume(frame.steps, INHERITED_NS);
+    this.readyAt = 0;
   }
 
   /** bpftrace's standard output. */

@@ -4,7 +4,13 @@
  * reader sees there.
  */
 import { readFileSync } from 'node:fs';
-import { LINE_NAMES, LINES, type LineName, type UncountedLine } from '../protocol/grammar.ts';
+import {
+  GRAMMAR_VERSION,
+  LINE_NAMES,
+  LINES,
+  type LineName,
+  type UncountedLine,
+} from '../protocol/grammar.ts';
 import type { Stage } from '../protocol/stages.ts';
 
 /** Programs that print each stage at once. */
@@ -107,6 +113,15 @@ export function loadProbes(): ProbeBlock[] {
     ),
   );
   return [...steps, ...lives];
+}
+
+/** The probes of the program with this name in its header; null: there is none. */
+export function probesOf(name: string): ProbeBlock[] | null {
+  const header = `printf("lastref ${GRAMMAR_VERSION} ${name}\\n")`;
+  const text = PROGRAM_FILES.map(read).find((program) => program.includes(header));
+  if (text === undefined) return null;
+  const own = new Set(parseProgram(text).map(({ attach, body }) => attach + body));
+  return loadProbes().filter(({ attach, body }) => own.has(attach + body));
 }
 
 function read(file: string): string {

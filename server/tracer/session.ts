@@ -7,7 +7,7 @@ import { Tracer, type TracerOptions } from './tracer.ts';
 export interface SessionOptions
   extends Pick<
     TracerOptions,
-    'trace' | 'keep' | 'bufferPages' | 'onStatus' | 'onAlert' | 'alerts'
+    'trace' | 'keep' | 'bufferPages' | 'onStatus' | 'onAlert' | 'onEnd' | 'alerts'
   > {
   readonly onFrame?: (epoch: EpochInfo, kind: FrameKind, bytes: Buffer) => void;
   readonly onEpoch?: (pipeline: Pipeline) => void;

@@ -6,6 +6,7 @@
  * before is explained; under load that has to wait for a quiet moment.
  */
 import { LINES, type LineName, trackOf, UNCOUNTED_LINES } from '../protocol/grammar.ts';
+import type { ResumeFrame } from '../protocol/recording.ts';
 
 /** Ticks (of 100 ms) without a line, after which nothing is in the buffer any more. */
 const QUIET_TICKS = 5;
@@ -61,6 +62,22 @@ export class Settlement {
     this._accepted = 0;
     this._lastLineTick = this._tick;
     for (const map of [this._decoded, this._missing, this._snapshots, this._printing]) map.clear();
+  }
+
+  /** Missing for good and never told, in this run. */
+  get accepted(): number {
+    return this._accepted;
+  }
+
+  /** The run began before the recording did: what it had counted. After begin(). */
+  resume({
+    lines,
+    reported,
+    accepted,
+  }: Pick<ResumeFrame, 'lines' | 'reported' | 'accepted'>): void {
+    for (const [line, , decoded] of lines) this._decoded.set(line, decoded);
+    this._reported = reported;
+    this._accepted = accepted;
   }
 
   /** A line of a track arrived. */

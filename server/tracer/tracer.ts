@@ -7,7 +7,13 @@ import { agentScript } from '../host/agent.ts';
 import { type Host, HostError, type HostProcess } from '../host/host.ts';
 import type { RecordedAlerting } from '../protocol/config.ts';
 import type { TracerStatus } from '../protocol/messages.ts';
-import { type BeginFrame, byTrack, type EpochInfo, type FrameKind } from '../protocol/recording.ts';
+import {
+  type BeginFrame,
+  byTrack,
+  type EpochInfo,
+  type FrameKind,
+  type ResumeFrame,
+} from '../protocol/recording.ts';
 import type { AgentLine } from './agent-lines.ts';
 import { blame, type Program } from './compile.ts';
 import type { HostFacts } from './facts.ts';
@@ -29,6 +35,7 @@ export interface TracerOptions {
   readonly onFrame?: (epoch: EpochInfo, kind: FrameKind, bytes: Buffer) => void;
   readonly onStatus?: (tracer: Tracer) => void;
   readonly onAlert?: PipelineOptions['onAlert'];
+  readonly onEnd?: PipelineOptions['onEnd'];
   /** Thresholds and rules, for the recording and the model. */
   readonly alerts: RecordedAlerting;
   /** Wall clock, ms. */
@@ -294,6 +301,7 @@ export class Tracer {
     this.pipeline = new Pipeline(info, {
       keep: this.#options.keep,
       ...(this.#options.onAlert ? { onAlert: this.#options.onAlert } : {}),
+      ...(this.#options.onEnd ? { onEnd: this.#options.onEnd } : {}),
       onAgent: (line) => this.#agentLine(line),
     });
     this.#options.onEpoch?.(this.pipeline);
@@ -332,6 +340,7 @@ export function feed(pipeline: Pipeline, kind: FrameKind, bytes: Buffer): void {
   if (kind === 'err') return pipeline.err(bytes);
   const said = JSON.parse(bytes.toString('utf8')) as unknown;
   if (kind === 'begin') pipeline.begin(byTrack(said as BeginFrame));
+  else if (kind === 'resume') pipeline.resume(said as ResumeFrame);
   else pipeline.end((said as { wanted: boolean }).wanted, (said as { why: string }).why);
 }
 

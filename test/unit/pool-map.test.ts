@@ -71,6 +71,7 @@ it('names the leak that hugepages are in, with its alert, and all of one inode a
     since_ms: 0,
     lasted_ms: 0,
     silence: null,
+    recording: null,
   }));
   expect(views.leaks(alerts, {})).toMatchObject([
     {

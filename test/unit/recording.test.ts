@@ -16,6 +16,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { FrameKind } from '../../server/protocol/recording.ts';
 import { RecordingError, RecordingReader } from '../../server/recording/reader.ts';
 import { RecordingWriter } from '../../server/recording/writer.ts';
+import { DEMO } from '../fixtures/recordings.ts';
 import { epochOf } from '../fixtures/trace.ts';
 
 const DIR = mkdtempSync(join(tmpdir(), 'lastref-test-'));
@@ -168,6 +169,34 @@ describe('a recording', () => {
   });
 });
 
+describe('a recording of format 1', () => {
+  it('is read as it was written, and not a byte of it is changed', () => {
+    copyFileSync(DEMO, file);
+    const before = readFileSync(file);
+    const db = new DatabaseSync(file, { readOnly: true });
+    expect(db.prepare("SELECT value FROM meta WHERE key = 'format'").get()).toEqual({ value: '1' });
+    db.close();
+    const told = read(file);
+    expect(told.damage).toBeNull();
+    expect(told.frames).toHaveLength(1925);
+    expect(told.frames[0]).toMatchObject({ epoch: 1, kind: 'begin' });
+    expect(readFileSync(file).equals(before)).toBe(true);
+    expect(readdirSync(DIR).filter((name) => name.startsWith(`${count}.`))).toHaveLength(1);
+  });
+
+  it('says that it has no end, once that is seen', () => {
+    copyFileSync(DEMO, file);
+    const db = new DatabaseSync(file);
+    db.exec('DELETE FROM chunks WHERE seq = (SELECT max(seq) FROM chunks)');
+    db.close();
+    const reader = new RecordingReader(file);
+    expect(reader.notes).toEqual([]);
+    for (const _ of reader.frames());
+    expect(reader.notes).toEqual([expect.stringMatching(/^It has no end: lastref was killed/)]);
+    reader.close();
+  });
+});
+
 describe('a damaged recording', () => {
   // incompressible, so that chunks fill pages
   const frames = Array.from({ length: 120 }, (_, i) => ({
@@ -252,11 +281,11 @@ describe('a file that is no recording', () => {
       },
     ],
     [
-      'has format 2; this lastref reads format 1',
+      'has format 9, written by lastref 0.1.0; this lastref reads formats 1 to 2',
       () => {
         write([]);
         const db = new DatabaseSync(file);
-        db.exec("UPDATE meta SET value = '2' WHERE key = 'format'");
+        db.exec("UPDATE meta SET value = '9' WHERE key = 'format'");
         db.close();
       },
     ],

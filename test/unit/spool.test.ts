@@ -18,6 +18,7 @@ function tell(
   some: Partial<SessionAlert> = {},
 ) {
   const alert: SessionAlert = {
+    recording: null,
     fingerprint: n.toString(16).padStart(16, '0'),
     state: status,
     labels: { alertname: 'Leaked' },

@@ -55,6 +55,11 @@ export function ActiveAlert(props: {
         <Foreign text={leak.text} />
       </p>
       <Suspects suspects={leak.suspects} />
+      {alert.recording !== null && (
+        <p class="dim">
+          what led to it: <code>{alert.recording}</code> (lastref replay)
+        </p>
+      )}
       {chosen && <Labels alert={alert} />}
       <SilenceLine alert={alert} silence={silence} actions={actions} />
     </li>

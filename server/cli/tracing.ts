@@ -1,0 +1,139 @@
+/** What `live` and `record` share: hosts that are traced, alerts, what is kept on disk. */
+import type { Host } from '../host/host.ts';
+import { selectHost } from '../host/select.ts';
+import { type Config, recordedAlerting } from '../protocol/config.ts';
+import { Recorder } from '../recording/recorder.ts';
+import { Session } from '../tracer/session.ts';
+import type { Tracer } from '../tracer/tracer.ts';
+import { Alerting, say } from './alerting.ts';
+import { loadConfig } from './config.ts';
+import { FlightSaver } from './flight.ts';
+import { limitsOf, type RecordingFlags } from './recording-options.ts';
+import { type TraceFlags, traceOptions } from './trace-options.ts';
+import { runWorkload } from './workload.ts';
+
+/** As commander gives them. */
+export interface TracingFlags extends TraceFlags, RecordingFlags {
+  readonly host: readonly string[];
+  readonly push: readonly string[];
+  readonly keep: number;
+  readonly bufferPages?: number;
+  readonly config?: string;
+  readonly state?: string;
+}
+
+export interface TracingOptions {
+  /** Where to record; null: nowhere. */
+  readonly file: string | null;
+  readonly workload: readonly string[];
+  /** Minutes of the flight recorder; 0: off; not given: as the config file says. */
+  readonly flightMinutes?: number | undefined;
+  /** Where people reach the page, without the token. */
+  readonly pageUrl: () => string;
+}
+
+export class Tracing {
+  readonly session: Session;
+  readonly alerting: Alerting;
+  readonly recorder: Recorder;
+  /** Resolves at the first SIGINT or SIGTERM; a second one ends at once. */
+  readonly stopped: Promise<'stopped'> = stopSignal();
+  readonly #hosts: readonly Host[];
+  readonly #flags: TracingFlags;
+  readonly #workload: readonly string[];
+  readonly #flight: FlightSaver | null;
+
+  /** Throws RangeError or CliError, before anything is traced. */
+  constructor(flags: TracingFlags, { file, workload, flightMinutes, pageUrl }: TracingOptions) {
+    this.#flags = flags;
+    this.#workload = workload;
+    const config: Config = loadConfig(flags.config);
+    this.#hosts = flags.host.map(selectHost);
+    const pipelines = () => this.session.pipelines();
+    this.alerting = new Alerting(config, flags.state, {
+      pipelines,
+      pageUrl,
+      recordingOf: (fingerprint) => this.#flight?.files.get(fingerprint) ?? null,
+    });
+    const minutes = flightMinutes ?? config.flight.minutes;
+    this.#flight =
+      minutes === 0
+        ? null
+        : new FlightSaver({
+            minutes,
+            severities: config.flight.severities,
+            directory: this.alerting.directory,
+            pipelines,
+            flush: () => this.recorder.flush(),
+          });
+    this.recorder = new Recorder({
+      file,
+      limits: limitsOf(flags),
+      flight: this.#flight?.flight ?? null,
+      pipelines,
+      say,
+    });
+    this.session = new Session(this.#hosts, {
+      trace: traceOptions(flags),
+      alerts: recordedAlerting(config),
+      keep: flags.keep,
+      ...(flags.bufferPages === undefined ? {} : { bufferPages: flags.bufferPages }),
+      workload: workload.length === 0 ? null : workload.join(' '),
+      onStatus: printStatus,
+      onAlert: (pipeline, alert) => {
+        this.alerting.alerts.changed(pipeline, alert);
+        this.recorder.alert(pipeline, alert);
+        this.#flight?.alert(alert);
+      },
+      onEpoch: (pipeline) => this.recorder.epoch(pipeline),
+      onFrame: (epoch, kind, bytes) => this.recorder.frame(epoch, kind, bytes),
+      onEnd: (pipeline, inode) => this.recorder.ended(pipeline, inode),
+    });
+  }
+
+  start(): void {
+    this.session.start();
+    this.alerting.alerts.start();
+  }
+
+  /** `stopped`: before all hosts were ready; `failed`: none can be traced, and each said why. */
+  async ready(): Promise<'ready' | 'stopped' | 'failed' | 'some failed'> {
+    const { tracers } = this.session;
+    const all = Promise.all(tracers.map((tracer) => tracer.ready())).then(
+      () => 'ready' as const,
+      () => 'some failed' as const,
+    );
+    const outcome = await Promise.race([all, this.stopped]);
+    const none = outcome === 'some failed' && tracers.every(({ status }) => status === 'failed');
+    return none ? 'failed' : outcome;
+  }
+
+  /** The workload on the first host, if there is one; resolves to the exit code. */
+  work(until: Promise<unknown>): Promise<number> {
+    return runWorkload(this.#hosts[0]!, this.#flags.push, this.#workload, until);
+  }
+
+  /** bpftrace is gone from every host and the recording is closed when this resolves. */
+  async stop(): Promise<void> {
+    await this.session.stop();
+    await this.alerting.stop();
+    await this.#flight?.stop();
+    this.recorder.close();
+  }
+}
+
+function stopSignal(): Promise<'stopped'> {
+  return new Promise((resolve) => {
+    const stop = () => {
+      resolve('stopped');
+      process.once('SIGINT', () => process.exit(130));
+    };
+    process.once('SIGINT', stop);
+    process.once('SIGTERM', stop);
+  });
+}
+
+function printStatus(tracer: Tracer): void {
+  const text = tracer.message === '' ? '' : `: ${tracer.message}`;
+  process.stderr.write(`lastref: ${tracer.host.name} ${tracer.status}${text}\n`);
+}
