@@ -17,7 +17,7 @@ import type { Address } from '../protocol/units.ts';
 import { Contract } from './contract/contract.ts';
 import { Gaps, type ModelGap } from './gaps.ts';
 import { Hugepages } from './hugepages.ts';
-import type { Incarnation } from './incarnation.ts';
+import { fileKey, type Incarnation } from './incarnation.ts';
 import { Inodes } from './inodes.ts';
 import { HeldWatch } from './leaks/held.ts';
 import { type LeakAfter, Leaks } from './leaks/leaks.ts';
@@ -111,7 +111,7 @@ export class Model {
     { inode: Incarnation; missing: readonly LineName[] }
   >();
   /** Canaries that were announced before their lines came. */
-  private readonly _canaries = new Set<string>();
+  private readonly _canaries = new Set<number | string>();
   private readonly _detail: 'steps' | 'lifecycle' | 'auto';
   detail: DetailNow;
   /** What was told of a guest_memfd before its inode was evicted; oldest first, bounded. */
@@ -281,7 +281,7 @@ export class Model {
 
   /** The inode with this device and number is lastref's own canary. */
   canary(dev: number, ino: number): void {
-    this._canaries.add(`${dev}:${ino}`);
+    this._canaries.add(fileKey(dev, ino));
     for (const inode of this.inodes.all()) this.#disownCanary(inode);
   }
 
@@ -295,7 +295,7 @@ export class Model {
   }
 
   #disownCanary(inode: Incarnation): void {
-    if (this._canaries.size > 0 && this._canaries.has(`${inode.dev}:${inode.ino}`)) {
+    if (this._canaries.size > 0 && this._canaries.has(fileKey(inode.dev, inode.ino))) {
       this.inodes.disown(inode);
     }
   }
@@ -367,10 +367,8 @@ export class Model {
     }
     inode ??= this.#recovered(event, begin);
     if (inode === undefined) {
-      const key = later ? 'past' : event.inode;
       const fs = this.superblocks.fsName(event.dev, event.magic);
-      inode = this.inodes.begin(key, fs, event.dev, event.inode, event.ino, begin);
-      if (later) this.inodes.release(key, inode);
+      inode = this.inodes.beginPast(fs, event.dev, event.inode, event.ino, begin);
     }
     inode.superblock = this.superblocks.of(event.dev, event.magic) ?? inode.superblock;
     this.#nameFs(inode, event);
@@ -411,11 +409,13 @@ export class Model {
   }
 
   #tracepointLife(event: EventOf<'tp_life'>): void {
-    const key = `${event.dev}:${event.ino}`;
+    const key = fileKey(event.dev, event.ino);
     const none = 0 as Address;
     const begin = event.ts - event.evict_inode;
     let inode = this.inodes.current(key);
-    if (inode === undefined || inode.first > event.ts) {
+    if (inode === undefined) {
+      inode = this.inodes.beginPast('hugetlbfs', event.dev, none, event.ino, begin);
+    } else if (inode.first > event.ts) {
       inode = this.inodes.begin(key, 'hugetlbfs', event.dev, none, event.ino, begin);
     }
     inode.nlink = event.nlink;
@@ -544,7 +544,7 @@ export class Model {
       | 'tp_hugepage_remove'
     >,
   ): void {
-    const key = `${event.dev}:${event.ino}`;
+    const key = fileKey(event.dev, event.ino);
     let inode = this.inodes.current(key);
     if (event.kind === 'tp_free_inode') {
       if (inode === undefined) {
@@ -608,7 +608,7 @@ export class Model {
       if (this.now - inode.last < PRESUMED_LOST_NS) return;
       // without a gap since its last line it is not lost but stuck, and stays
       if (!this.gaps.overlaps(inode.last, this.now)) continue;
-      this.inodes.release(inode.address || `${inode.dev}:${inode.ino}`, inode);
+      this.inodes.release(inode.key, inode);
       const missing = this.#lose(inode);
       if (inode.address === 0) continue;
       this._presumed.set(inode.address, { inode, missing });
@@ -674,6 +674,7 @@ function isSameLife(inode: Incarnation, event: EventOf<'life'>, begin: number): 
 
 /** Where RCU called back, from the flags of the task it borrowed and the first bytes of its name. */
 function lifeContext({ flags, by }: { readonly flags: number; readonly by: number }): Context {
+  if ((flags & PF_KTHREAD) === 0) return callbackContext(flags, '');
   const name = String.fromCharCode(by & 0xff, (by >>> 8) & 0xff, (by >>> 16) & 0xff, by >>> 24);
   // `rcuo`, `rcuc`, `rcub`, `rcu_`, `ksof`: as much of the name as the line has room for
   const full: Record<string, string> = { ksof: 'ksoftirqd/', rcu_: 'rcu_' };

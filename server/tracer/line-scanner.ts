@@ -32,13 +32,13 @@ const LONGEST_NAME = Math.max(...LINE_NAMES.map((name) => name.length));
 export function scanLine(buf: Buffer, start: number, cursor: Cursor): TraceEvent | null {
   let blank = start;
   let hash = 0;
-  let byte = 0;
   const limit = start + LONGEST_NAME;
-  while ((byte = buf[blank]!) > 32 && blank < limit) {
+  for (; blank < limit; blank++) {
+    const byte = buf[blank]!;
+    if (byte <= 32) break;
     hash = (Math.imul(hash, FACTOR) + byte) | 0;
-    blank++;
   }
-  if (byte !== 32) return null;
+  if (buf[blank] !== 32) return null;
   const place = PLACES[slotOf(hash)]!;
   return place === 0 ? null : SCANS[place - 1]!(buf, start, blank, cursor);
 }
