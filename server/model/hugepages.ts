@@ -6,6 +6,7 @@
 import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
 import type { Hugepage, Incarnation } from './incarnation.ts';
+import { Recent } from './recent.ts';
 
 /** Pages of 4 KiB in a hugepage of 2 MiB. */
 const BASE_PAGES = 512;
@@ -81,7 +82,7 @@ export class Hugepages {
   }
 
   /** The latest that took a reference on this folio, oldest first. */
-  private readonly _pins = new Map<number, Pin[]>();
+  private readonly _pins = new Recent<number, Pin[]>(MAX_PINNED);
 
   pinsOf(folio: Address): readonly Pin[] {
     return this._pins.get(folio) ?? [];
@@ -94,7 +95,6 @@ export class Hugepages {
     if (pins.length > MAX_PINS) pins.shift();
     this._pins.delete(event.folio);
     this._pins.set(event.folio, pins);
-    if (this._pins.size > MAX_PINNED) this._pins.delete(this._pins.keys().next().value!);
   }
 
   /** Taken for a mapping; whose page cache it enters, if any, is told next. */
