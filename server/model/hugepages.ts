@@ -36,7 +36,7 @@ export class Hugepages {
   private readonly _removed = new Set<Hugepage>();
   /** Time of the last line about a hugepage that came or went, ns of the epoch. */
   lastEvent = 0;
-  /** Inodes with hugepages in their page cache, and since when, ns: the longest first. */
+  /** Open inodes with hugepages in their page cache, and since when, ns: the longest first. */
   readonly holding = new Map<Incarnation, number>();
   /** Freed a moment ago, waiting for the word where they went. Bounded by the CPUs. */
   private readonly _freeing = new Map<number, Hugepage>();
@@ -150,7 +150,7 @@ export class Hugepages {
     this._known.set(key, page);
     if (before?.state !== 'allocated') this.allocated++;
     owner.pages++;
-    if (!this.holding.has(owner)) this.holding.set(owner, ts);
+    if (owner.state === 'open' && !this.holding.has(owner)) this.holding.set(owner, ts);
     owner.take(page);
   }
 

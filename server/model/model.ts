@@ -2,7 +2,6 @@
  * One epoch of one host: events in, state out. Pure: time comes from the events,
  * so any point of any trace can be computed again, and a replay says what live said.
  */
-
 import { LEAK_AFTER } from '../protocol/config.ts';
 import type { EventOf, TraceEvent } from '../protocol/events.ts';
 import type { LineName } from '../protocol/grammar.ts';
@@ -110,8 +109,8 @@ export class Model {
     Address,
     { inode: Incarnation; missing: readonly LineName[] }
   >();
-  /** Canaries that were announced before their lines came. */
-  private readonly _canaries = new Set<number | string>();
+  /** Canaries that were announced: by inode number, their devices. */
+  private readonly _canaries = new Map<number, number[]>();
   private readonly _detail: 'steps' | 'lifecycle' | 'auto';
   detail: DetailNow;
   /** What was told of a guest_memfd before its inode was evicted; oldest first, bounded. */
@@ -281,7 +280,7 @@ export class Model {
 
   /** The inode with this device and number is lastref's own canary. */
   canary(dev: number, ino: number): void {
-    this._canaries.add(fileKey(dev, ino));
+    this._canaries.set(ino, [...(this._canaries.get(ino) ?? []), dev]);
     for (const inode of this.inodes.all()) this.#disownCanary(inode);
   }
 
@@ -295,9 +294,7 @@ export class Model {
   }
 
   #disownCanary(inode: Incarnation): void {
-    if (this._canaries.size > 0 && this._canaries.has(fileKey(inode.dev, inode.ino))) {
-      this.inodes.disown(inode);
-    }
+    if (this._canaries.get(inode.ino)?.includes(inode.dev)) this.inodes.disown(inode);
   }
 
   /** A new life at this address: what lived there before has ended unseen. */
@@ -325,8 +322,16 @@ export class Model {
     if (inode.state !== 'ended') this.#lose(inode);
   }
 
+  /** evict() has it. */
+  #isEvicted(inode: Incarnation): void {
+    inode.state = 'evicting';
+    this.hugepages.holding.delete(inode);
+    this._waiting.add(inode);
+  }
+
   #end(inode: Incarnation, state: 'ended' | 'lost'): void {
     this._waiting.delete(inode);
+    this.hugepages.holding.delete(inode);
     if (this._evicting.get(inode.tid) === inode) this._evicting.delete(inode.tid);
     this.inodes.end(inode, state);
   }
@@ -336,7 +341,7 @@ export class Model {
     if (inode === undefined || inode.state !== 'open' || inode.dev !== event.dev) {
       inode = this.#begin(event.inode, event.dev, event.magic, event.ino, event);
     }
-    inode.state = 'evicting';
+    this.#isEvicted(inode);
     inode.superblock = this.superblocks.of(event.dev, event.magic) ?? inode.superblock;
     this.#nameFs(inode, event);
     inode.ino = event.ino;
@@ -351,7 +356,6 @@ export class Model {
     inode.note(event);
     this.#adoptGmem(inode);
     this._evicting.set(event.tid, inode);
-    this._waiting.add(inode);
     this.#disownCanary(inode);
     this.#touch();
   }
@@ -477,10 +481,9 @@ export class Model {
     if (inode === undefined || (inode.state === 'open' && event.ts < inode.first)) return;
     if (inode.state === 'open') {
       // the line of evict() itself was lost, or tracing began after it
-      inode.state = 'evicting';
+      this.#isEvicted(inode);
       inode.pid = event.pid;
       inode.tid = event.tid;
-      this._waiting.add(inode);
     } else if (isOfAnotherLife(inode, event, stage)) {
       return this.#displace(address, inode);
     }
@@ -582,9 +585,8 @@ export class Model {
       inode.size = event.size;
       inode.pages = event.blocks / this._sectorsPerHugepage;
       this.#lastUser(inode, event);
-      inode.state = 'evicting';
+      this.#isEvicted(inode);
       inode.reach('evict_inode', event.ts);
-      this._waiting.add(inode);
     } else if (event.kind === 'tp_hugepage_add') {
       this.hugepages.added(inode, none, event.pfn, event.index >> 9, event.ts);
     } else {

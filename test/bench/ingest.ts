@@ -44,14 +44,16 @@ for (const { name, file, lives, seconds } of INPUTS) {
   const template = readTemplate(path, lives, seconds);
   const input = repeat(template, events, RATE);
   const { rate, heap } = run(template, input);
-  const baselines = [compared === 0 ? null : jqBaseline(input, compared), perf];
-  for (const baseline of baselines.filter((b): b is Baseline => b !== null)) {
+  const baselines = (compared === 0 ? [] : [jqBaseline(input, compared), perf]).filter(
+    (baseline): baseline is Baseline => baseline !== null,
+  );
+  for (const baseline of baselines.length === 0 ? [null] : baselines) {
     printResult(options.json, {
       name: `ingest ${name}`,
       value: Math.round(rate),
       unit: 'events/s',
-      baseline: baseline.rate,
-      baseline_name: baseline.name,
+      baseline: baseline?.rate ?? null,
+      baseline_name: baseline?.name ?? null,
       note: `${input.events} events, ${Math.round(input.bytes / 1e6)} MB; heap after it ${heap} MB`,
     });
   }

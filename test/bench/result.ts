@@ -7,9 +7,9 @@ export interface Result {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** The same unit, in the same run. */
-  readonly baseline: number;
-  readonly baseline_name: string;
+  /** The same unit, in the same run; null where it was not asked for. */
+  readonly baseline: number | null;
+  readonly baseline_name: string | null;
   /** What else there is to know. */
   readonly note: string;
 }
@@ -24,15 +24,15 @@ export function printHeader(json: boolean): void {
 
 export function printResult(json: boolean, result: Result): void {
   const { name, value, unit, baseline, baseline_name, note } = result;
-  const ratio = Math.round((value / baseline) * 100) / 100;
+  const ratio = baseline === null ? null : Math.round((value / baseline) * 100) / 100;
   if (json) {
     console.log(JSON.stringify({ name, value, unit, baseline, baseline_name, ratio, note }));
     return;
   }
   const number = (n: number) => n.toLocaleString('en').padStart(12);
-  console.log(
-    `${name.padEnd(16)}${number(value)} ${unit}   ${ratio} x ${baseline_name} (${number(baseline).trim()} ${unit})`,
-  );
+  const beside =
+    baseline === null ? '' : `   ${ratio} x ${baseline_name} (${number(baseline).trim()} ${unit})`;
+  console.log(`${name.padEnd(16)}${number(value)} ${unit}${beside}`);
   console.log(`${' '.repeat(17)}${note}`);
 }
 
