@@ -87,7 +87,8 @@ function run(template: Template, input: Input): { rate: number; heap: number } {
 function numberOf(option: string, text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) {
-    throw new RangeError(`${option} ${text}: not a number of events`);
+    process.stderr.write(`${option} ${text}: not a number of events\n`);
+    process.exit(2);
   }
   return value;
 }
