@@ -104,7 +104,7 @@ const FIELD: Record<FieldType | 'T', (v: string) => string> = {
     p = q;`,
   c: (v) => toTheEnd(v, 'comms'),
   t: (v) => toTheEnd(v, 'texts'),
-  // see Decoder.time: the last nine digits are nanoseconds
+  // as Decoder reads it: the last nine digits are nanoseconds
   T: (v) => `
     for (q = p; buf[q] > 32; q++);
     if (q - p < 10 || q - p > 18 || cursor.originS < 0) return null;

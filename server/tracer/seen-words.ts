@@ -3,6 +3,8 @@
  * and comms are few. A word that shares its place with another is read anew.
  */
 const PLACES = 1024;
+/** Bytes of a word that is kept: no symbol, comm or text is longer. */
+const LONGEST = 128;
 
 type Read<T> = (buf: Buffer, start: number, end: number) => T;
 
@@ -25,7 +27,9 @@ export class SeenWords<T> {
     const word = this.#words[place]!;
     if (word !== null && isSame(word.bytes, buf, start, end)) return word.value;
     const value = this.#read(buf, start, end);
-    this.#words[place] = { bytes: Buffer.from(buf.subarray(start, end)), value };
+    if (end - start <= LONGEST) {
+      this.#words[place] = { bytes: Buffer.from(buf.subarray(start, end)), value };
+    }
     return value;
   }
 }
