@@ -3,8 +3,14 @@
  * buckets of equal width, so that a percentile is at most 1/32 (3.2 %) too high.
  * Deterministic.
  */
-const SUB = 32;
+const SUB_BITS = 5;
+const SUB = 1 << SUB_BITS;
 const BUCKETS = 54 * SUB;
+
+/** One double, and its bits in two words of which the second is the higher (little endian). */
+const DOUBLE = new Float64Array(1);
+const WORDS = new Uint32Array(DOUBLE.buffer);
+const EXPONENT_BIAS = 1023;
 
 export class Histogram {
   count = 0;
@@ -12,10 +18,10 @@ export class Histogram {
   private readonly _buckets = new Uint32Array(BUCKETS);
 
   add(ns: number): void {
-    const value = Math.max(ns, 1);
-    const exponent = Math.floor(Math.log2(value));
-    const sub = Math.floor((value / 2 ** exponent - 1) * SUB);
-    this._buckets[Math.min(BUCKETS - 1, exponent * SUB + sub)]!++;
+    // a double is its exponent and then its fraction: their first bits are the bucket
+    DOUBLE[0] = Math.max(ns, 1);
+    const bucket = (WORDS[1]! >>> (20 - SUB_BITS)) - (EXPONENT_BIAS << SUB_BITS);
+    this._buckets[Math.min(BUCKETS - 1, bucket)]!++;
     this.count++;
     if (ns > this.max) this.max = ns;
   }

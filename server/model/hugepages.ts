@@ -6,6 +6,7 @@
 import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
 import type { Hugepage, Incarnation } from './incarnation.ts';
+import { Recent } from './recent.ts';
 
 /** Pages of 4 KiB in a hugepage of 2 MiB. */
 const BASE_PAGES = 512;
@@ -48,7 +49,7 @@ export class Hugepages {
   lastEvent = 0;
   /** Told of each hugepage that is forgotten; where it went is told a moment later, in `page`. */
   onGone: ((gone: GoneHugepage) => void) | null = null;
-  /** Inodes with hugepages in their page cache, and since when, ns: the longest first. */
+  /** Open inodes with hugepages in their page cache, and since when, ns: the longest first. */
   readonly holding = new Map<Incarnation, number>();
   /** Freed a moment ago, waiting for the word where they went. Bounded by the CPUs. */
   private readonly _freeing = new Map<number, Hugepage>();
@@ -100,7 +101,7 @@ export class Hugepages {
   }
 
   /** The latest that took a reference on this folio, oldest first. */
-  private readonly _pins = new Map<number, Pin[]>();
+  private readonly _pins = new Recent<number, Pin[]>(MAX_PINNED);
 
   pinsOf(folio: Address): readonly Pin[] {
     return this._pins.get(folio) ?? [];
@@ -113,7 +114,6 @@ export class Hugepages {
     if (pins.length > MAX_PINS) pins.shift();
     this._pins.delete(event.folio);
     this._pins.set(event.folio, pins);
-    if (this._pins.size > MAX_PINNED) this._pins.delete(this._pins.keys().next().value!);
   }
 
   /** Taken for a mapping; whose page cache it enters, if any, is told next. */
@@ -178,7 +178,7 @@ export class Hugepages {
       if (before !== undefined) this.#gone(before);
     }
     owner.pages++;
-    if (!this.holding.has(owner)) this.holding.set(owner, ts);
+    if (owner.state === 'open' && !this.holding.has(owner)) this.holding.set(owner, ts);
     owner.take(page);
   }
 

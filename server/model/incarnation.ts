@@ -41,7 +41,24 @@ export interface Taker {
   readonly dev: number;
 }
 
-const STAGE_INDEX = new Map<InodeStage, number>(INODE_STAGES.map((s, i) => [s, i]));
+/** By stage: its place in INODE_STAGES. */
+const STAGE_INDEX = Object.fromEntries(INODE_STAGES.map((stage, i) => [stage, i])) as Readonly<
+  Record<InodeStage, number>
+>;
+
+/** No stage was seen. Copied, since an array of numbers is made far faster than a typed one. */
+const NEVER: readonly number[] = INODE_STAGES.map(() => Number.NaN);
+/** Most have no hugepage, and many one line: each gets an array of its own with the first. */
+const NONE: never[] = [];
+
+/**
+ * Names a file by its device and number: by a number where a double can hold both, as
+ * with devices without a major number; below zero, where no address is.
+ */
+export function fileKey(dev: number, ino: number): number | string {
+  if (dev < 2 ** 20 && ino < 2 ** 32) return -1 - dev * 2 ** 32 - ino;
+  return `${dev}:${ino}`;
+}
 
 export class Incarnation {
   readonly number: number;
@@ -70,16 +87,16 @@ export class Incarnation {
   freed = 0;
   /** Of `freed`, those given back before evict: truncated, or holes. */
   freedBefore = 0;
-  readonly hugepages: Hugepage[] = [];
+  hugepages: Hugepage[] = NONE;
   hugepagesMore = 0;
-  readonly evidence: TraceEvent[] = [];
+  evidence: TraceEvent[] = NONE;
   evidenceMore = 0;
   freeContext: Context = 'unknown';
   /** Where i_callback ran; -1 when not seen. */
   freeCpu = -1;
   /** What was found of the rules of the contract on it: a bit for each rule. */
   readonly rules = { held: 0, broken: 0, suspected: 0 };
-  private readonly _times = new Float64Array(INODE_STAGES.length).fill(Number.NaN);
+  private readonly _times = NEVER.slice();
 
   constructor(number: number, fs: string, dev: number, address: Address, ino: number, ts: number) {
     this.number = number;
@@ -91,14 +108,19 @@ export class Incarnation {
     this.last = ts;
   }
 
+  /** What names it while it lives: its address or, where only tracepoints tell of it, its file. */
+  get key(): number | string {
+    return this.address === 0 ? fileKey(this.dev, this.ino) : this.address;
+  }
+
   /** Time of a stage in nanoseconds of the epoch; null when not seen. */
   at(stage: InodeStage): number | null {
-    const ts = this._times[STAGE_INDEX.get(stage)!]!;
+    const ts = this._times[STAGE_INDEX[stage]]!;
     return Number.isNaN(ts) ? null : ts;
   }
 
   reach(stage: InodeStage, ts: number): void {
-    this._times[STAGE_INDEX.get(stage)!] = ts;
+    this._times[STAGE_INDEX[stage]] = ts;
   }
 
   /** From one stage to another, in ns; null unless both were seen. */
@@ -110,12 +132,14 @@ export class Incarnation {
 
   note(event: TraceEvent): void {
     if (event.ts > this.last) this.last = event.ts;
-    if (this.evidence.length < MAX_EVIDENCE) this.evidence.push(event);
+    if (this.evidence.length === 0) this.evidence = [event];
+    else if (this.evidence.length < MAX_EVIDENCE) this.evidence.push(event);
     else this.evidenceMore++;
   }
 
   take(page: Hugepage): void {
-    if (this.hugepages.length < MAX_HUGEPAGES) this.hugepages.push(page);
+    if (this.hugepages.length === 0) this.hugepages = [page];
+    else if (this.hugepages.length < MAX_HUGEPAGES) this.hugepages.push(page);
     else this.hugepagesMore++;
   }
 }

@@ -30,6 +30,8 @@ export class Inodes {
   dropped = 0;
   /** `pair fs` to its distribution. */
   readonly latencies = new Map<string, Histogram>();
+  /** The same by filesystem and place in LATENCY_PAIRS. */
+  private readonly _latencies = new Map<string, (Histogram | null)[]>();
   /** Changes whenever anything here does. */
   revision = 0;
   /** The one that ended last. */
@@ -74,9 +76,15 @@ export class Inodes {
     ino: number,
     ts: number,
   ): Incarnation {
+    const inode = this.beginPast(fs, dev, address, ino, ts);
+    this._byKey.set(key, inode);
+    return inode;
+  }
+
+  /** One that is over already: no later line will name it. */
+  beginPast(fs: string, dev: number, address: Address, ino: number, ts: number): Incarnation {
     const inode = new Incarnation(this._next++, fs, dev, address, ino, ts);
     this._byNumber.set(inode.number, inode);
-    this._byKey.set(key, inode);
     this.counts(fs).live++;
     this.revision++;
     return inode;
@@ -152,33 +160,39 @@ export class Inodes {
 
   /** The latency that is known only after the end: free_inode runs inside i_callback. */
   measurePair(inode: Incarnation, from: 'i_callback' | 'evict_inode', to: 'free_inode'): void {
-    const ns = inode.between(from, to);
-    if (ns !== null && ns >= 0 && !inode.canary)
-      this.#histogram(`${from}..${to}`, inode.fs).add(ns);
+    if (inode.canary) return;
+    const pair = LATENCY_PAIRS.findIndex((stages) => stages[0] === from && stages[1] === to);
+    this.#measurePair(inode, pair);
   }
 
   #measure(inode: Incarnation): void {
-    for (const [from, to] of LATENCY_PAIRS) {
-      if (to === 'free_inode') continue;
-      const ns = inode.between(from, to);
-      if (ns !== null && ns >= 0) this.#histogram(`${from}..${to}`, inode.fs).add(ns);
+    for (let pair = 0; pair < LATENCY_PAIRS.length; pair++) {
+      if (LATENCY_PAIRS[pair]![1] !== 'free_inode') this.#measurePair(inode, pair);
     }
   }
 
-  #histogram(pair: string, fs: string): Histogram {
-    const key = `${pair} ${fs}`;
-    let histogram = this.latencies.get(key);
-    if (histogram === undefined) {
-      histogram = new Histogram();
-      this.latencies.set(key, histogram);
+  #measurePair(inode: Incarnation, pair: number): void {
+    const [from, to] = LATENCY_PAIRS[pair]!;
+    const ns = inode.between(from, to);
+    if (ns === null || ns < 0) return;
+    let ofFs = this._latencies.get(inode.fs);
+    if (ofFs === undefined) {
+      ofFs = LATENCY_PAIRS.map(() => null);
+      this._latencies.set(inode.fs, ofFs);
     }
-    return histogram;
+    let histogram = ofFs[pair]!;
+    if (histogram === null) {
+      histogram = new Histogram();
+      ofFs[pair] = histogram;
+      this.latencies.set(`${from}..${to} ${inode.fs}`, histogram);
+    }
+    histogram.add(ns);
   }
 
   #dropOldest(): void {
     const inode = this._ended[this._oldest++]!;
     this._byNumber.delete(inode.number);
-    this.release(inode.address || `${inode.dev}:${inode.ino}`, inode);
+    this.release(inode.key, inode);
     if (!inode.canary) this.dropped++;
     if (this._oldest > 8192) {
       this._ended = this._ended.slice(this._oldest);

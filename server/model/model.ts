@@ -2,7 +2,6 @@
  * One epoch of one host: events in, state out. Pure: time comes from the events,
  * so any point of any trace can be computed again, and a replay says what live said.
  */
-
 import { LEAK_AFTER } from '../protocol/config.ts';
 import type { EventOf, TraceEvent } from '../protocol/events.ts';
 import type { LineName } from '../protocol/grammar.ts';
@@ -17,7 +16,7 @@ import type { Address } from '../protocol/units.ts';
 import { Contract } from './contract/contract.ts';
 import { Gaps, type ModelGap } from './gaps.ts';
 import { Hugepages } from './hugepages.ts';
-import type { Incarnation } from './incarnation.ts';
+import { fileKey, type Incarnation } from './incarnation.ts';
 import { Inodes } from './inodes.ts';
 import { HeldWatch } from './leaks/held.ts';
 import { type LeakAfter, Leaks } from './leaks/leaks.ts';
@@ -115,11 +114,11 @@ export class Model {
   private readonly _waiting = new Set<Incarnation>();
   /** Taken as lost, by address or device and number, with the lines taken as missing; see #recovered. */
   private readonly _presumed = new Map<
-    Address | string,
+    number | string,
     { inode: Incarnation; missing: readonly LineName[] }
   >();
-  /** Canaries that were announced before their lines came. */
-  private readonly _canaries = new Set<string>();
+  /** Canaries that were announced: by inode number, their devices. */
+  private readonly _canaries = new Map<number, number[]>();
   private readonly _detail: 'steps' | 'lifecycle' | 'auto';
   detail: DetailNow;
   /** What was told of a guest_memfd before its inode was evicted; oldest first, bounded. */
@@ -315,7 +314,7 @@ export class Model {
 
   /** The inode with this device and number is lastref's own canary. */
   canary(dev: number, ino: number): void {
-    this._canaries.add(`${dev}:${ino}`);
+    this._canaries.set(ino, [...(this._canaries.get(ino) ?? []), dev]);
     for (const inode of this.inodes.all()) this.#disownCanary(inode);
   }
 
@@ -329,9 +328,7 @@ export class Model {
   }
 
   #disownCanary(inode: Incarnation): void {
-    if (this._canaries.size > 0 && this._canaries.has(`${inode.dev}:${inode.ino}`)) {
-      this.inodes.disown(inode);
-    }
+    if (this._canaries.get(inode.ino)?.includes(inode.dev)) this.inodes.disown(inode);
   }
 
   /** A new life at this address: what lived there before has ended unseen. */
@@ -359,9 +356,17 @@ export class Model {
     if (inode.state !== 'ended') this.#lose(inode);
   }
 
+  /** evict() has it. */
+  #isEvicted(inode: Incarnation): void {
+    inode.state = 'evicting';
+    this.hugepages.holding.delete(inode);
+    this._waiting.add(inode);
+  }
+
   #end(inode: Incarnation, state: 'ended' | 'lost'): void {
     this._waiting.delete(inode);
     this.promises.ended(inode);
+    this.hugepages.holding.delete(inode);
     if (this._evicting.get(inode.tid) === inode) this._evicting.delete(inode.tid);
     this.inodes.end(inode, state);
   }
@@ -371,7 +376,7 @@ export class Model {
     if (inode === undefined || inode.state !== 'open' || inode.dev !== event.dev) {
       inode = this.#begin(event.inode, event.dev, event.magic, event.ino, event);
     }
-    inode.state = 'evicting';
+    this.#isEvicted(inode);
     inode.superblock = this.superblocks.of(event.dev, event.magic) ?? inode.superblock;
     this.#nameFs(inode, event);
     inode.ino = event.ino;
@@ -386,7 +391,6 @@ export class Model {
     inode.note(event);
     this.#adoptGmem(inode);
     this._evicting.set(event.tid, inode);
-    this._waiting.add(inode);
     this.#disownCanary(inode);
     this.#touch();
   }
@@ -402,10 +406,8 @@ export class Model {
     }
     inode ??= this.#recovered(event.inode, (lost) => isSameLife(lost, event, begin));
     if (inode === undefined) {
-      const key = later ? 'past' : event.inode;
       const fs = this.superblocks.fsName(event.dev, event.magic);
-      inode = this.inodes.begin(key, fs, event.dev, event.inode, event.ino, begin);
-      if (later) this.inodes.release(key, inode);
+      inode = this.inodes.beginPast(fs, event.dev, event.inode, event.ino, begin);
     }
     inode.superblock = this.superblocks.of(event.dev, event.magic) ?? inode.superblock;
     this.#nameFs(inode, event);
@@ -436,7 +438,7 @@ export class Model {
   }
 
   /** Its eviction took very long, with a gap in between, and it was taken as lost: it was not. */
-  #recovered(key: Address | string, isIt: (lost: Incarnation) => boolean): Incarnation | undefined {
+  #recovered(key: number | string, isIt: (lost: Incarnation) => boolean): Incarnation | undefined {
     const presumed = this._presumed.get(key);
     if (presumed === undefined || !isIt(presumed.inode)) return undefined;
     this._presumed.delete(key);
@@ -447,13 +449,15 @@ export class Model {
   }
 
   #tracepointLife(event: EventOf<'tp_life'>): void {
-    const key = `${event.dev}:${event.ino}`;
+    const key = fileKey(event.dev, event.ino);
     const none = 0 as Address;
     const begin = event.ts - event.evict_inode;
     let inode =
       this.inodes.current(key) ??
       this.#recovered(key, (lost) => isSameEviction(lost.at('evict_inode'), begin));
-    if (inode === undefined || inode.first > event.ts) {
+    if (inode === undefined) {
+      inode = this.inodes.beginPast('hugetlbfs', event.dev, none, event.ino, begin);
+    } else if (inode.first > event.ts) {
       inode = this.inodes.begin(key, 'hugetlbfs', event.dev, none, event.ino, begin);
     }
     inode.nlink = event.nlink;
@@ -517,10 +521,9 @@ export class Model {
     if (inode === undefined || (inode.state === 'open' && event.ts < inode.first)) return;
     if (inode.state === 'open') {
       // the line of evict() itself was lost, or tracing began after it
-      inode.state = 'evicting';
+      this.#isEvicted(inode);
       inode.pid = event.pid;
       inode.tid = event.tid;
-      this._waiting.add(inode);
     } else if (isOfAnotherLife(inode, event, stage)) {
       return this.#displace(address, inode);
     }
@@ -592,7 +595,7 @@ export class Model {
       | 'tp_hugepage_remove'
     >,
   ): void {
-    const key = `${event.dev}:${event.ino}`;
+    const key = fileKey(event.dev, event.ino);
     let inode = this.inodes.current(key);
     if (event.kind === 'tp_free_inode') {
       if (inode === undefined) {
@@ -630,9 +633,8 @@ export class Model {
       inode.size = event.size;
       inode.pages = event.blocks / this._sectorsPerHugepage;
       this.#lastUser(inode, event);
-      inode.state = 'evicting';
+      this.#isEvicted(inode);
       inode.reach('evict_inode', event.ts);
-      this._waiting.add(inode);
     } else if (event.kind === 'tp_hugepage_add') {
       this.hugepages.added(inode, none, event.pfn, event.index >> 9, event.ts);
     } else {
@@ -656,9 +658,8 @@ export class Model {
       if (this.now - inode.last < PRESUMED_LOST_NS) return;
       // without a gap since its last line it is not lost but stuck, and stays
       if (!this.gaps.overlaps(inode.last, this.now)) continue;
-      const key = inode.address || `${inode.dev}:${inode.ino}`;
-      this.inodes.release(key, inode);
-      this._presumed.set(key, { inode, missing: this.#lose(inode) });
+      this.inodes.release(inode.key, inode);
+      this._presumed.set(inode.key, { inode, missing: this.#lose(inode) });
       if (this._presumed.size > MAX_PRESUMED) {
         this._presumed.delete(this._presumed.keys().next().value!);
       }
@@ -726,6 +727,7 @@ function isSameEviction(told: number | null, begin: number): boolean {
 
 /** Where RCU called back, from the flags of the task it borrowed and the first bytes of its name. */
 function lifeContext({ flags, by }: { readonly flags: number; readonly by: number }): Context {
+  if ((flags & PF_KTHREAD) === 0) return callbackContext(flags, '');
   const name = String.fromCharCode(by & 0xff, (by >>> 8) & 0xff, (by >>> 16) & 0xff, by >>> 24);
   // `rcuo`, `rcuc`, `rcub`, `rcu_`, `ksof`: as much of the name as the line has room for
   const full: Record<string, string> = { ksof: 'ksoftirqd/', rcu_: 'rcu_' };

@@ -501,9 +501,13 @@ export const LINE_NAMES = Object.keys(LINES) as LineName[];
 export const TRACKS = 2;
 const RCU_LINES: readonly LineName[] = ['i_callback', 'free_inode', 'life'];
 
+const TRACK = Object.fromEntries(
+  LINE_NAMES.map((name) => [name, RCU_LINES.includes(name) ? 1 : 0]),
+) as Readonly<Record<LineName, 0 | 1>>;
+
 /** The track whose program prints this line. A beat says it itself. */
 export function trackOf(name: LineName): 0 | 1 {
-  return RCU_LINES.includes(name) ? 1 : 0;
+  return TRACK[name];
 }
 
 /** Lines that keep time or place, and are no events. */

@@ -7,6 +7,7 @@ import type { TraceEvent } from '../protocol/events.ts';
 import { GRAMMAR_VERSION } from '../protocol/grammar.ts';
 import { readUnsigned } from './fields.ts';
 import { Rejection, readLine } from './line-reader.ts';
+import { type Cursor, scanLine } from './line-scanner.ts';
 
 /** What a decoder has to say, in the order of the lines. */
 export interface DecoderSink {
@@ -31,16 +32,15 @@ export interface DecoderSink {
 const MAX_LINE = 1024;
 
 const NEWLINE = 10;
+const NOTHING = Buffer.alloc(0);
 
 export class Decoder {
   private readonly _sink: DecoderSink;
   /** The unfinished line at the end of the last chunk. */
-  private _rest: Buffer = Buffer.alloc(0);
+  private _rest: Buffer = NOTHING;
   /** Inside a line that was too long, until its newline. */
   private _skipping = false;
-  /** The epoch's first time: seconds and nanoseconds. */
-  private _originS = -1;
-  private _originNs = 0;
+  private readonly _cursor: Cursor = { originS: -1, originNs: 0, next: 0 };
 
   constructor(sink: DecoderSink) {
     this._sink = sink;
@@ -48,9 +48,8 @@ export class Decoder {
 
   /** The epoch's first time in nanoseconds since boot; null before the first line. */
   get origin(): bigint | null {
-    return this._originS < 0
-      ? null
-      : BigInt(this._originS) * 1_000_000_000n + BigInt(this._originNs);
+    const { originS, originNs } = this._cursor;
+    return originS < 0 ? null : BigInt(originS) * 1_000_000_000n + BigInt(originNs);
   }
 
   /** The unfinished line at the end of what came; empty inside one that is too long. */
@@ -59,21 +58,18 @@ export class Decoder {
   }
 
   push(chunk: Buffer): void {
-    const buf = this._rest.length === 0 ? chunk : Buffer.concat([this._rest, chunk]);
     let start = 0;
-    for (;;) {
-      const end = buf.indexOf(NEWLINE, start);
-      if (end < 0) break;
-      if (this._skipping) this._skipping = false;
-      else if (end > start) this.#line(buf, start, end);
-      start = end + 1;
+    if (this._rest.length > 0) {
+      // only the line that was cut has to be put together
+      start = chunk.indexOf(NEWLINE) + 1;
+      const more = start === 0 ? chunk : chunk.subarray(0, start);
+      const joined = Buffer.concat([this._rest, more]);
+      if (start > 0) this.#lines(joined, 0, joined.length);
+      else return this.#keep(joined);
     }
-    this._rest = start === buf.length ? Buffer.alloc(0) : Buffer.from(buf.subarray(start));
-    if (this._rest.length > MAX_LINE) {
-      if (!this._skipping) this.#reject(this._rest, 0, this._rest.length, 'longer than any line');
-      this._skipping = true;
-      this._rest = Buffer.alloc(0);
-    }
+    const end = chunk.lastIndexOf(NEWLINE) + 1;
+    if (end > start) this.#lines(chunk, start, end);
+    this.#keep(chunk.subarray(Math.max(start, end)));
   }
 
   /** The stream has ended: an unfinished line is a line that was cut. */
@@ -81,8 +77,35 @@ export class Decoder {
     if (this._rest.length > 0 && !this._skipping) {
       this.#reject(this._rest, 0, this._rest.length, 'cut off: the stream ended inside the line');
     }
-    this._rest = Buffer.alloc(0);
+    this._rest = NOTHING;
     this._skipping = false;
+  }
+
+  /** Whole lines, of which the last one ends with a newline before `until`. */
+  #lines(buf: Buffer, from: number, until: number): void {
+    const cursor = this._cursor;
+    let start = from;
+    while (start < until) {
+      const event = this._skipping ? null : scanLine(buf, start, cursor);
+      if (event !== null) {
+        this._sink.event(event);
+        start = cursor.next;
+        continue;
+      }
+      const end = buf.indexOf(NEWLINE, start);
+      if (this._skipping) this._skipping = false;
+      else if (end > start) this.#line(buf, start, end);
+      start = end + 1;
+    }
+  }
+
+  /** The beginning of a line, until the rest of it comes. */
+  #keep(rest: Buffer): void {
+    this._rest = rest.length === 0 ? NOTHING : Buffer.from(rest);
+    if (rest.length <= MAX_LINE) return;
+    if (!this._skipping) this.#reject(rest, 0, rest.length, 'longer than any line');
+    this._skipping = true;
+    this._rest = NOTHING;
   }
 
   #line(buf: Buffer, start: number, end: number): void {
@@ -103,12 +126,13 @@ export class Decoder {
     const split = Math.max(start, end - 9);
     const ns = readUnsigned(buf, split, end);
     const s = split === start ? 0 : readUnsigned(buf, start, split);
-    if (this._originS < 0) {
+    const cursor = this._cursor;
+    if (cursor.originS < 0) {
       if (Number.isNaN(s + ns)) return Number.NaN;
-      this._originS = s;
-      this._originNs = ns;
+      cursor.originS = s;
+      cursor.originNs = ns;
     }
-    return (s - this._originS) * 1e9 + (ns - this._originNs);
+    return (s - cursor.originS) * 1e9 + (ns - cursor.originNs);
   };
 
   #program(buf: Buffer, start: number, end: number): boolean {

@@ -8,9 +8,10 @@ import type { Address } from '../protocol/units.ts';
 /** What a reader of numbers returns for text that is no number. */
 export const BAD = Number.NaN;
 
-const DIGIT = new Int8Array(256).fill(-1);
-for (let i = 0; i < 10; i++) DIGIT[0x30 + i] = i;
-for (let i = 0; i < 6; i++) DIGIT[0x61 + i] = 10 + i;
+/** By byte: the value of a hexadecimal digit in lower case, -1 for all else. */
+export const HEX_DIGIT = new Int8Array(256).fill(-1);
+for (let i = 0; i < 10; i++) HEX_DIGIT[0x30 + i] = i;
+for (let i = 0; i < 6; i++) HEX_DIGIT[0x61 + i] = 10 + i;
 
 /** Unsigned decimal, at most 20 digits. Beyond 2^53 the nearest double. */
 export function readUnsigned(buf: Uint8Array, start: number, end: number): number {
@@ -35,7 +36,7 @@ export function readHex(buf: Uint8Array, start: number, end: number): number {
   if (start >= end || end - start > 16) return BAD;
   let value = 0;
   for (let i = start; i < end; i++) {
-    const digit = DIGIT[buf[i]!]!;
+    const digit = HEX_DIGIT[buf[i]!]!;
     if (digit < 0) return BAD;
     value = value * 16 + digit;
   }
@@ -48,11 +49,11 @@ export function readAddress(buf: Uint8Array, start: number, end: number): Addres
   if (end - start !== 16 || buf[start] !== 0x66 || buf[start + 1] !== 0x66) return BAD as Address;
   let value = 0;
   for (let i = start + 2; i < end - 1; i++) {
-    const digit = DIGIT[buf[i]!]!;
+    const digit = HEX_DIGIT[buf[i]!]!;
     if (digit < 0) return BAD as Address;
     value = value * 16 + digit;
   }
-  const last = DIGIT[buf[end - 1]!]!;
+  const last = HEX_DIGIT[buf[end - 1]!]!;
   if (last !== 0 && last !== 8) return BAD as Address;
   return (value * 2 + (last >> 3)) as Address;
 }

@@ -78,7 +78,7 @@ export class TracerLedger {
       this.#explain();
       return;
     }
-    this.#row(name).decoded++;
+    (this._rows.get(name) ?? this.#row(name)).decoded++;
     this._lastDecodeTick = this._tick;
     this._countsAreNewer = false;
   }

@@ -44,7 +44,7 @@ const READ: Record<FieldType, { call: string; bad: (v: string) => string; what: 
 };
 
 /** Kernel text up to the end of the line: printable ASCII, at most 64 bytes. */
-function readText(buf: Buffer, start: number, end: number): string | null {
+export function readText(buf: Buffer, start: number, end: number): string | null {
   const text = buf.toString('latin1', start, Math.min(end, start + 65));
   return /^[\x21-\x7e][\x20-\x7e]{0,63}$/.test(text) ? text : null;
 }

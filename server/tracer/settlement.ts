@@ -11,6 +11,8 @@ import type { ResumeFrame } from '../protocol/recording.ts';
 /** Ticks (of 100 ms) without a line, after which nothing is in the buffer any more. */
 const QUIET_TICKS = 5;
 
+const UNCOUNTED: ReadonlySet<LineName> = new Set(UNCOUNTED_LINES);
+
 /** The counts of a track, as they were read last. */
 interface Snapshot {
   /** Newest time of a line when they came: they are not older. */
@@ -35,7 +37,7 @@ export class Settlement {
   private _accepted = 0;
   private _tick = 0;
   private _lastLineTick = 0;
-  private readonly _decoded = new Map<LineName, number>();
+  private readonly _decoded = new Map<LineName, { count: number }>();
   private readonly _missing = new Map<LineName, number>();
   private readonly _snapshots = new Map<number, Snapshot>();
   /** Counts that are being printed: by track, what was known as they began. */
@@ -75,7 +77,7 @@ export class Settlement {
     reported,
     accepted,
   }: Pick<ResumeFrame, 'lines' | 'reported' | 'accepted'>): void {
-    for (const [line, , decoded] of lines) this._decoded.set(line, decoded);
+    for (const [line, , count] of lines) this._decoded.set(line, { count });
     this._reported = reported;
     this._accepted = accepted;
   }
@@ -83,12 +85,14 @@ export class Settlement {
   /** A line of a track arrived. */
   line(name: LineName, track: number, ts: number): void {
     if (ts > this.newest) this.newest = ts;
-    if (this._printing.has(track)) this.#printed(track);
+    if (this._printing.size > 0 && this._printing.has(track)) this.#printed(track);
     if (name === 'tick') {
       this._tick++;
       this.#whenQuiet();
-    } else if (!(UNCOUNTED_LINES as readonly LineName[]).includes(name)) {
-      this._decoded.set(name, (this._decoded.get(name) ?? 0) + 1);
+    } else if (!UNCOUNTED.has(name)) {
+      const decoded = this._decoded.get(name);
+      if (decoded === undefined) this._decoded.set(name, { count: 1 });
+      else decoded.count++;
       this._lastLineTick = this._tick;
     }
   }
@@ -105,7 +109,7 @@ export class Settlement {
       this._printing.set(track, printing);
     }
     printing.keys.add(key);
-    this._missing.set(name, Math.max(0, count - (this._decoded.get(name) ?? 0)));
+    this._missing.set(name, Math.max(0, count - (this._decoded.get(name)?.count ?? 0)));
   }
 
   /** bpftrace says that so many lines were lost: some time since all was explained. */

@@ -1,6 +1,6 @@
 /** The way of a hugepage out of the page cache and back (R12 to R15). */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
-import { type Address, formatAddress } from '../../protocol/units.ts';
+import type { Address } from '../../protocol/units.ts';
 import type { HugetlbfsRules } from './hugetlbfs.ts';
 import { type InodeLife, subject } from './inode-life.ts';
 import type { Lives } from './lives.ts';
@@ -293,5 +293,5 @@ export class HugepageRules {
 }
 
 function pageOf(folio: Address, life: InodeLife | null): Subject {
-  return subject(`hugepage ${formatAddress(folio)}`, life?.inode ?? null);
+  return subject('hugepage', folio, life?.inode ?? null);
 }

@@ -74,7 +74,12 @@ export class InodeLife implements Subject {
   }
 }
 
-/** Something of which only the name is known: `hugepage ff..`. */
-export function subject(what: string, inode: Incarnation | null = null): Subject {
-  return { inode, what, judged: 0 };
+/** Something of which only this is known: `hugepage` and its address. */
+export function subject(what: string, address: Address, inode: Incarnation | null = null): Subject {
+  return { inode, what, address, judged: 0 };
+}
+
+/** Something that has no address: `pool`. */
+export function wholeSubject(what: string): Subject {
+  return { inode: null, what, judged: 0 };
 }

@@ -54,7 +54,6 @@ export class InodeRules {
       return null;
     }
     const before = this._lives.at(event.inode);
-    const name = formatAddress(event.inode);
     if (before !== undefined) {
       if (this._lives.freeIsSeen(before)) {
         this._verdicts.claim(
@@ -63,7 +62,7 @@ export class InodeRules {
           {
             from: before.first,
             to: event.ts,
-            sentence: `alloc_inode() returned ${name}, which was not freed: no i_callback() since it was used last; expected one, or another address.`,
+            sentence: `alloc_inode() returned ${formatAddress(event.inode)}, which was not freed: no i_callback() since it was used last; expected one, or another address.`,
             lines: [...before.lines, event],
           },
           event.ts,
@@ -71,7 +70,7 @@ export class InodeRules {
       }
       this.#forget(before);
     } else if (this._lives.freed.has(event.inode)) {
-      this._verdicts.held('R8', subject(`inode ${name}`));
+      this._verdicts.held('R8', subject('inode', event.inode));
     }
     return this._lives.begin(event.inode, event.dev, event.magic, event);
   }
@@ -104,7 +103,7 @@ export class InodeRules {
       }
       life.clear = event;
     }
-    const who = life ?? subject(`inode ${formatAddress(event.inode)}`);
+    const who = life ?? subject('inode', event.inode);
     if (event.nrpages === 0) return this._verdicts.held('R2', who);
     this._verdicts.shown('R2', who, {
       to: event.ts,

@@ -5,6 +5,7 @@
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import type { Address } from '../../protocol/units.ts';
 import type { Inodes } from '../inodes.ts';
+import { Recent } from '../recent.ts';
 import type { Superblocks } from '../superblocks.ts';
 import { InodeLife } from './inode-life.ts';
 
@@ -21,7 +22,7 @@ export class Lives {
   /** By superblock: inodes that are known and not evicted. */
   readonly openByDev = new Map<number, Set<InodeLife>>();
   /** Freed, and nothing has named the address since; oldest first. */
-  readonly freed = new Map<number, InodeLife>();
+  readonly freed = new Recent<number, InodeLife>(MAX_FREED);
   /** free_inode pointers that i_callback() was seen with: of those it is told here. */
   readonly callbacksSeen = new Set<string>();
   /** Not evicted, and seen with hugepages or reservations: they may hold some of the pool. */
@@ -46,7 +47,9 @@ export class Lives {
 
   /** The one that a task evicts at this address. */
   inEvict(address: number, tid: number): InodeLife | undefined {
-    return this._evicting.get(tid)?.findLast((life) => life.address === address);
+    const stack = this._evicting.get(tid);
+    const at = stack === undefined ? -1 : lastAt(stack, address);
+    return at < 0 ? undefined : stack![at];
   }
 
   /** The innermost one that a task evicts. */
@@ -61,9 +64,9 @@ export class Lives {
     this.freed.delete(address);
     if (this._lives.size >= MAX_LIVES) return life;
     this._lives.set(address, life);
-    const open = this.openByDev.get(dev) ?? new Set();
-    open.add(life);
-    this.openByDev.set(dev, open);
+    const open = this.openByDev.get(dev);
+    if (open === undefined) this.openByDev.set(dev, new Set([life]));
+    else open.add(life);
     if (born) this.note(life, event);
     return life;
   }
@@ -76,27 +79,30 @@ export class Lives {
     if (sb?.magic === event.magic) life.superblock = sb;
     if (event.kind === 'life') return;
     life.evict = event;
-    const stack = this._evicting.get(event.tid) ?? [];
-    stack.push(life);
-    if (stack.length > MAX_NESTED) stack.shift();
-    this._evicting.set(event.tid, stack);
+    const stack = this._evicting.get(event.tid);
+    if (stack === undefined) this._evicting.set(event.tid, [life]);
+    else {
+      stack.push(life);
+      if (stack.length > MAX_NESTED) stack.shift();
+    }
     if (this._evicting.size > MAX_TASKS) this.#sweep();
   }
 
   /** evict() returned: takes it, and those inside whose ends were lost, off its task. */
   returned(address: number, tid: number): InodeLife | undefined {
     const stack = this._evicting.get(tid);
-    const at = stack?.findLastIndex((life) => life.address === address) ?? -1;
+    const at = stack === undefined ? -1 : lastAt(stack, address);
     if (stack === undefined || at < 0) return undefined;
-    const [life] = stack.splice(at);
-    if (stack.length === 0) this._evicting.delete(tid);
+    const life = stack[at];
+    if (at === 0) this._evicting.delete(tid);
+    else stack.length = at;
     return life;
   }
 
   /** Its end was told in one line, long after evict(): what that task evicts since then goes on. */
   told(address: number, tid: number): void {
     const stack = this._evicting.get(tid);
-    const at = stack?.findLastIndex((life) => life.address === address) ?? -1;
+    const at = stack === undefined ? -1 : lastAt(stack, address);
     if (stack === undefined || at < 0) return;
     stack.splice(at, 1);
     if (stack.length === 0) this._evicting.delete(tid);
@@ -128,7 +134,6 @@ export class Lives {
   free(life: InodeLife): void {
     this.forget(life);
     this.freed.set(life.address, life);
-    if (this.freed.size > MAX_FREED) this.freed.delete(this.freed.keys().next().value!);
   }
 
   forget(life: InodeLife): void {
@@ -142,4 +147,11 @@ export class Lives {
       if (stack.every((life) => life.callback !== null)) this._evicting.delete(tid);
     }
   }
+}
+
+/** Place of the innermost life at an address; -1 for none. */
+function lastAt(stack: readonly InodeLife[], address: number): number {
+  let at = stack.length - 1;
+  while (at >= 0 && stack[at]!.address !== address) at--;
+  return at;
 }

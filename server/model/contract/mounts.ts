@@ -1,7 +1,7 @@
 /** Mounts: their subpool is put (R19), and no inode stays behind (R22). */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
-import { type Address, formatAddress, formatDev, type SbDev } from '../../protocol/units.ts';
-import { subject } from './inode-life.ts';
+import { type Address, formatDev, type SbDev } from '../../protocol/units.ts';
+import { subject, wholeSubject } from './inode-life.ts';
 import type { Lives } from './lives.ts';
 import type { Claim, Verdicts } from './verdicts.ts';
 
@@ -148,7 +148,7 @@ export class Mounts {
     const left = [...(this._lives.openByDev.get(event.dev) ?? [])].filter(
       (life) => life.magic === event.magic && life.first < event.ts,
     );
-    const mount = subject(`mount ${formatDev(event.dev as SbDev)}`);
+    const mount = wholeSubject(`mount ${formatDev(event.dev as SbDev)}`);
     if (left.length === 0) return this._verdicts.held('R22', mount);
     for (const life of left.slice(0, MAX_BUSY)) {
       this._verdicts.claim(
@@ -177,5 +177,5 @@ export class Mounts {
 }
 
 function subpoolSubject(address: Address) {
-  return subject(`subpool ${formatAddress(address)}`);
+  return subject('subpool', address);
 }

@@ -1,8 +1,9 @@
 /** Promised hugepages: subpool counters (R17, R18), the pool at rest (R16), resv_maps (R20). */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
-import { type Address, formatAddress } from '../../protocol/units.ts';
+import type { Address } from '../../protocol/units.ts';
 import type { PoolSample } from '../pools.ts';
-import { HUGETLBFS, type InodeLife, subject } from './inode-life.ts';
+import { Recent } from '../recent.ts';
+import { HUGETLBFS, type InodeLife, subject, wholeSubject } from './inode-life.ts';
 import type { Lives } from './lives.ts';
 import type { Mounts } from './mounts.ts';
 import type { Claim, Verdicts } from './verdicts.ts';
@@ -43,7 +44,7 @@ export class ReservationRules {
   private readonly _mapsOf = new Map<InodeLife, Set<Address>>();
   /** By task: the latest one, whose owner the next line tells. */
   private readonly _newest = new Map<number, Address>();
-  private readonly _released = new Map<Address, EventOf<'resv_map_release'>>();
+  private readonly _released = new Recent<Address, EventOf<'resv_map_release'>>(MAX_RELEASED);
   /** Samples that the events have not reached yet. */
   private _samples: PoolSample[] = [];
   /** Since when nobody holds any of the pools, and what had passed for the host by then. */
@@ -88,7 +89,7 @@ export class ReservationRules {
 
   enqueued(event: EventOf<'hugepage_enqueue'>): void {
     if (event.reserved < BELOW_ZERO) return;
-    this._verdicts.shown('R18', subject('pool'), {
+    this._verdicts.shown('R18', wholeSubject('pool'), {
       to: event.ts,
       sentence: `resv_huge_pages of the pool is ${event.reserved}, which is below 0; expected 0 or more.`,
       lines: [event],
@@ -153,9 +154,6 @@ export class ReservationRules {
       }
     }
     this._released.set(map, event);
-    if (this._released.size > MAX_RELEASED) {
-      this._released.delete(this._released.keys().next().value!);
-    }
   }
 
   /** The inode is destroyed: its resv_map and those of its mappings must be gone. */
@@ -208,7 +206,7 @@ export class ReservationRules {
     const known = last?.since === rest.since ? last : undefined;
     if (known?.claim != null && reserved === 0) this._verdicts.withdraw(known.claim);
     if (known !== undefined && (known.long || !long || known.claim === null)) return;
-    const who = subject(`pool of ${sizeKb} kB`);
+    const who = wholeSubject(`pool of ${sizeKb} kB`);
     let claim = known?.claim ?? null;
     if (reserved === 0) this._verdicts.held('R16', who);
     else {
@@ -286,9 +284,9 @@ export class ReservationRules {
 }
 
 function mapSubject(map: Address, life: InodeLife | null) {
-  return subject(`resv_map ${formatAddress(map)}`, life?.inode ?? null);
+  return subject('resv_map', map, life?.inode ?? null);
 }
 
 function subjectOf(subpool: Address, life: InodeLife | null) {
-  return subject(`subpool ${formatAddress(subpool)}`, life?.inode ?? null);
+  return subject('subpool', subpool, life?.inode ?? null);
 }

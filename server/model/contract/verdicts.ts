@@ -5,6 +5,7 @@
  * nothing was lost, and suspected otherwise.
  */
 import type { TraceEvent } from '../../protocol/events.ts';
+import { type Address, formatAddress } from '../../protocol/units.ts';
 import type { Incarnation } from '../incarnation.ts';
 import { RULE_INDEX, RULES, type RuleId } from './rules.ts';
 import type { Watch } from './watch.ts';
@@ -33,8 +34,9 @@ export interface RuleCount {
 export interface Subject {
   /** The life of the inode it is, or belongs to; null when that is not known. */
   readonly inode: Incarnation | null;
-  /** In words, where it is no inode: `hugepage ff..`. */
+  /** In words, where it is no life of an inode: `hugepage`, and which one. */
   readonly what: string;
+  readonly address?: Address;
   /** Bits of the rules that were counted for it already. */
   judged: number;
 }
@@ -117,9 +119,11 @@ export class Verdicts {
 
   /** The rule was checked on this and holds. */
   held(rule: RuleId, subject: Subject): void {
-    if (!this.checks(rule) || subject.inode?.canary === true) return;
+    const index = RULE_INDEX[rule];
+    const { inode } = subject;
+    if (!this._checkable[index]! || inode?.canary === true) return;
     this.#judge(rule, subject);
-    if (subject.inode !== null) subject.inode.rules.held |= 1 << RULE_INDEX[rule];
+    if (inode !== null) inode.rules.held |= 1 << index;
   }
 
   /** One line, or several of one call, show by themselves that the rule is broken. */
@@ -232,7 +236,7 @@ export class Verdicts {
       verdict,
       ts: evidence.to,
       inode: subject.inode,
-      what: subject.what,
+      what: nameOf(subject),
       sentence: evidence.sentence,
       lines: cut,
       linesMore: lines.length - cut.length,
@@ -248,6 +252,11 @@ export class Verdicts {
     subject.judged |= bit;
     this._counts[RULE_INDEX[rule]]!.checked++;
   }
+}
+
+/** `hugepage ff..`; nothing for the life of an inode, which has a name of its own. */
+function nameOf({ what, address }: Subject): string {
+  return what === '' || address === undefined ? what : `${what} ${formatAddress(address)}`;
 }
 
 /** In the order of time, each once. */

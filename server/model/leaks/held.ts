@@ -44,14 +44,12 @@ export class HeldWatch implements LeakWatch {
     if (this._shown.size > 0) return true;
     for (const [inode, since] of this._leaks.model.hugepages.holding) {
       if (now - since < after) return false;
-      if (inode.state === 'open' && !inode.canary) return true;
+      if (!inode.canary) return true;
     }
     return false;
   }
 
   tick(): void {
-    const { holding } = this._leaks.model.hugepages;
-    for (const inode of holding.keys()) if (inode.state !== 'open') holding.delete(inode);
     for (const [key, shown] of this._shown) {
       const { inode, leak } = shown;
       if (inode === null) continue;
