@@ -73,7 +73,9 @@ function lossText(losses: Report['losses']): string {
   const counts = `${not_run ?? '?'} not run, ${map_full} map full, ${ring_buffer} ring buffer, ${rejected} rejected`;
   const ledger =
     balanced === null
-      ? 'the ledger is open, events are on their way'
+      ? not_run === null
+        ? 'the ledger is not known to balance: what the kernel skipped is not counted'
+        : 'the ledger is open, events are on their way'
       : `the ledger ${balanced ? 'balances' : 'DOES NOT BALANCE'}`;
   return none ? `none; ${ledger}` : `${ledger}; ${counts}`;
 }
