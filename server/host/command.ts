@@ -44,6 +44,11 @@ export function spawnCommand(file: string, args: readonly string[]): HostProcess
       code: result.exitCode ?? null,
       signal: result.signal ?? null,
     })),
-    kill: () => void child.kill('SIGKILL'),
+    kill: () => {
+      child.kill('SIGKILL');
+      // what it started may live on and hold them open: its end is not theirs
+      child.stdout.destroy();
+      child.stderr.destroy();
+    },
   };
 }
