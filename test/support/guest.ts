@@ -30,6 +30,8 @@ export class Guest {
 
   /** Pushes a workload of test/workloads, or a scenario; returns its path in the guest. */
   async push(name: string): Promise<string> {
+    // one that still runs cannot be written over
+    await this.sh(`rm -f /var/tmp/${name}`);
     return this.host.push(workload(name), '/var/tmp');
   }
 
