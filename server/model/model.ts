@@ -86,8 +86,8 @@ export class Model {
   readonly hugepages: Hugepages;
   readonly gaps = new Gaps();
   readonly pools = new Pools();
-  /** Kernel stacks of events that have one; frames may still come after the event. */
-  readonly stacks = new WeakMap<TraceEvent, string[]>();
+  /** Kernel stacks of events on their way here; frames may still come after the event. */
+  readonly stacks = new Map<TraceEvent, string[]>();
   readonly contract: Contract;
   readonly leaks: Leaks;
   /**
@@ -228,7 +228,9 @@ export class Model {
         this.inodes.current(event.inode)?.note(event);
         return this.#touch();
       case 'hugepage_pin':
-        return this.hugepages.pinned(event, this.stacks.get(event) ?? []);
+        this.hugepages.pinned(event, this.stacks.get(event) ?? []);
+        this.stacks.delete(event);
+        return;
       case 'hugepage_move':
         return this.hugepages.moved(event.from, event.to);
       case 'remove_hugepages':

@@ -47,6 +47,8 @@ export interface PipelineOptions {
   readonly onAgent?: (line: AgentLine) => void;
   /** An alert fired or was resolved; live alone. */
   readonly onAlert?: (pipeline: Pipeline, alert: Alert) => void;
+  /** The model has taken an event. */
+  readonly onEvent?: (event: TraceEvent) => void;
   /** Leaks other than the model's own; for tests of what is done with them. */
   readonly leaks?: () => readonly Leak[];
 }
@@ -108,8 +110,10 @@ export class Pipeline {
       ...info.alerts,
       changed: (alert) => options.onAlert?.(this, alert),
     });
+    const { onEvent } = options;
     this._reorder = new Reorder(buffersOf(info), (event) => {
       this.model.apply(event);
+      onEvent?.(event);
       // in trace time, so that a replay comes to the same
       if (event.kind === 'tick') this.alerts.update(this.leaks(), this.model.now);
     });
