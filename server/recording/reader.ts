@@ -9,6 +9,7 @@ import {
   type FrameKind,
   RECORDING_VERSION,
 } from '../protocol/recording.ts';
+import { CheckpointStore } from './checkpoint/store.ts';
 import { APPLICATION_ID, FRAME_KINDS } from './schema.ts';
 
 /** A file that is no recording, or one that this version cannot read. */
@@ -25,6 +26,17 @@ export interface Frame {
   readonly bytes: Buffer;
   /** Wall clock of the chunk it came in, ms. */
   readonly atMs: number;
+}
+
+/** One chunk without what is in it. */
+export interface ChunkInfo {
+  readonly seq: number;
+  readonly epoch: number;
+  /** Wall clock of the first and last frame, ms. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Uncompressed. */
+  readonly bytes: number;
 }
 
 export class RecordingReader {
@@ -72,6 +84,47 @@ export class RecordingReader {
     } catch (error) {
       this.damage = `${this.#file} is damaged: ${(error as Error).message}`;
     }
+  }
+
+  /** All chunks, in the order of the file; ends early where the file is damaged. */
+  chunks(): ChunkInfo[] {
+    const out: ChunkInfo[] = [];
+    try {
+      const rows = this.#db
+        .prepare('SELECT seq, epoch, from_ms, to_ms, bytes FROM chunks ORDER BY seq')
+        .iterate() as Iterable<Record<'seq' | 'epoch' | 'from_ms' | 'to_ms' | 'bytes', number>>;
+      for (const { seq, epoch, from_ms, to_ms, bytes } of rows) {
+        out.push({ seq, epoch, fromMs: from_ms, toMs: to_ms, bytes });
+      }
+    } catch (error) {
+      this.damage = `${this.#file} is damaged: ${(error as Error).message}`;
+    }
+    return out;
+  }
+
+  /** What is in one chunk; ends early where it is damaged. */
+  framesOf({ seq }: ChunkInfo): Frame[] {
+    const out: Frame[] = [];
+    try {
+      const row = this.#db
+        .prepare('SELECT epoch, from_ms, frames FROM chunks WHERE seq = ?')
+        .get(seq);
+      const { epoch, from_ms, frames } = row as {
+        epoch: number;
+        from_ms: number;
+        frames: Uint8Array;
+      };
+      const data = zstdDecompressSync(frames);
+      for (const frame of this.#framesOf(epoch, from_ms, data)) out.push(frame);
+    } catch (error) {
+      this.damage = `${this.#file} is damaged: ${(error as Error).message}`;
+    }
+    return out;
+  }
+
+  /** The states that were saved with it; null when there are none. */
+  checkpoints(): CheckpointStore | null {
+    return CheckpointStore.in(this.#db);
   }
 
   close(): void {

@@ -14,6 +14,7 @@ import {
   Subscribe,
   type Update,
 } from '../protocol/messages.ts';
+import { ReplayMessage } from '../protocol/replay.ts';
 import { VERSION } from '../protocol/version.ts';
 import type { History } from './history.ts';
 import type { Source } from './source.ts';
@@ -88,6 +89,9 @@ class Client {
   readonly #sent = new Map<Section, string>();
   /** Points of the history that the client has. */
   #points = 0;
+  /** What of a replay the client has seen. */
+  #generation = 0;
+  #marks = -1;
 
   constructor(socket: WebSocket, stream: Stream) {
     this.socket = socket;
@@ -115,6 +119,7 @@ class Client {
       return now - this.#slowSince > STALLED_MS ? 'stalled' : 'ok';
     }
     this.#slowSince = 0;
+    this.#jumped();
     const shown = this.#stream.source.now();
     const sections = this.#sections(ask, shown);
     const parts: string[] = [];
@@ -143,6 +148,12 @@ class Client {
       ['hosts', views.hosts(now)],
       ['firing', alerts.firing()],
     ];
+    const { controls } = this.#stream.source;
+    if (controls !== undefined) {
+      out.push(['replay', controls.status()]);
+      if (controls.scan.revision !== this.#marks) out.push(['marks', controls.marks()]);
+      this.#marks = controls.scan.revision;
+    }
     const heavy = this.#turn++ % HEAVY_EVERY === 0;
     switch (ask.view) {
       case 'overview': {
@@ -187,6 +198,8 @@ class Client {
     } catch {
       return this.#refuse('expected JSON');
     }
+    const replay = ReplayMessage.safeParse(value);
+    if (replay.success) return this.#command(replay.data);
     const parsed = Subscribe.safeParse(value);
     if (!parsed.success) {
       const issue = parsed.error.issues[0]!;
@@ -200,10 +213,30 @@ class Client {
       return this.#send({ type: 'error', message: error.message, at: error.at });
     }
     this.#ask = parsed.data;
+    this.#anew();
+    this.update(Date.now());
+  }
+
+  #command({ command }: ReplayMessage): void {
+    const { controls } = this.#stream.source;
+    if (controls === undefined) return this.#refuse('replay: this is a live session');
+    void controls.command(command).then(() => this.update(Date.now()));
+  }
+
+  /** After a jump of a replay nothing that the client has is of this time. */
+  #jumped(): void {
+    const generation = this.#stream.source.controls?.status().generation ?? 0;
+    if (generation === this.#generation) return;
+    this.#generation = generation;
+    this.#anew();
+  }
+
+  /** Every section in full, next time. */
+  #anew(): void {
     this.#sent.clear();
     this.#points = 0;
     this.#turn = 0;
-    this.update(Date.now());
+    this.#marks = -1;
   }
 
   #refuse(message: string): void {

@@ -36,7 +36,7 @@ export function saveState(pipelines: readonly Pipeline[], { make, keep }: SaveOp
     head.writeUInt32LE(part.length, 8 + 8 * i);
   });
   const body = zstdCompressSync(Buffer.concat([head, ...parts]), {
-    params: { [constants.ZSTD_c_compressionLevel]: 1 },
+    params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
   });
   return Buffer.concat([headerOf(keep), body]);
 }
@@ -53,18 +53,28 @@ export function restoreState(
   if (!state.subarray(0, HEADER_BYTES).equals(headerOf(keep))) {
     throw new CheckpointError('this state was saved by another version of lastref');
   }
-  const body = decompress(state.subarray(HEADER_BYTES));
+  try {
+    return partsOf(zstdDecompressSync(state.subarray(HEADER_BYTES))).map(({ number, bytes }) => {
+      const info = epochs.find((epoch) => epoch.number === number);
+      if (info === undefined) throw new CheckpointError(`epoch ${number} is not in the recording`);
+      const pipeline = make(info);
+      decodePipeline(bytes, pipeline);
+      return pipeline;
+    });
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error;
+    throw new CheckpointError(`a checkpoint is damaged: ${(error as Error).message}`);
+  }
+}
+
+/** Count of the pipelines; number and length of each; then what each is. */
+function partsOf(body: Buffer): { number: number; bytes: Buffer }[] {
   const count = body.readUInt32LE(0);
   let at = 4 + 8 * count;
   return Array.from({ length: count }, (_, i) => {
-    const number = body.readUInt32LE(4 + 8 * i);
-    const info = epochs.find((epoch) => epoch.number === number);
-    if (info === undefined) throw new CheckpointError(`epoch ${number} is not in the recording`);
     const from = at;
     at += body.readUInt32LE(8 + 8 * i);
-    const pipeline = make(info);
-    decodePipeline(body.subarray(from, at), pipeline);
-    return pipeline;
+    return { number: body.readUInt32LE(4 + 8 * i), bytes: body.subarray(from, at) };
   });
 }
 
@@ -98,12 +108,4 @@ export function decodePipeline(bytes: Buffer, pipeline: Pipeline): void {
   inodes.relist(known, ended);
   inodes.dropped += left;
   inodes.leftOut += left;
-}
-
-function decompress(body: Buffer): Buffer {
-  try {
-    return zstdDecompressSync(body);
-  } catch (error) {
-    throw new CheckpointError(`a checkpoint is damaged: ${(error as Error).message}`);
-  }
 }
