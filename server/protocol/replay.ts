@@ -17,7 +17,7 @@ export const ReplayCommand = z.discriminatedUnion('do', [
   z.object({ do: z.literal('seek'), at_ms: z.number() }),
   z.object({
     do: z.literal('step'),
-    /** `teardown`: the next evict() of the same device and inode number as `inode`. */
+    /** `teardown`: the next evict() at the address of `inode`, or of its device and number. */
     to: z.enum(REPLAY_STEPS),
     /** To the event before; not for the others. */
     back: z.optional(z.boolean()),

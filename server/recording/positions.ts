@@ -29,9 +29,12 @@ export interface PlacedFrame {
 /** Kind and length before the bytes of a frame. */
 const HEAD_BYTES = 5;
 
+/** Between chunks that are this far apart nothing happened, ms: chunks come twice a second. */
+const IDLE_MS = 2000;
+
 /**
  * The chunks of a recording with their times. Within a chunk time passes with the bytes.
- * Chunks of several hosts follow each other as they were written: time never goes back.
+ * Chunks of several hosts that were written together follow each other, and share the time.
  */
 export class Recorded {
   readonly epochs: readonly EpochInfo[];
@@ -41,12 +44,7 @@ export class Recorded {
   constructor(reader: RecordingReader) {
     this.reader = reader;
     this.epochs = reader.epochs;
-    let reached = Number.NEGATIVE_INFINITY;
-    this.#chunks = reader.chunks().map((chunk) => {
-      const fromMs = Math.max(chunk.fromMs, reached);
-      reached = Math.max(chunk.toMs, fromMs);
-      return { ...chunk, fromMs, toMs: reached };
-    });
+    this.#chunks = timed(reader.chunks());
   }
 
   get chunks(): readonly ChunkInfo[] {
@@ -106,4 +104,47 @@ export class Recorded {
     const part = chunk.bytes === 0 ? 0 : Math.min(1, offset / chunk.bytes);
     return chunk.fromMs + part * (chunk.toMs - chunk.fromMs);
   }
+
+  /** The least time at which everything before this position is shown, ms. */
+  timeAfter(position: Position): number {
+    let ms = this.timeOf(position);
+    // a double of milliseconds since 1970 is coarser than a byte of a busy second
+    while (compare(this.at(ms), position) < 0 && ms < this.endMs) ms += 2 ** -12;
+    return Math.min(ms, this.endMs);
+  }
+}
+
+/** Each chunk with the time that it takes, one after the other. */
+function timed(chunks: readonly ChunkInfo[]): ChunkInfo[] {
+  const out: ChunkInfo[] = [];
+  for (let first = 0; first < chunks.length; ) {
+    const fromMs = Math.max(chunks[first]!.fromMs, out.at(-1)?.toMs ?? Number.NEGATIVE_INFINITY);
+    let toMs = Math.max(fromMs, chunks[first]!.toMs);
+    let next = first + 1;
+    while (next < chunks.length && chunks[next]!.fromMs < Math.max(toMs, fromMs + 1)) {
+      toMs = Math.max(toMs, chunks[next++]!.toMs);
+    }
+    const after = chunks[next]?.fromMs ?? toMs;
+    toMs = after - toMs < IDLE_MS ? Math.max(toMs, after) : toMs;
+    spread(chunks.slice(first, next), fromMs, Math.max(toMs, fromMs + 1), out);
+    first = next;
+  }
+  return out;
+}
+
+/** Chunks that were written together share their time by their size. */
+function spread(
+  chunks: readonly ChunkInfo[],
+  fromMs: number,
+  toMs: number,
+  out: ChunkInfo[],
+): void {
+  const total = chunks.reduce((sum, { bytes }) => sum + bytes, 0);
+  let at = fromMs;
+  for (const chunk of chunks) {
+    const from = at;
+    at = total === 0 ? toMs : Math.min(toMs, from + ((toMs - fromMs) * chunk.bytes) / total);
+    out.push({ ...chunk, fromMs: from, toMs: at });
+  }
+  out[out.length - 1] = { ...out.at(-1)!, toMs };
 }

@@ -230,7 +230,7 @@ export class Replay {
     this.scan.held = false;
     this.scan.start();
     this.#state = 'paused';
-    this.#nowMs = this.#recorded.timeOf(this.#player.position);
+    this.#nowMs = this.#recorded.timeAfter(this.#player.position);
     return there;
   }
 

@@ -20,6 +20,8 @@ export interface StepResult {
 
 interface Wanted {
   readonly epoch: number;
+  /** 0 where the host shows none. */
+  readonly address: number;
   readonly dev: number;
   readonly ino: number;
   /** Evicted after this time, ns of the epoch. */
@@ -47,9 +49,10 @@ export class Search {
     this.#events++;
     const wanted = this.#wanted;
     if (wanted === null || wanted.epoch !== info.number || !('ino' in event)) return;
-    if (event.ino !== wanted.ino || event.dev !== wanted.dev) return;
     const at = evictedAt(event);
-    if (at !== null && at > wanted.after) this.#found = true;
+    if (at === null || at <= wanted.after) return;
+    const address = 'inode' in event ? event.inode : 0;
+    if (isWanted(wanted, address, event.dev, event.ino)) this.#found = true;
   }
 
   /** Null: `cancelled` said so before it was there. */
@@ -115,17 +118,21 @@ export class Search {
       return told(id === '' ? 'no inode is shown' : `inode ${id} is not known at this time`);
     }
     const here = this.#player.position;
-    const { dev, ino } = inode;
-    this.#wanted = { epoch: pipeline.info.number, dev, ino, after: pipeline.model.now };
+    const { address, dev, ino } = inode;
+    const { now } = pipeline.model;
+    const wanted = { epoch: pipeline.info.number, address, dev, ino, after: now };
+    this.#wanted = wanted;
     try {
       const frame = await this.#frameOfTeardown(cancelled);
       if (frame === undefined) return null;
       const from = frame === null || compare(here, frame) > 0 ? here : frame;
       if (!(await this.#journey.to(from, cancelled))) return null;
-      if (frame === null) return told(`inode number ${ino} is not evicted again after this`);
+      if (frame === null) {
+        return told('after this no inode is evicted that has its address or its number');
+      }
       this.#found = false;
       if ((await this.#lines(() => this.#found, null, cancelled)) === null) return null;
-      return { message: '', inode: this.#newest(epoch, dev, ino) };
+      return { message: '', inode: this.#newest(epoch, wanted) };
     } finally {
       this.#wanted = null;
     }
@@ -145,10 +152,12 @@ export class Search {
     }
   }
 
-  #newest(epoch: number, dev: number, ino: number): string {
+  #newest(epoch: number, wanted: Wanted): string {
     let newest = -1;
     for (const inode of this.#player.pipelines[epoch]!.model.inodes.all()) {
-      if (inode.dev === dev && inode.ino === ino) newest = Math.max(newest, inode.number);
+      if (!isWanted(wanted, inode.address, inode.dev, inode.ino)) continue;
+      const at = inode.at('evict') ?? inode.at('evict_inode') ?? 0;
+      if (at > wanted.after) newest = Math.max(newest, inode.number);
     }
     return newest < 0 ? '' : `${epoch}.${newest}`;
   }
@@ -173,6 +182,11 @@ export class Search {
   #fired(): number {
     return this.#player.pipelines.reduce((sum, { alerts }) => sum + alerts.fired, 0);
   }
+}
+
+function isWanted(wanted: Wanted, address: number, dev: number, ino: number): boolean {
+  if (wanted.address !== 0 && address === wanted.address) return true;
+  return ino === wanted.ino && dev === wanted.dev;
 }
 
 /** When the inode of a line was evicted; null for lines that do not tell. */

@@ -191,6 +191,8 @@ export class GraphEncoder {
   #defined({ number, className, keys }: Shape): void {
     this.#out.u32(number);
     if (number < this.#shapes) return;
+    // an object literal with it would set the prototype
+    if (keys.includes('__proto__')) throw this.#error('a field __proto__');
     this.#shapes++;
     this.#out.block(Buffer.from(JSON.stringify([className, ...keys]), 'utf8'));
   }
