@@ -20,6 +20,8 @@ export interface Route {
   readonly finding: string;
   /** Alerts: the key or the fingerprint of the chosen alert; empty without one. */
   readonly alert: string;
+  /** Replay: seconds since the beginning of the recording, as written; empty without one. */
+  readonly t: string;
 }
 
 export type InodeSort = (typeof INODE_SORTS)[number];
@@ -45,6 +47,7 @@ export const START: Route = {
   inode: '',
   finding: '',
   alert: '',
+  t: '',
 };
 
 /** Reads a hash. What is not understood becomes the default: an old link still opens the page. */
@@ -64,6 +67,7 @@ export function parseRoute(hash: string): Route {
     inode: (fromPath || (params.get('sel') ?? '')).slice(0, 64),
     finding: (view === 'contract' ? decode(second) : '').slice(0, 64),
     alert: (view === 'alerts' ? decode(second) : '').slice(0, 64),
+    t: /^\d{1,9}(\.\d{1,6})?$/.exec(params.get('t') ?? '')?.[0] ?? '',
   };
 }
 
@@ -76,6 +80,7 @@ export function formatRoute(route: Route): string {
   if (!route.descending) params.set('order', 'up');
   if (route.follow) params.set('follow', '1');
   if (route.inode && route.view !== 'inode') params.set('sel', route.inode);
+  if (route.t) params.set('t', route.t);
   const path = pathOf(route);
   const query = params.toString().replaceAll('%3A', ':').replaceAll('%2F', '/');
   return `#/${path}${query ? `?${query}` : ''}`;

@@ -16,6 +16,7 @@ import type {
   Totals,
   Update,
 } from '../../server/protocol/messages.ts';
+import type { ReplayMarks, ReplayStatus } from '../../server/protocol/replay.ts';
 import { foldUpdates } from './fold.ts';
 import { SeriesBuffer } from './series.ts';
 
@@ -41,6 +42,9 @@ export class Store {
   readonly alerts: Signal<AlertsView | null> = signal(null);
   readonly firing: Signal<FiringSummary> = signal({ firing: 0, certain: 0, newest: [] });
   readonly losses: Signal<LossesView | null> = signal(null);
+  /** Where a replay is, and what its time bar marks; null when it is live. */
+  readonly replay: Signal<ReplayStatus | null> = signal(null);
+  readonly marks: Signal<ReplayMarks | null> = signal(null);
   readonly error: Signal<ErrorMessage | null> = signal(null);
   /** Not signals inside: charts read it in their own frame when `seriesVersion` moves. */
   readonly series = new SeriesBuffer();
@@ -115,8 +119,9 @@ export class Store {
     if (!paused) this.commit();
   }
 
-  /** The server's clock now, ms, from this machine's clock. */
+  /** The server's clock now, ms, from this machine's clock; in a replay the time that is shown. */
   serverNow(): number {
+    if (this.replay.value !== null) return this.shownAt.value;
     return this.paused.value ? this.shownAt.value : this.#now() + this.clockOffset;
   }
 
@@ -125,6 +130,8 @@ export class Store {
     this.held.value = 0;
     this.received.value++;
     this.coalesced.value += update.coalesced;
+    if (update.replay) this.replay.value = update.replay;
+    if (update.marks) this.marks.value = update.marks;
     if (update.totals) this.totals.value = update.totals;
     if (update.latencies) this.latencies.value = update.latencies;
     if (update.inodes) this.inodes.value = update.inodes;

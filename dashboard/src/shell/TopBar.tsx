@@ -22,7 +22,7 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
       <span class="spring" />
       <Rate />
       <LedgerState />
-      <PauseButton />
+      {store.hello.value?.mode !== 'replay' && <PauseButton />}
       <button
         type="button"
         class="quiet"
