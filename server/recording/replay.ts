@@ -33,6 +33,7 @@ export class Replay {
   readonly controls: Replay = this;
   readonly #reader: RecordingReader;
   readonly #recorded: Recorded;
+  readonly #cache: CheckpointCache;
   readonly #player: Player;
   readonly #journey: Journey;
   readonly #search: Search;
@@ -52,17 +53,17 @@ export class Replay {
     this.banner = banner;
     this.#reader = reader;
     this.#recorded = new Recorded(reader);
-    const cache = new CheckpointCache(
+    this.#cache = new CheckpointCache(
       storedIn(this.#recorded, keep),
       reader.checkpoints(),
       checkpoints,
     );
-    this.scan = new Scan(this.#recorded, cache, keep);
+    this.scan = new Scan(this.#recorded, this.#cache, keep);
     this.#player = new Player(this.#recorded, {
       keep,
       onEvent: (info, event) => this.#search.saw(info, event),
     });
-    this.#journey = new Journey(this.#player, this.scan, cache);
+    this.#journey = new Journey(this.#player, this.scan, this.#cache);
     this.#search = new Search(this.#player, this.scan, this.#journey);
   }
 
@@ -177,6 +178,11 @@ export class Replay {
 
   marks(): ReplayMarks {
     return this.scan.marks;
+  }
+
+  /** The saved states in memory. */
+  states(): { readonly count: number; readonly bytes: number } {
+    return this.#cache.size;
   }
 
   pipelines(): readonly Pipeline[] {

@@ -5,7 +5,7 @@
 import type { CheckpointStore, StoredCheckpoint } from './store.ts';
 
 /** Uncompressed bytes of a recording between two states that are made. */
-const EVERY_BYTES = 6 * 1024 * 1024;
+const EVERY_BYTES = 3.5 * 1024 * 1024;
 /** Of all that are in memory together. */
 const MAX_BYTES = 192 * 1024 * 1024;
 
@@ -41,8 +41,10 @@ export class CheckpointCache {
     return this.#every;
   }
 
-  get count(): number {
-    return this.#entries.length;
+  /** Of those in memory. */
+  get size(): { readonly count: number; readonly bytes: number } {
+    const states = this.#entries.filter(({ source }) => Buffer.isBuffer(source));
+    return { count: states.length, bytes: this.#bytes() };
   }
 
   /** The last one not after a chunk; null: play from the start. */
