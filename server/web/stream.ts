@@ -5,6 +5,7 @@
  * alone. Nothing here ever waits for a client.
  */
 import type { WebSocket } from 'ws';
+import type { z } from 'zod/mini';
 import type { SessionAlerts } from '../notify/session-alerts.ts';
 import { FilterError, parseFilter } from '../protocol/filter.ts';
 import {
@@ -198,13 +199,9 @@ class Client {
     } catch {
       return this.#refuse('expected JSON');
     }
-    const replay = ReplayMessage.safeParse(value);
-    if (replay.success) return this.#command(replay.data);
+    if ((value as { type?: unknown } | null)?.type === 'replay') return this.#command(value);
     const parsed = Subscribe.safeParse(value);
-    if (!parsed.success) {
-      const issue = parsed.error.issues[0]!;
-      return this.#refuse(`subscribe: ${issue.path.join('.') || 'message'}: ${issue.message}`);
-    }
+    if (!parsed.success) return this.#refuse(`subscribe: ${whereOf(parsed.error)}`);
     try {
       // a filter that is none must not take the place of the one that works
       parseFilter(parsed.data.filter ?? '');
@@ -217,10 +214,12 @@ class Client {
     this.update(Date.now());
   }
 
-  #command({ command }: ReplayMessage): void {
+  #command(value: unknown): void {
     const { controls } = this.#stream.source;
     if (controls === undefined) return this.#refuse('replay: this is a live session');
-    void controls.command(command).then(() => this.update(Date.now()));
+    const parsed = ReplayMessage.safeParse(value);
+    if (!parsed.success) return this.#refuse(`replay: ${whereOf(parsed.error)}`);
+    void controls.command(parsed.data.command).then(() => this.update(Date.now()));
   }
 
   /** After a jump of a replay nothing that the client has is of this time. */
@@ -246,4 +245,9 @@ class Client {
   #send(message: ServerMessage): void {
     this.socket.send(JSON.stringify(message));
   }
+}
+
+function whereOf({ issues }: { readonly issues: readonly z.core.$ZodIssue[] }): string {
+  const { path, message } = issues[0]!;
+  return `${path.join('.') || 'message'}: ${message}`;
 }

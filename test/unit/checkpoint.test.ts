@@ -11,7 +11,7 @@ import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { feed } from '../../server/tracer/tracer.ts';
 import { inodesOf, stateOf } from '../fixtures/pipeline-state.ts';
 import { RECORDINGS } from '../fixtures/recordings.ts';
-import { epochOf } from '../fixtures/trace.ts';
+import { epochOf, lines, planOf } from '../fixtures/trace.ts';
 
 const KEEP = 1000;
 const SAVE = { make: (info: Pipeline['info']) => new Pipeline(info, { keep: KEEP }), keep: KEEP };
@@ -196,6 +196,44 @@ describe('an object graph', () => {
       one: { x: 1 },
     });
   });
+});
+
+it('the oldest ended inodes are left out, and every count still holds them', () => {
+  // without probes on its other stages, nothing waits to be judged
+  const stages = ['alloc_inode', 'evict', 'evict_end', 'i_callback'] as const;
+  const info = epochOf({ plan: planOf(stages) });
+  const pipeline = SAVE.make(info);
+  pipeline.begin([]);
+  const ready = lines('0 0 x/1 tick seq=1');
+  pipeline.out(Buffer.from(ready));
+  const lives = (from: number, to: number) => {
+    const rows: string[] = [];
+    for (let i = from; i < to; i++) {
+      // addresses are used again, as the slab does it
+      const name = `A${i % 8}`;
+      rows.push(
+        `${i * 10} 0 x/7 alloc_inode ${name}`,
+        `${i * 10 + 1} 0 x/7 evict ${name} ino=${i}`,
+      );
+      rows.push(`${i * 10 + 3} 0 x/7 evict_end ${name}`, `${i * 10 + 4} 1 y/9 i_callback ${name}`);
+      rows.push(`${i * 10 + 5} 0 x/1 tick seq=${i + 2}`, `${i * 10 + 5} 0 x/1 beat track=1`);
+    }
+    return Buffer.from(lines(rows.join('\n')));
+  };
+  pipeline.out(lives(1, 900));
+  const state = saveState([pipeline], SAVE);
+  const [restored] = restoreState(state, [info], SAVE);
+  const { inodes } = restored!.model;
+  expect(pipeline.model.inodes.size).toBeGreaterThan(850);
+  expect(inodes.size).toBeLessThan(600);
+  expect(inodes.leftOut).toBe(inodes.dropped);
+  expect(inodes.size + inodes.leftOut).toBe(pipeline.model.inodes.size);
+  for (const from of [900, 1400]) {
+    for (const one of [pipeline, restored!]) one.out(lives(from, from + 500));
+    expect(stateOf([restored!])).toBe(stateOf([pipeline]));
+  }
+  const all = inodesOf([pipeline]);
+  for (const [id, detail] of inodesOf([restored!])) expect(detail).toBe(all.get(id));
 });
 
 it('no class of a pipeline hides state in a #field, which would be lost', () => {
