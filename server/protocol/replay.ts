@@ -15,6 +15,8 @@ export const ReplayCommand = z.discriminatedUnion('do', [
   z.object({ do: z.literal('speed'), speed: ReplaySpeed }),
   /** To a time; before the beginning is the beginning, after the end is the end. */
   z.object({ do: z.literal('seek'), at_ms: z.number() }),
+  /** So far on from where it is, or is on its way to; back where it is negative. */
+  z.object({ do: z.literal('skip'), by_ms: z.number() }),
   z.object({
     do: z.literal('step'),
     /** `teardown`: the next evict() at the address of `inode`, or of its device and number. */

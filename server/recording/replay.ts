@@ -42,6 +42,8 @@ export class Replay {
   #playing = false;
   #speed: ReplaySpeed = 1;
   #nowMs = 0;
+  /** Where a seek goes that is on its way. */
+  #target: number | null = null;
   #message = '';
   #found = '';
   /** Each command ends what the one before it has begun. */
@@ -109,10 +111,12 @@ export class Replay {
   async seek(ms: number): Promise<void> {
     const { beginMs, endMs } = this.#recorded;
     const to = Math.min(Math.max(ms, beginMs), endMs);
-    const there = await this.#travel((turn) =>
-      this.#journey.to(this.#recorded.at(to), () => turn !== this.#turn),
-    );
+    const there = await this.#travel((turn) => {
+      this.#target = to;
+      return this.#journey.to(this.#recorded.at(to), () => turn !== this.#turn);
+    });
     if (!there) return;
+    this.#target = null;
     this.#nowMs = to;
     if (this.#playing && !this.done) this.#begin();
   }
@@ -151,6 +155,8 @@ export class Replay {
         return Promise.resolve();
       case 'seek':
         return this.seek(command.at_ms);
+      case 'skip':
+        return this.seek((this.#target ?? (this.#nowMs || this.#recorded.beginMs)) + command.by_ms);
       case 'step':
         return this.step(command);
     }
@@ -212,6 +218,7 @@ export class Replay {
   /** Ends what goes on, wherever it has come to. */
   #halt(): void {
     this.#turn++;
+    this.#target = null;
     this.scan.held = false;
     if (this.#state === 'seeking') this.#nowMs = this.#recorded.timeOf(this.#player.position);
   }

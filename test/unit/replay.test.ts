@@ -182,6 +182,18 @@ describe('the bundled recording', () => {
     replay.stop();
   });
 
+  it('skips from where it is on its way to', async () => {
+    const replay = replayOf(path);
+    const { begin_ms } = replay.status();
+    await replay.seek(begin_ms + 20_000);
+    const skip = (by_ms: number) => replay.command({ do: 'skip', by_ms });
+    await Promise.all([skip(10_000), skip(10_000), skip(-1000)]);
+    expect(replay.now()).toBe(begin_ms + 39_000);
+    await skip(-100_000);
+    expect(replay.now()).toBe(begin_ms);
+    replay.stop();
+  });
+
   it('lets the last of several commands win', async () => {
     const replay = replayOf(path);
     const { begin_ms, end_ms } = replay.status();

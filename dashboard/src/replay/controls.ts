@@ -32,8 +32,7 @@ export function seekTo(at_ms: number): void {
 }
 
 export function seekBy(ms: number): void {
-  const status = store.replay.peek();
-  if (status !== null) seekTo(status.at_ms + ms);
+  sendCommand({ do: 'skip', by_ms: ms });
 }
 
 export function stepEvent(back: boolean): void {
