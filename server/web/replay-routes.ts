@@ -1,6 +1,7 @@
 /** `/api/replay`: where a replay is and what it marks; POST a command, get where it is then. */
 import express, { type Express } from 'express';
 import { ReplayCommand } from '../protocol/replay.ts';
+import { badBody } from './alert-routes.ts';
 import type { ReplayControls } from './source.ts';
 
 const LIVE = 'this is a live session; a recording is played with `lastref replay FILE`';
@@ -23,4 +24,5 @@ export function replayRoutes(app: Express, controls: ReplayControls | undefined)
     await controls.command(command.data);
     response.json(controls.status());
   });
+  app.use('/api/replay', badBody);
 }

@@ -73,6 +73,13 @@ describe('POST /api/replay', () => {
     expect(((await answer.json()) as { error: string }).error).toMatch(why);
   });
 
+  it('refuses what is no JSON', async () => {
+    const url = `http://127.0.0.1:${web.port}/api/replay`;
+    const answer = await fetch(url, { method: 'POST', body: '{do', headers: headers() });
+    expect(answer.status).toBe(400);
+    expect(((await answer.json()) as { error: string }).error).toMatch(/^body: /);
+  });
+
   it('is refused by a live session', async () => {
     const live = await LeakyServer.start({});
     const answer = await post({ do: 'pause' }, live.web);

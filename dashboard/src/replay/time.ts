@@ -17,8 +17,13 @@ export function timeAt(part: number, { begin_ms, end_ms }: Span): number {
  * time, so that the line that was stepped to is shown again.
  */
 export function linkTime({ at_ms, begin_ms }: Pick<ReplayStatus, 'at_ms' | 'begin_ms'>): string {
-  const text = (Math.ceil((at_ms - begin_ms) * 1000 - 1e-3) / 1e6).toFixed(6);
-  return text.replace(/\.?0+$/, '');
+  let us = Math.ceil((at_ms - begin_ms) * 1000 - 1e-3);
+  while (timeOfLink(asSeconds(us), { begin_ms })! < at_ms) us++;
+  return asSeconds(us);
+}
+
+function asSeconds(us: number): string {
+  return (us / 1e6).toFixed(6).replace(/\.?0+$/, '');
 }
 
 /** Null: the link names no time. */
