@@ -68,14 +68,14 @@ export class Recorded {
   frames(index: number): readonly PlacedFrame[] {
     const chunk = this.#chunks[index];
     if (chunk === undefined) return [];
-    const before = this.reader.damage;
+    const { frames: read, whole } = this.reader.framesOf(chunk);
     let at = 0;
-    const frames = this.reader.framesOf(chunk).map(({ epoch, kind, bytes }) => {
+    const frames = read.map(({ epoch, kind, bytes }) => {
       const start = at + HEAD_BYTES;
       at = start + bytes.length;
       return { epoch, kind, bytes, start, end: at };
     });
-    if (this.reader.damage !== before) {
+    if (!whole) {
       const cut = { ...chunk, bytes: Math.min(chunk.bytes, at) };
       this.#chunks = [...this.#chunks.slice(0, index), cut];
     }

@@ -102,24 +102,21 @@ export class RecordingReader {
     return out;
   }
 
-  /** What is in one chunk; ends early where it is damaged. */
-  framesOf({ seq }: ChunkInfo): Frame[] {
-    const out: Frame[] = [];
+  /** What is in one chunk. `whole`: false where it is damaged and there was more. */
+  framesOf({ seq }: ChunkInfo): { readonly frames: Frame[]; readonly whole: boolean } {
+    const frames: Frame[] = [];
     try {
       const row = this.#db
         .prepare('SELECT epoch, from_ms, frames FROM chunks WHERE seq = ?')
-        .get(seq);
-      const { epoch, from_ms, frames } = row as {
-        epoch: number;
-        from_ms: number;
-        frames: Uint8Array;
-      };
-      const data = zstdDecompressSync(frames);
-      for (const frame of this.#framesOf(epoch, from_ms, data)) out.push(frame);
+        .get(seq) as { epoch: number; from_ms: number; frames: Uint8Array } | undefined;
+      if (row === undefined) throw new Error(`chunk ${seq} is missing`);
+      const data = zstdDecompressSync(row.frames);
+      for (const frame of this.#framesOf(row.epoch, row.from_ms, data)) frames.push(frame);
+      return { frames, whole: true };
     } catch (error) {
       this.damage = `${this.#file} is damaged: ${(error as Error).message}`;
+      return { frames, whole: false };
     }
-    return out;
   }
 
   /** The states that were saved with it; null when there are none. */

@@ -1,5 +1,5 @@
 /** A replay shows at a position what straight play shows there, however it was reached. */
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -9,7 +9,7 @@ import type { ReplayCommand } from '../../server/protocol/replay.ts';
 import { CheckpointStore } from '../../server/recording/checkpoint/store.ts';
 import { Player } from '../../server/recording/player.ts';
 import { compare, Recorded } from '../../server/recording/positions.ts';
-import { RecordingReader } from '../../server/recording/reader.ts';
+import { RecordingError, RecordingReader } from '../../server/recording/reader.ts';
 import { Replay } from '../../server/recording/replay.ts';
 import { inodesOf, stateOf } from '../fixtures/pipeline-state.ts';
 import { RECORDINGS } from '../fixtures/recordings.ts';
@@ -292,6 +292,49 @@ describe('states in the file', () => {
       expect(stateOf(replay.pipelines())).toBe(stateOf(straight(RECORDINGS.demo!, ms)));
     }
     replay.stop();
+  });
+});
+
+describe('a damaged recording', () => {
+  const path = RECORDINGS['guest-6.12']!;
+
+  it('is shown up to the damage, which is said, and can be jumped about in', async () => {
+    const whole = readFileSync(path);
+    await fc.assert(
+      fc.asyncProperty(fc.double({ min: 0.3, max: 0.99, noNaN: true }), async (part) => {
+        const file = join(DIR, 'damaged.lastref');
+        const damaged = Buffer.from(whole);
+        const at = Math.floor(part * damaged.length);
+        damaged.fill(0x55, at, Math.min(damaged.length, at + 3000));
+        writeFileSync(file, damaged);
+        let reader: RecordingReader;
+        try {
+          reader = new RecordingReader(file);
+        } catch (error) {
+          // what it says of itself was hit
+          expect(error).toBeInstanceOf(RecordingError);
+          return;
+        }
+        const replay = new Replay(reader, {
+          keep: KEEP,
+          banner: '',
+          checkpoints: { everyBytes: 10_000 },
+        });
+        const { begin_ms, end_ms } = replay.status();
+        await replay.seek(end_ms);
+        const last = stateOf(replay.pipelines());
+        expect(replay.status().at_end).toBe(true);
+        await replay.seek((begin_ms + end_ms) / 2);
+        await replay.seek(end_ms);
+        expect(stateOf(replay.pipelines())).toBe(last);
+        if (reader.damage !== null) expect(replay.hosts()[0]?.message).toMatch(/damaged/);
+        const pipelines = new Replay(reader, { keep: KEEP, banner: '' }).run();
+        expect(stateOf(pipelines)).toBe(last);
+        replay.stop();
+        reader.close();
+      }),
+      { numRuns: 8 },
+    );
   });
 });
 
