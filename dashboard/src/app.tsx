@@ -9,6 +9,7 @@ import { InodesView } from './inodes/InodesView.tsx';
 import { useKeys } from './keyboard.ts';
 import { LossesView } from './losses/LossesView.tsx';
 import { OverviewView } from './overview/OverviewView.tsx';
+import { TimeBar } from './replay/TimeBar.tsx';
 import type { PageView } from './route.ts';
 import { go, isStale, route, store } from './session.ts';
 import { Help } from './shell/Help.tsx';
@@ -42,6 +43,7 @@ export function App() {
           <Shown />
         </main>
       </div>
+      <TimeBar />
       {help && <Help onClose={() => showHelp(false)} />}
     </>
   );
@@ -68,7 +70,16 @@ function usePageKeys(showHelp: () => void): void {
         if (item.view !== 'inode' || route.value.inode) go({ view: item.view });
       },
     })),
-    { keys: ['p', ' '], help: 'pause, resume', run: () => store.setPaused(!store.paused.value) },
+    // of a replay, the time bar has these
+    ...(store.hello.value?.mode === 'replay'
+      ? []
+      : [
+          {
+            keys: ['p', ' '],
+            help: 'pause, resume',
+            run: () => store.setPaused(!store.paused.value),
+          },
+        ]),
     { keys: ['t'], help: 'theme: system, dark, light', run: nextTheme },
     { keys: ['?'], help: 'this help', run: showHelp },
   ]);

@@ -3,6 +3,7 @@ import {
   type ServerMessage,
   type Subscribe,
 } from '../../server/protocol/messages.ts';
+import type { ReplayCommand, ReplayMessage } from '../../server/protocol/replay.ts';
 
 /**
  * The WebSocket of the page: opens it, opens it again when it is lost (after
@@ -29,6 +30,12 @@ export class Connection {
   subscribe(subscribe: Subscribe): void {
     this.#wanted = subscribe;
     if (this.#state.phase === 'open') this.#send();
+  }
+
+  /** Asks something of a replay. While there is no connection nothing is asked. */
+  command(command: ReplayCommand): void {
+    const message: ReplayMessage = { type: 'replay', command };
+    if (this.#state.phase === 'open') this.#socket?.send(JSON.stringify(message));
   }
 
   /** Tries at once instead of waiting for the next attempt. */

@@ -25,6 +25,8 @@ export interface Route {
   readonly state: string;
   readonly of: string;
   readonly page: string;
+  /** Replay: seconds since the beginning of the recording, as written; empty without one. */
+  readonly t: string;
 }
 
 export type InodeSort = (typeof INODE_SORTS)[number];
@@ -55,6 +57,7 @@ export const START: Route = {
   state: '',
   of: '',
   page: '',
+  t: '',
 };
 
 /** The Hugepages view with nothing chosen: to be spread into a link that chooses something. */
@@ -83,6 +86,7 @@ export function parseRoute(hash: string): Route {
     state: ofMap('state'),
     of: ofMap('of'),
     page: ofMap('page'),
+    t: /^\d{1,9}(\.\d{1,6})?$/.exec(params.get('t') ?? '')?.[0] ?? '',
   };
 }
 
@@ -100,6 +104,7 @@ export function formatRoute(route: Route): string {
       if (route[name]) params.set(name, route[name]);
     }
   }
+  if (route.t) params.set('t', route.t);
   const path = pathOf(route);
   const query = params
     .toString()

@@ -1,5 +1,6 @@
 import { effect, type Signal, signal } from '@preact/signals';
 import type { Subscribe } from '../../server/protocol/messages.ts';
+import type { ReplayCommand } from '../../server/protocol/replay.ts';
 import { browserOptions, Connection, type ConnectionState } from './connection.ts';
 import { requestDraw } from './frame.ts';
 import { formatRoute, parseRoute, type Route, subscriptionOf } from './route.ts';
@@ -46,10 +47,15 @@ export function retryConnection(): void {
   connection?.retry();
 }
 
+export function sendCommand(command: ReplayCommand): void {
+  connection?.command(command);
+}
+
 export function startSession(): void {
   const follow = () => {
     clearTimeout(addressTimer);
-    route.value = parseRoute(location.hash);
+    // steps of the browser's history are between views, not between times
+    route.value = { ...parseRoute(location.hash), t: route.peek().t };
   };
   addEventListener('hashchange', follow);
   addEventListener('popstate', follow);

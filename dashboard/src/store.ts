@@ -17,6 +17,7 @@ import type {
   Update,
 } from '../../server/protocol/messages.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from '../../server/protocol/pool-map.ts';
+import type { ReplayMarks, ReplayStatus } from '../../server/protocol/replay.ts';
 import { foldUpdates } from './fold.ts';
 import { SeriesBuffer } from './series.ts';
 
@@ -46,6 +47,9 @@ export class Store {
   readonly firing: Signal<FiringSummary> = signal({ firing: 0, certain: 0, newest: [] });
   readonly losses: Signal<LossesView | null> = signal(null);
   readonly compare: Signal<Comparison | null> = signal(null);
+  /** Where a replay is, and what its time bar marks; null when it is live. */
+  readonly replay: Signal<ReplayStatus | null> = signal(null);
+  readonly marks: Signal<ReplayMarks | null> = signal(null);
   readonly error: Signal<ErrorMessage | null> = signal(null);
   /** Not signals inside: charts read it in their own frame when `seriesVersion` moves. */
   readonly series = new SeriesBuffer();
@@ -120,8 +124,9 @@ export class Store {
     if (!paused) this.commit();
   }
 
-  /** The server's clock now, ms, from this machine's clock. */
+  /** The server's clock now, ms, from this machine's clock; in a replay the time that is shown. */
   serverNow(): number {
+    if (this.replay.value !== null) return this.shownAt.value;
     return this.paused.value ? this.shownAt.value : this.#now() + this.clockOffset;
   }
 
@@ -130,6 +135,8 @@ export class Store {
     this.held.value = 0;
     this.received.value++;
     this.coalesced.value += update.coalesced;
+    if (update.replay) this.replay.value = update.replay;
+    if (update.marks) this.marks.value = update.marks;
     if (update.totals) this.totals.value = update.totals;
     if (update.latencies) this.latencies.value = update.latencies;
     if (update.inodes) this.inodes.value = update.inodes;

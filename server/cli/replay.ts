@@ -16,6 +16,7 @@ export async function replay(
   const web = await startWeb({ source, port: options.port });
   rememberServer(web);
   process.stdout.write(`lastref: ${web.link}\n`);
+  source.scan.start();
   const stopped = new Promise<void>((resolve) => {
     process.once('SIGINT', () => resolve());
     process.once('SIGTERM', () => resolve());

@@ -34,6 +34,8 @@ export class Inodes {
   private readonly _latencies = new Map<string, (Histogram | null)[]>();
   /** Changes whenever anything here does. */
   revision = 0;
+  /** Of these, those that a checkpoint left out; see `listed`. */
+  leftOut = 0;
   /** The one that ended last. */
   latest: Incarnation | null = null;
   /** Told of each end, and again of one that was taken as lost and ends all the same. */
@@ -187,6 +189,24 @@ export class Inodes {
       this.latencies.set(`${from}..${to} ${inode.fs}`, histogram);
     }
     histogram.add(ns);
+  }
+
+  /** What a checkpoint holds apart from the rest of the state: see `relist`. */
+  listed(): {
+    readonly known: ReadonlyMap<number, Incarnation>;
+    readonly ended: readonly Incarnation[];
+  } {
+    if (this._oldest > 0) this._ended = this._ended.slice(this._oldest);
+    this._oldest = 0;
+    return { known: this._byNumber, ended: this._ended };
+  }
+
+  /** Which are known from now on, by number, and which of them have ended, oldest first. */
+  relist(known: readonly Incarnation[], ended: readonly Incarnation[]): void {
+    this._byNumber.clear();
+    for (const inode of known) this._byNumber.set(inode.number, inode);
+    this._ended = [...ended];
+    this._oldest = 0;
   }
 
   #dropOldest(): void {

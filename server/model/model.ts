@@ -93,8 +93,8 @@ export class Model {
   readonly pools = new Pools();
   readonly promises = new Promises();
   readonly subpools = new Subpools();
-  /** Kernel stacks of events that have one; frames may still come after the event. */
-  readonly stacks = new WeakMap<TraceEvent, string[]>();
+  /** Kernel stacks of events on their way here; frames may still come after the event. */
+  readonly stacks = new Map<TraceEvent, string[]>();
   readonly contract: Contract;
   readonly leaks: Leaks;
   /**
@@ -243,7 +243,9 @@ export class Model {
         return this.#touch();
       }
       case 'hugepage_pin':
-        return this.hugepages.pinned(event, this.stacks.get(event) ?? []);
+        this.hugepages.pinned(event, this.stacks.get(event) ?? []);
+        this.stacks.delete(event);
+        return;
       case 'hugepage_move':
         return this.hugepages.moved(event.from, event.to);
       case 'remove_hugepages':

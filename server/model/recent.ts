@@ -4,8 +4,8 @@
  */
 interface Entry<K, V> {
   readonly key: K;
-  value: V;
-  /** Still in the map. */
+  /** Undefined once it is not in the map any more: what was forgotten is not kept alive. */
+  value: V | undefined;
   known: boolean;
 }
 
@@ -50,6 +50,7 @@ export class Recent<K, V> {
     const entry = this._entries.get(key);
     if (entry === undefined) return false;
     entry.known = false;
+    entry.value = undefined;
     return this._entries.delete(key);
   }
 

@@ -5,12 +5,14 @@
  * `update` that holds every section of that view in full, and from then on, at
  * most ten times a second, with updates that hold only the sections that changed.
  * Sections replace what the client has, except `series`, whose points are
- * appended. A client that reconnects subscribes again and gets everything anew.
+ * appended. A client that reconnects subscribes again and gets everything anew. A replay
+ * that jumps sends everything anew, too.
  */
 import { z } from 'zod/mini';
 import type { AlertsView, FiringSummary } from './alerts.ts';
 import type { Comparison } from './compare.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from './pool-map.ts';
+import type { ReplayMarks, ReplayStatus } from './replay.ts';
 import type { Context, InodeStage, Plan } from './stages.ts';
 
 export const MESSAGE_VERSION = 1;
@@ -30,7 +32,7 @@ export type View = (typeof VIEWS)[number];
 
 export const INODE_SORTS = ['recent', 'ino', 'pages', 'owed', 'evict_ns', 'grace_ns'] as const;
 
-/** Client to server: show this view from now on. The only message a client sends. */
+/** Client to server: show this view from now on. In a replay a client also sends ReplayMessage. */
 export const Subscribe = z.object({
   type: z.literal('subscribe'),
   view: z.enum(VIEWS),
@@ -81,12 +83,15 @@ export interface Update {
   readonly view: View;
   /** How many updates were folded into this one because the client was slow. */
   readonly coalesced: number;
-  /** Server's wall clock, milliseconds since 1970. */
+  /** Server's wall clock, milliseconds since 1970; in a replay that of the recording. */
   readonly now_ms: number;
   /** In every view: each host with its tracer, plan and ledger. */
   readonly hosts?: readonly HostState[];
   /** In every view. */
   readonly firing?: FiringSummary;
+  /** In every view of a replay. */
+  readonly replay?: ReplayStatus;
+  readonly marks?: ReplayMarks;
   /** Overview. */
   readonly series?: Series;
   readonly latencies?: readonly StageLatency[];
@@ -274,6 +279,8 @@ export interface InodePage {
   readonly rows: readonly InodeRow[];
   /** Ended inodes dropped from memory (oldest first); counted in totals. */
   readonly dropped: number;
+  /** Of these, those that a jump of a replay passed over: they are listed when it is played from before them. */
+  readonly left_out: number;
 }
 
 /** One line of evidence on an inode's timeline. */

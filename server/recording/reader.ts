@@ -7,6 +7,7 @@ import {
   RECORDING_VERSION,
   RecordingPart,
 } from '../protocol/recording.ts';
+import { CheckpointStore } from './checkpoint/store.ts';
 import { framesOf } from './chunks.ts';
 import { APPLICATION_ID } from './schema.ts';
 import { OLDEST_VERSION, upgrade } from './upgrade.ts';
@@ -27,6 +28,17 @@ export interface Frame {
   readonly atMs: number;
 }
 
+/** One chunk without what is in it. */
+export interface ChunkInfo {
+  readonly seq: number;
+  readonly epoch: number;
+  /** Wall clock of the first and last frame, ms. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Uncompressed. */
+  readonly bytes: number;
+}
+
 /** What a replay needs of a recording, whatever it was read from; see openRecording(). */
 export interface Recording {
   readonly epochs: readonly EpochInfo[];
@@ -35,6 +47,12 @@ export interface Recording {
   /** In sentences: why this is not all that happened, or what is not known of it. */
   readonly notes: readonly string[];
   frames(): Iterable<Frame>;
+  /** All chunks, in the order of the file; ends early where it is damaged. */
+  chunks(): readonly ChunkInfo[];
+  /** What is in one chunk. `whole`: false where it is damaged and there was more. */
+  framesOf(chunk: ChunkInfo): { readonly frames: readonly Frame[]; readonly whole: boolean };
+  /** The states that were saved with it; null when there are none. */
+  checkpoints(): CheckpointStore | null;
   close(): void;
 }
 
@@ -56,7 +74,6 @@ export class RecordingReader implements Recording {
   readonly epochs: readonly EpochInfo[];
   damage: string | null = null;
   readonly notes: string[];
-  readonly #format: number;
   readonly #file: string;
   readonly #db: DatabaseSync;
 
@@ -70,11 +87,12 @@ export class RecordingReader implements Recording {
       if (error instanceof RecordingError) throw error;
       throw new RecordingError(file, `not a recording of lastref (${(error as Error).message})`);
     }
+    let format: number;
     try {
-      this.#format = readFormat(this.#db, file);
-      upgrade(this.#db, this.#format);
+      format = readFormat(this.#db, file);
+      upgrade(this.#db, format);
       this.epochs = readEpochs(this.#db);
-      this.notes = notesOf(this.#db, this.#format);
+      this.notes = notesOf(this.#db, format);
     } catch (error) {
       this.#db.close();
       if (error instanceof RecordingError) throw error;
@@ -83,27 +101,77 @@ export class RecordingReader implements Recording {
         `is damaged: what it says of itself cannot be read (${(error as Error).message})`,
       );
     }
+    try {
+      if (format === 1 && this.#hasNoEnd()) this.notes.push(NO_END);
+    } catch {
+      // its last chunk is damaged, which is told when it is read
+    }
   }
 
   *frames(): Iterable<Frame> {
-    const running = new Set<number>();
     try {
       for (const { epoch, from_ms: atMs, frames, times } of this.#chunks()) {
-        for (const frame of framesOf(frames, times)) {
-          if (frame.kind === 'begin') running.add(epoch);
-          if (frame.kind === 'end') running.delete(epoch);
-          yield { epoch, atMs, ...frame };
-        }
+        for (const frame of framesOf(frames, times)) yield { epoch, atMs, ...frame };
       }
-      // later formats say so themselves
-      if (this.#format === 1 && running.size > 0) this.notes.push(NO_END);
     } catch (error) {
-      this.damage = `${this.#file} is damaged: ${(error as Error).message}`;
+      this.#damaged(error);
     }
+  }
+
+  chunks(): ChunkInfo[] {
+    const out: ChunkInfo[] = [];
+    try {
+      const rows = this.#db
+        .prepare('SELECT seq, epoch, from_ms, to_ms, bytes FROM chunks ORDER BY seq')
+        .iterate() as Iterable<Record<'seq' | 'epoch' | 'from_ms' | 'to_ms' | 'bytes', number>>;
+      for (const { seq, epoch, from_ms, to_ms, bytes } of rows) {
+        out.push({ seq, epoch, fromMs: from_ms, toMs: to_ms, bytes });
+      }
+    } catch (error) {
+      this.#damaged(error);
+    }
+    return out;
+  }
+
+  framesOf({ seq }: ChunkInfo): { readonly frames: Frame[]; readonly whole: boolean } {
+    const frames: Frame[] = [];
+    try {
+      const row = this.#db
+        .prepare('SELECT seq, epoch, from_ms, frames, times FROM chunks WHERE seq = ?')
+        .get(seq) as ChunkRow | undefined;
+      if (row === undefined) throw new Error(`chunk ${seq} is missing`);
+      for (const frame of framesOf(row.frames, row.times)) {
+        frames.push({ epoch: row.epoch, atMs: row.from_ms, ...frame });
+      }
+      return { frames, whole: true };
+    } catch (error) {
+      this.#damaged(error);
+      return { frames, whole: false };
+    }
+  }
+
+  /** The states that were saved with it; null when there are none. */
+  checkpoints(): CheckpointStore | null {
+    return CheckpointStore.in(this.#db);
   }
 
   close(): void {
     this.#db.close();
+  }
+
+  #damaged(error: unknown): void {
+    this.damage = `${this.#file} is damaged: ${(error as Error).message}`;
+  }
+
+  /** Files of format 1 do not tell: an epoch that ended has its end as the last frame. */
+  #hasNoEnd(): boolean {
+    const last = this.#db.prepare(
+      'SELECT frames, times FROM chunks WHERE epoch = ? ORDER BY seq DESC LIMIT 1',
+    );
+    return this.epochs.some(({ number }) => {
+      const row = last.get(number) as Pick<ChunkRow, 'frames' | 'times'> | undefined;
+      return row !== undefined && [...framesOf(row.frames, row.times)].at(-1)?.kind !== 'end';
+    });
   }
 
   *#chunks(): Iterable<ChunkRow> {

@@ -1,76 +1,213 @@
-/** Plays a recording through the same pipelines as live, at its own pace or faster. */
-import { Pipeline } from '../tracer/pipeline.ts';
-import { feed } from '../tracer/tracer.ts';
-import type { Frame, Recording } from './reader.ts';
+/**
+ * Plays a recording through the same pipelines as live: at any pace, from any place. What
+ * it shows at a position depends on the position alone, however it was reached.
+ */
+import type { ReplayCommand, ReplayMarks, ReplaySpeed, ReplayStatus } from '../protocol/replay.ts';
+import type { Pipeline } from '../tracer/pipeline.ts';
+import { CheckpointCache } from './checkpoint/cache.ts';
+import { headerOf } from './checkpoint/header.ts';
+import { Journey } from './journey.ts';
+import { Player } from './player.ts';
+import { Recorded } from './positions.ts';
+import type { Recording } from './reader.ts';
+import { Scan } from './scan.ts';
+import { Search } from './search.ts';
 
-/** Frames fed before the event loop gets a turn. */
-const BATCH = 256;
+/** How often what is shown goes on, and for how long others wait for it at most, ms. */
+const FRAME_MS = 30;
+
+export interface ReplayOptions {
+  /** Ended inodes kept in memory. */
+  readonly keep: number;
+  /** Shown across the page. */
+  readonly banner: string;
+  /** Uncompressed bytes between two saved states, and of all of them in memory. */
+  readonly checkpoints?: { readonly everyBytes?: number; readonly maxBytes?: number };
+}
 
 export class Replay {
   readonly mode = 'replay';
   readonly workload = null;
   readonly banner: string;
-  done = false;
+  readonly scan: Scan;
+  readonly controls: Replay = this;
   readonly #reader: Recording;
-  readonly #pipelines: Pipeline[] = [];
-  readonly #byNumber = new Map<number, Pipeline>();
-  readonly #keep: number;
-  #stopped = false;
+  readonly #recorded: Recorded;
+  readonly #cache: CheckpointCache;
+  readonly #player: Player;
+  readonly #journey: Journey;
+  readonly #search: Search;
+  #state: ReplayStatus['state'] = 'paused';
+  /** Whether it is to play once it is where it was asked to be. */
+  #playing = false;
+  #speed: ReplaySpeed = 1;
   #nowMs = 0;
+  /** Where a seek goes that is on its way. */
+  #target: number | null = null;
+  #message = '';
+  #found = '';
+  /** Each command ends what the one before it has begun. */
+  #turn = 0;
+  #atEnd: (() => void)[] = [];
+  #timer: NodeJS.Timeout | null = null;
 
-  constructor(reader: Recording, options: { keep: number; banner: string }) {
+  constructor(reader: Recording, { keep, banner, checkpoints }: ReplayOptions) {
+    this.banner = banner;
     this.#reader = reader;
-    this.#keep = options.keep;
-    this.banner = options.banner;
+    this.#recorded = new Recorded(reader);
+    this.#cache = new CheckpointCache(
+      storedIn(this.#recorded, keep),
+      reader.checkpoints(),
+      checkpoints,
+    );
+    this.scan = new Scan(this.#recorded, this.#cache, keep);
+    this.#player = new Player(this.#recorded, {
+      keep,
+      onEvent: (info, event) => this.#search.saw(info, event),
+    });
+    this.#journey = new Journey(this.#player, this.scan, this.#cache);
+    this.#search = new Search(this.#player, this.scan, this.#journey);
   }
 
+  /** Wall clock of the recording at what is shown, ms; 0 before anything is. */
   now(): number {
     return this.#nowMs;
   }
 
-  /** Everything at once: for a report. */
-  run(): readonly Pipeline[] {
-    for (const frame of this.#reader.frames()) this.#feed(frame);
-    this.done = true;
-    return this.#pipelines;
+  get done(): boolean {
+    return this.#player.atEnd;
   }
 
-  /** At `speed` times the pace it was recorded at; resolves at the end of the file. */
-  async play(speed: number): Promise<void> {
-    const began = Date.now();
-    let first: number | null = null;
-    let batch = 0;
-    for (const frame of this.#reader.frames()) {
-      first ??= frame.atMs;
-      const due = began + (frame.atMs - first) / speed;
-      const wait = due - Date.now();
-      if (wait > 0 || ++batch % BATCH === 0) {
-        await new Promise((resolve) => setTimeout(resolve, Math.max(0, wait)));
-      }
-      if (this.#stopped) return;
-      this.#feed(frame);
-    }
-    this.done = true;
+  /** Everything at once: for a report. */
+  run(): readonly Pipeline[] {
+    this.#player.advance(this.#recorded.end);
+    this.#nowMs = this.#recorded.endMs;
+    return this.#player.pipelines;
+  }
+
+  /** Plays on; resolves when the end is there, or when it is stopped. */
+  play(speed?: number): Promise<void> {
+    if (speed !== undefined) this.#speed = Number.isFinite(speed) ? speed : 'max';
+    const ended = new Promise<void>((resolve) => this.#atEnd.push(resolve));
+    this.#halt();
+    this.#begin();
+    return ended;
+  }
+
+  pause(): void {
+    this.#halt();
+    this.#playing = false;
+    this.#state = 'paused';
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.pause();
+    this.scan.stop();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#ended();
+  }
+
+  /** Shows the recording as it was at a time, ms; goes on to play if it did. */
+  async seek(ms: number): Promise<void> {
+    const { beginMs, endMs } = this.#recorded;
+    const to = Math.min(Math.max(ms, beginMs), endMs);
+    const there = await this.#travel((turn) => {
+      this.#target = to;
+      return this.#journey.to(this.#recorded.at(to), () => turn !== this.#turn);
+    });
+    if (!there) return;
+    this.#target = null;
+    this.#nowMs = to;
+    if (this.#playing && !this.done) this.#begin();
+  }
+
+  /** To the next event, alert or teardown, and stays there. */
+  async step(command: Extract<ReplayCommand, { do: 'step' }>): Promise<void> {
+    this.#playing = false;
+    await this.#travel(async (turn) => {
+      const result = await this.#search.step(command, () => turn !== this.#turn);
+      if (result === null) return false;
+      this.#message = result.message;
+      this.#found = result.inode;
+      return true;
+    });
+  }
+
+  /** Throws nothing: what cannot be done is said in the status. */
+  command(command: ReplayCommand): Promise<void> {
+    switch (command.do) {
+      case 'play':
+        this.#say('');
+        if (this.done) {
+          // from the start again, as every player does
+          this.#playing = true;
+          return this.seek(this.#recorded.beginMs);
+        }
+        this.#halt();
+        this.#begin();
+        return Promise.resolve();
+      case 'pause':
+        this.#say('');
+        this.pause();
+        return Promise.resolve();
+      case 'speed':
+        this.#speed = command.speed;
+        return Promise.resolve();
+      case 'seek':
+        return this.seek(command.at_ms);
+      case 'skip':
+        return this.seek((this.#target ?? (this.#nowMs || this.#recorded.beginMs)) + command.by_ms);
+      case 'step':
+        return this.step(command);
+    }
+  }
+
+  status(): ReplayStatus {
+    return {
+      state: this.#state,
+      speed: this.#speed,
+      at_ms: this.#nowMs,
+      begin_ms: this.#recorded.beginMs,
+      end_ms: this.#recorded.endMs,
+      at_end: this.done,
+      scanned_ms: this.scan.reachedMs,
+      message: this.#message,
+      inode: this.#found,
+      generation: this.generation,
+    };
+  }
+
+  /** Changes when the pipelines are other ones. */
+  get generation(): number {
+    return this.#journey.jumps;
+  }
+
+  marks(): ReplayMarks {
+    return this.scan.marks;
+  }
+
+  /** The saved states in memory. */
+  states(): { readonly count: number; readonly bytes: number } {
+    return this.#cache.size;
   }
 
   pipelines(): readonly Pipeline[] {
-    return this.#pipelines;
+    return this.#player.pipelines;
   }
 
   hosts(): readonly {
     host: string;
     status: 'ready' | 'stopped';
     message: string;
-    pipeline: Pipeline;
+    pipeline: Pipeline | null;
     heardAt: null;
   }[] {
-    const newest = new Map(this.#pipelines.map((p) => [p.info.host, p]));
-    return [...newest.values()].map((pipeline) => ({
-      host: pipeline.info.host,
+    const first = this.#recorded.epochs[0];
+    const newest = new Map<string, Pipeline | null>(this.pipelines().map((p) => [p.info.host, p]));
+    // at the very beginning nobody has said anything
+    if (newest.size === 0 && first !== undefined) newest.set(first.host, null);
+    return [...newest].map(([host, pipeline]) => ({
+      host,
       status: this.done ? 'stopped' : 'ready',
       message: this.done ? (this.#reader.damage ?? 'end of the recording') : '',
       pipeline,
@@ -78,16 +215,80 @@ export class Replay {
     }));
   }
 
-  #feed({ epoch, kind, bytes, atMs }: Frame): void {
-    this.#nowMs = atMs;
-    let pipeline = this.#byNumber.get(epoch);
-    if (pipeline === undefined) {
-      const info = this.#reader.epochs.find((e) => e.number === epoch);
-      if (info === undefined) throw new Error(`epoch ${epoch} is not in the list of epochs`);
-      pipeline = new Pipeline(info, { keep: this.#keep });
-      this.#byNumber.set(epoch, pipeline);
-      this.#pipelines.push(pipeline);
-    }
-    feed(pipeline, kind, bytes);
+  /** Ends what goes on, wherever it has come to. */
+  #halt(): void {
+    this.#turn++;
+    this.#target = null;
+    this.scan.held = false;
+    if (this.#state === 'seeking') this.#nowMs = this.#recorded.timeOf(this.#player.position);
   }
+
+  #begin(): void {
+    this.scan.start();
+    this.#playing = true;
+    this.#state = 'playing';
+    this.#nowMs ||= this.#recorded.beginMs;
+    this.#go(this.#turn, Date.now());
+  }
+
+  /** Goes somewhere and stays there; `#nowMs` follows. False: another command came. */
+  async #travel(go: (turn: number) => Promise<boolean>): Promise<boolean> {
+    this.#halt();
+    const turn = this.#turn;
+    this.#say('');
+    this.#state = 'seeking';
+    this.scan.held = true;
+    const there = await go(turn);
+    if (turn !== this.#turn) return false;
+    this.scan.held = false;
+    this.scan.start();
+    this.#state = 'paused';
+    this.#nowMs = this.#recorded.timeAfter(this.#player.position);
+    return there;
+  }
+
+  #go(turn: number, last: number): void {
+    if (turn !== this.#turn) return;
+    const now = Date.now();
+    const max = this.#speed === 'max';
+    const to = max
+      ? Number.POSITIVE_INFINITY
+      : this.#nowMs + (now - last) * (this.#speed as number);
+    const there = this.#player.advance(this.#recorded.at(to), now + FRAME_MS);
+    this.#nowMs = there && !max ? to : this.#recorded.timeOf(this.#player.position);
+    if (this.done) {
+      this.#nowMs = this.#recorded.endMs;
+      this.#state = 'paused';
+      this.#playing = false;
+      return this.#ended();
+    }
+    this.#timer = setTimeout(() => this.#go(turn, now), there ? FRAME_MS : 0);
+  }
+
+  #ended(): void {
+    const waiting = this.#atEnd;
+    this.#atEnd = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  #say(message: string): void {
+    this.#message = message;
+    this.#found = '';
+  }
+}
+
+/** The states in the file that this program can take. */
+function storedIn({ reader, chunks }: Recorded, keep: number) {
+  const stored = reader.checkpoints()?.list(headerOf(keep)) ?? [];
+  if (stored.length === 0) return [];
+  const before: number[] = [];
+  let bytes = 0;
+  for (const chunk of chunks) {
+    before.push(bytes);
+    bytes += chunk.bytes;
+  }
+  return stored.flatMap((source) => {
+    const chunk = chunks.findIndex(({ seq }) => seq > source.afterChunk);
+    return chunk < 0 ? [] : [{ chunk, at: before[chunk]!, source }];
+  });
 }

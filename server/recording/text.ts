@@ -17,7 +17,7 @@ import { plain } from '../protocol/plain.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
 import { type Plan, type PlanEntry, STAGES, type Stage } from '../protocol/stages.ts';
 import { type ProbeBlock, probesOf, STAGE_OF_LINE } from '../tracer/programs.ts';
-import { type Frame, type Recording, RecordingError } from './reader.ts';
+import { type ChunkInfo, type Frame, type Recording, RecordingError } from './reader.ts';
 
 /** The header of a program is among the first bytes. */
 const HEAD_BYTES = 64 * 1024;
@@ -63,6 +63,7 @@ export class TextReader implements Recording {
   readonly #file: string;
   readonly #programs: readonly LineName[][];
   readonly #beganMs: number;
+  #pieces: readonly Piece[] | null = null;
 
   /** Throws RecordingError. */
   constructor(file: string) {
@@ -82,23 +83,37 @@ export class TextReader implements Recording {
   }
 
   *frames(): Iterable<Frame> {
-    const { number } = this.epochs[0]!;
-    const json = (value: unknown) => Buffer.from(JSON.stringify(value));
-    let atMs = this.#beganMs;
-    yield { epoch: number, kind: 'begin', bytes: json({ programs: this.#programs }), atMs };
-    let origin: bigint | null = null;
-    for (const block of blocksOf(this.#file)) {
-      for (const { bytes, ts } of cut(block)) {
-        if (ts !== null) {
-          origin ??= ts;
-          // two buffers of bpftrace may be behind each other
-          atMs = Math.max(atMs, this.#beganMs + Number(ts - origin) / 1e6);
-        }
-        yield { epoch: number, kind: 'out', bytes, atMs };
-      }
+    for (const chunk of this.chunks()) yield* this.framesOf(chunk).frames;
+  }
+
+  /** A chunk for each piece of the text; before them one that begins, after them one that ends. */
+  chunks(): readonly ChunkInfo[] {
+    this.#pieces ??= piecesOf(this.#file, this.#beganMs);
+    const { number: epoch } = this.epochs[0]!;
+    const last = this.#pieces.at(-1)?.atMs ?? this.#beganMs;
+    return [{ atMs: this.#beganMs, length: 0 }, ...this.#pieces, { atMs: last, length: 0 }].map(
+      ({ atMs, length }, seq, all) => {
+        return { seq, epoch, fromMs: atMs, toMs: all[seq + 1]?.atMs ?? atMs, bytes: length };
+      },
+    );
+  }
+
+  framesOf({ seq, epoch, fromMs: atMs }: ChunkInfo) {
+    const piece = this.#pieces?.[seq - 1];
+    if (piece !== undefined) {
+      const bytes = readAt(this.#file, piece);
+      return { frames: [{ epoch, kind: 'out' as const, bytes, atMs }], whole: true };
     }
-    const end = { wanted: true, why: 'the text ends' };
-    yield { epoch: number, kind: 'end', bytes: json(end), atMs };
+    const said = seq === 0 ? { programs: this.#programs } : { wanted: true, why: 'the text ends' };
+    const kind = seq === 0 ? ('begin' as const) : ('end' as const);
+    return {
+      frames: [{ epoch, kind, bytes: Buffer.from(JSON.stringify(said)), atMs }],
+      whole: true,
+    };
+  }
+
+  checkpoints(): null {
+    return null;
   }
 
   close(): void {}
@@ -216,6 +231,43 @@ function epochOf(seen: Survey, probes: readonly Behind[], startedMs: number): Ep
     started_ms: startedMs,
     plan,
   };
+}
+
+/** A part of the file, of little time. */
+interface Piece {
+  readonly offset: number;
+  readonly length: number;
+  /** Wall clock of its first line, ms. */
+  readonly atMs: number;
+}
+
+function piecesOf(file: string, beganMs: number): Piece[] {
+  const pieces: Piece[] = [];
+  let origin: bigint | null = null;
+  let atMs = beganMs;
+  let offset = 0;
+  for (const block of blocksOf(file)) {
+    for (const { bytes, ts } of cut(block)) {
+      if (ts !== null) {
+        origin ??= ts;
+        // two buffers of bpftrace may be behind each other
+        atMs = Math.max(atMs, beganMs + Number(ts - origin) / 1e6);
+      }
+      pieces.push({ offset, length: bytes.length, atMs });
+      offset += bytes.length;
+    }
+  }
+  return pieces;
+}
+
+function readAt(file: string, { offset, length }: Piece): Buffer {
+  const fd = openSync(file, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(fd, bytes, 0, length, offset));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The file in blocks that end with a line, where lines are not longer than a block. */

@@ -47,27 +47,27 @@ export interface ProgramMisses {
 
 /** Splits chunks cut anywhere into lines; a line is bounded. */
 export class LineSplitter {
-  #rest = '';
-  readonly #each: (line: string) => void;
+  private _rest = '';
+  private readonly _each: (line: string) => void;
 
   constructor(each: (line: string) => void) {
-    this.#each = each;
+    this._each = each;
   }
 
   /** The unfinished line at the end of what came. */
   get rest(): string {
-    return this.#rest;
+    return this._rest;
   }
 
   push(chunk: Buffer): void {
-    const lines = (this.#rest + chunk.toString('latin1')).split('\n');
-    this.#rest = lines.pop()!.slice(0, 8192);
-    for (const line of lines) if (line !== '') this.#each(line);
+    const lines = (this._rest + chunk.toString('latin1')).split('\n');
+    this._rest = lines.pop()!.slice(0, 8192);
+    for (const line of lines) if (line !== '') this._each(line);
   }
 
   end(): void {
-    if (this.#rest !== '') this.#each(this.#rest);
-    this.#rest = '';
+    if (this._rest !== '') this._each(this._rest);
+    this._rest = '';
   }
 }
 

@@ -126,11 +126,12 @@ export class Pipeline {
       ...info.alerts,
       changed: (alert) => options.onAlert?.(this, alert),
     });
+    const { onEvent } = options;
     this._reorder = new Reorder(buffersOf(info), (event) => {
       this.model.apply(event);
+      onEvent?.(event);
       // in trace time, so that a replay comes to the same
       if (event.kind === 'tick') this.alerts.update(this.leaks(), this.model.now);
-      options.onEvent?.(event);
     });
     this._agent = new LineSplitter((line) => this.#said(parseAgentLine(line)));
     this._decoder = new Decoder({

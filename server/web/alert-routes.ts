@@ -37,7 +37,7 @@ export function alertRoutes(app: Express, alerts: SessionAlerts): void {
 }
 
 /** What express.json() throws: no JSON, too long. */
-const badBody: ErrorRequestHandler = (
+export const badBody: ErrorRequestHandler = (
   error: { status?: number; message: string },
   _,
   response,

@@ -1,8 +1,15 @@
-/** The last ten minutes, a point each second, for the charts of every client. */
+/**
+ * A point each second for the charts of every client: the last ten minutes. Of a replay they
+ * are made by what runs ahead of what is shown, all of them are kept, and those up to what is
+ * shown are given.
+ */
 import type { PoolSeries, Series } from '../protocol/messages.ts';
+import { currentEpochs } from '../tracer/alerts.ts';
 import type { Source } from './source.ts';
 
 const POINTS = 600;
+/** Of a replay: more than a day. */
+const REPLAY_POINTS = 100_000;
 
 interface Point {
   readonly t: number;
@@ -10,39 +17,40 @@ interface Point {
   readonly pools: ReadonlyMap<string, readonly (number | null)[]>;
   readonly events: number;
   readonly lost: number;
+  /** Events by host. */
+  readonly rates: ReadonlyMap<string, number>;
 }
 
 const POOL_FIELDS = ['total', 'free', 'reserved', 'surplus'] as const;
 
 export class History {
-  /** Points ever taken; the newest POINTS are kept. */
-  taken = 0;
+  /** Points ever taken; the newest are kept. */
+  #taken = 0;
   /** Time of the newest point. */
   #at = Number.NEGATIVE_INFINITY;
   readonly #points: Point[] = [];
   readonly #source: Source;
   readonly #before = new Map<string, number>();
-  /** Events per second of each host, over the last second. */
-  readonly eventsPerS = new Map<string, number>();
 
   constructor(source: Source) {
     this.#source = source;
   }
 
-  /** Takes a point when a second has passed since the last one. `now`: the source's time, ms. */
-  sample(now: number): void {
+  /** Takes a point when a second has passed since the last one. `now`: the time of `pipelines`, ms. */
+  sample(now: number, pipelines = this.#source.pipelines()): void {
     if (now === 0 || now - this.#at < 1000) return;
+    const { mode } = this.#source;
     // on whole seconds as far as the caller comes in time, so that a point is not lost to jitter;
     // a replay passes several at once: they are no hole
     const late = now - this.#at >= 2000;
-    const replay = this.#source.mode === 'replay' && now - this.#at < POINTS * 1000;
+    const replay = mode === 'replay' && now - this.#at < POINTS * 1000;
     this.#at = late && !replay ? now : this.#at + 1000;
     const ended = new Map<string, number>();
     const pools = new Map<string, readonly (number | null)[]>();
     const rates = new Map<string, number>();
     let events = 0;
     let lost = 0;
-    this.#source.pipelines().forEach((pipeline, epoch) => {
+    pipelines.forEach((pipeline, epoch) => {
       const { host } = pipeline.info;
       for (const [fs, counts] of pipeline.model.inodes.byFs) {
         const key = `${host} ${fs}`;
@@ -54,26 +62,35 @@ export class History {
       events += rate;
       lost += this.#since(`lost ${epoch}`, pipeline.ledger.lostEvents);
     });
-    for (const { host, pipeline } of this.#source.hosts()) {
-      for (const pool of pipeline?.model.pools.latest() ?? []) {
+    for (const [host, pipeline] of currentEpochs(pipelines)) {
+      for (const pool of pipeline.model.pools.latest()) {
         if (pool.total === 0 && pool.reserved === 0 && pool.surplus === 0) continue;
         const values = POOL_FIELDS.map((field) => pool[field]);
         pools.set(`${host} ${pool.sizeKb} ${pool.node}`, values);
       }
     }
-    this.eventsPerS.clear();
-    for (const [host, rate] of rates) this.eventsPerS.set(host, rate);
-    this.#points.push({ t: this.#at, ended, pools, events, lost });
-    if (this.#points.length > POINTS) this.#points.shift();
-    this.taken++;
-    this.sample(now);
+    this.#points.push({ t: this.#at, ended, pools, events, lost, rates });
+    if (this.#points.length > (mode === 'replay' ? REPLAY_POINTS : POINTS)) this.#points.shift();
+    this.#taken++;
+    this.sample(now, pipelines);
+  }
+
+  /** Points that are there to be shown, ever. */
+  get taken(): number {
+    return this.#taken - this.#ahead();
+  }
+
+  /** Events per second of a host, over the last second. */
+  eventsPerS(host: string): number {
+    return this.#points.at(-1 - this.#ahead())?.rates.get(host) ?? 0;
   }
 
   /** Points after the first `known` ever taken; null when there are none. */
   since(known: number): Series | null {
     const missing = this.taken - known;
     if (missing <= 0) return null;
-    const points = this.#points.slice(-Math.min(missing, POINTS));
+    const end = this.#points.length - this.#ahead();
+    const points = this.#points.slice(Math.max(0, end - Math.min(missing, POINTS)), end);
     const reset = known === 0 || missing > points.length;
     return {
       reset,
@@ -85,6 +102,20 @@ export class History {
       events: points.map((p) => p.events),
       lost: points.map((p) => p.lost),
     };
+  }
+
+  /** Points of a replay that lie after what is shown. */
+  #ahead(): number {
+    if (this.#source.mode === 'live') return 0;
+    const now = this.#source.now();
+    let low = 0;
+    let high = this.#points.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#points[middle]!.t <= now) low = middle + 1;
+      else high = middle;
+    }
+    return this.#points.length - low;
   }
 
   #since(key: string, value: number): number {

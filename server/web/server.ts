@@ -14,6 +14,7 @@ import { alertRoutes } from './alert-routes.ts';
 import { Auth, knownHost, knownOrigin } from './auth.ts';
 import { History } from './history.ts';
 import { metrics } from './metrics.ts';
+import { replayRoutes } from './replay-routes.ts';
 import type { Source } from './source.ts';
 import { Stream } from './stream.ts';
 import { Views } from './views.ts';
@@ -35,7 +36,7 @@ export interface Web {
   close(): Promise<void>;
 }
 
-/** How often it is asked whether a second has passed: in a replay they pass faster. */
+/** How often it is asked whether a second has passed. */
 const SAMPLE_MS = 100;
 
 const DIST = fileURLToPath(new URL('../../dashboard/dist', import.meta.url));
@@ -55,9 +56,14 @@ export async function startWeb(options: WebOptions): Promise<Web> {
     options.alerts ??
     new SessionAlerts({ pipelines: () => source.pipelines(), silences: null, notifier: null });
   const history = new History(source);
-  const sampler = setInterval(() => history.sample(source.now()), SAMPLE_MS);
+  const { controls } = source;
+  const ahead = (ms: number) => history.sample(ms, controls?.scan.pipelines);
+  controls?.scan.onSecond.add(ahead);
+  const sampler = setInterval(() => {
+    if (controls === undefined) history.sample(source.now());
+  }, SAMPLE_MS);
   sampler.unref();
-  const views = new Views(source, history.eventsPerS);
+  const views = new Views(source, (host) => history.eventsPerS(host));
   const stream = new Stream(source, views, history, alerts);
   const app = express();
   const server = createServer(app);
@@ -87,6 +93,7 @@ export async function startWeb(options: WebOptions): Promise<Web> {
     link: `http://127.0.0.1:${port}/?token=${auth.token}`,
     close: async () => {
       clearInterval(sampler);
+      controls?.scan.onSecond.delete(ahead);
       stream.close();
       sockets.close();
       server.closeAllConnections();
@@ -151,6 +158,7 @@ function routes(app: Express, auth: Auth, { source, alerts, views, stream }: Ser
   });
   app.get('/api/inodes', (request, response) => inodes(views, request, response));
   alertRoutes(app, alerts);
+  replayRoutes(app, source.controls);
   app.get('/api/hosts', (_, response) => {
     response.json(views.hosts(source.now()));
   });

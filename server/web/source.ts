@@ -1,6 +1,7 @@
 /** What the web serves: a live session, a replay, or a comparison of two recordings. */
 import type { Comparison } from '../protocol/compare.ts';
 import type { TracerStatus } from '../protocol/messages.ts';
+import type { ReplayCommand, ReplayMarks, ReplayStatus } from '../protocol/replay.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 
 /** One host of the session. */
@@ -14,6 +15,22 @@ export interface SourceHost {
   readonly heardAt: number | null;
 }
 
+/** What a replay has beside what a live session has. */
+export interface ReplayControls {
+  status(): ReplayStatus;
+  marks(): ReplayMarks;
+  /** Resolves when it is done, or when another command has taken its place. */
+  command(command: ReplayCommand): Promise<void>;
+  /** What runs ahead of what is shown: the charts are made of it. */
+  readonly scan: {
+    /** Changes whenever there are other marks. */
+    readonly revision: number;
+    readonly pipelines: readonly Pipeline[];
+    /** Called with each second of the recording that has passed, ms. */
+    readonly onSecond: Set<(ms: number) => void>;
+  };
+}
+
 export interface Source {
   readonly mode: 'live' | 'replay' | 'compare';
   readonly banner: string | null;
@@ -23,6 +40,8 @@ export interface Source {
   /** The time that is shown as now, wall clock in ms: in a replay, that of the recording. */
   now(): number;
   hosts(): readonly SourceHost[];
-  /** All epochs of all hosts, in the order they began; never removed from. */
+  /** All epochs of all hosts, in the order they began. A replay that jumps has others. */
   pipelines(): readonly Pipeline[];
+  /** Absent when it is live. */
+  readonly controls?: ReplayControls;
 }

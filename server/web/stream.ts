@@ -5,6 +5,7 @@
  * alone. Nothing here ever waits for a client.
  */
 import type { WebSocket } from 'ws';
+import type { z } from 'zod/mini';
 import type { SessionAlerts } from '../notify/session-alerts.ts';
 import { FilterError, parseFilter } from '../protocol/filter.ts';
 import {
@@ -14,6 +15,7 @@ import {
   Subscribe,
   type Update,
 } from '../protocol/messages.ts';
+import { ReplayMessage } from '../protocol/replay.ts';
 import { VERSION } from '../protocol/version.ts';
 import type { History } from './history.ts';
 import type { Source } from './source.ts';
@@ -88,6 +90,9 @@ class Client {
   readonly #sent = new Map<Section, string>();
   /** Points of the history that the client has. */
   #points = 0;
+  /** What of a replay the client has seen. */
+  #generation = 0;
+  #marks = -1;
 
   constructor(socket: WebSocket, stream: Stream) {
     this.socket = socket;
@@ -115,6 +120,7 @@ class Client {
       return now - this.#slowSince > STALLED_MS ? 'stalled' : 'ok';
     }
     this.#slowSince = 0;
+    this.#jumped();
     const shown = this.#stream.source.now();
     const sections = this.#sections(ask, shown);
     const parts: string[] = [];
@@ -143,6 +149,12 @@ class Client {
       ['hosts', views.hosts(now)],
       ['firing', alerts.firing()],
     ];
+    const { controls } = this.#stream.source;
+    if (controls !== undefined) {
+      out.push(['replay', controls.status()]);
+      if (controls.scan.revision !== this.#marks) out.push(['marks', controls.marks()]);
+      this.#marks = controls.scan.revision;
+    }
     const heavy = this.#turn++ % HEAVY_EVERY === 0;
     switch (ask.view) {
       case 'overview': {
@@ -196,11 +208,9 @@ class Client {
     } catch {
       return this.#refuse('expected JSON');
     }
+    if ((value as { type?: unknown } | null)?.type === 'replay') return this.#command(value);
     const parsed = Subscribe.safeParse(value);
-    if (!parsed.success) {
-      const issue = parsed.error.issues[0]!;
-      return this.#refuse(`subscribe: ${issue.path.join('.') || 'message'}: ${issue.message}`);
-    }
+    if (!parsed.success) return this.#refuse(`subscribe: ${whereOf(parsed.error)}`);
     try {
       // a filter that is none must not take the place of the one that works
       parseFilter(parsed.data.filter ?? '');
@@ -209,10 +219,32 @@ class Client {
       return this.#send({ type: 'error', message: error.message, at: error.at });
     }
     this.#ask = parsed.data;
+    this.#anew();
+    this.update(Date.now());
+  }
+
+  #command(value: unknown): void {
+    const { controls } = this.#stream.source;
+    if (controls === undefined) return this.#refuse('replay: this is a live session');
+    const parsed = ReplayMessage.safeParse(value);
+    if (!parsed.success) return this.#refuse(`replay: ${whereOf(parsed.error)}`);
+    void controls.command(parsed.data.command).then(() => this.update(Date.now()));
+  }
+
+  /** After a jump of a replay nothing that the client has is of this time. */
+  #jumped(): void {
+    const generation = this.#stream.source.controls?.status().generation ?? 0;
+    if (generation === this.#generation) return;
+    this.#generation = generation;
+    this.#anew();
+  }
+
+  /** Every section in full, next time. */
+  #anew(): void {
     this.#sent.clear();
     this.#points = 0;
     this.#turn = 0;
-    this.update(Date.now());
+    this.#marks = -1;
   }
 
   #refuse(message: string): void {
@@ -222,4 +254,9 @@ class Client {
   #send(message: ServerMessage): void {
     this.socket.send(JSON.stringify(message));
   }
+}
+
+function whereOf({ issues }: { readonly issues: readonly z.core.$ZodIssue[] }): string {
+  const { path, message } = issues[0]!;
+  return `${path.join('.') || 'message'}: ${message}`;
 }

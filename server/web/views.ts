@@ -41,11 +41,12 @@ const NO_EVENTS: Ledger = {
 
 export class Views {
   readonly #source: Source;
-  readonly #eventsPerS: ReadonlyMap<string, number>;
+  readonly #eventsPerS: (host: string) => number;
   /** Rows of ended incarnations do not change any more (but for a late gap). */
   readonly #rows = new WeakMap<Incarnation, InodeRow>();
 
-  constructor(source: Source, eventsPerS: ReadonlyMap<string, number>) {
+  /** `eventsPerS`: of a host, now. */
+  constructor(source: Source, eventsPerS: (host: string) => number) {
     this.#source = source;
     this.#eventsPerS = eventsPerS;
   }
@@ -61,7 +62,7 @@ export class Views {
       fs: pipeline?.info.fs ?? [],
       plan: pipeline?.info.plan ?? null,
       silent_ms: heardAt === null ? null : Math.max(0, Math.round((now - heardAt) / 100) * 100),
-      events_per_s: this.#eventsPerS.get(host) ?? 0,
+      events_per_s: this.#eventsPerS(host),
       ledger: pipeline?.ledger.totals() ?? NO_EVENTS,
       gaps: pipeline?.model.gaps.list.length ?? 0,
       ...breaches(pipeline),
@@ -113,8 +114,10 @@ export class Views {
     const rows: InodeRow[] = [];
     let total = 0;
     let dropped = 0;
+    let leftOut = 0;
     for (const [epoch, pipeline] of this.#pipelines(ask.host)) {
       dropped += pipeline.model.inodes.dropped;
+      leftOut += pipeline.model.inodes.leftOut;
       for (const inode of pipeline.model.inodes.all()) {
         if (inode.canary) continue;
         total++;
@@ -132,6 +135,7 @@ export class Views {
       offset,
       rows: rows.slice(offset, offset + (ask.limit ?? 100)),
       dropped,
+      left_out: leftOut,
     };
   }
 

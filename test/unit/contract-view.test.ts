@@ -21,7 +21,7 @@ function viewsOf(pipelines: readonly Pipeline[]): Views {
       }),
     pipelines: () => pipelines,
   };
-  return new Views(source, new Map());
+  return new Views(source, () => 0);
 }
 
 const broken = () => {

@@ -18,7 +18,7 @@ function leaky() {
       hosts: () => [{ host: 'box', status: 'ready', message: '', pipeline, heardAt: 0 }],
       pipelines: () => [pipeline],
     },
-    new Map(),
+    () => 0,
   );
   return { host, views };
 }

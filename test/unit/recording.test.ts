@@ -184,14 +184,12 @@ describe('a recording of format 1', () => {
     expect(readdirSync(DIR).filter((name) => name.startsWith(`${count}.`))).toHaveLength(1);
   });
 
-  it('says that it has no end, once that is seen', () => {
+  it('says that it has no end', () => {
     copyFileSync(DEMO, file);
     const db = new DatabaseSync(file);
     db.exec('DELETE FROM chunks WHERE seq = (SELECT max(seq) FROM chunks)');
     db.close();
     const reader = new RecordingReader(file);
-    expect(reader.notes).toEqual([]);
-    for (const _ of reader.frames());
     expect(reader.notes).toEqual([expect.stringMatching(/^It has no end: lastref was killed/)]);
     reader.close();
   });

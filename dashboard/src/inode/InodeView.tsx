@@ -26,7 +26,9 @@ export function InodeView() {
     return (
       <Empty title={`Inode ${route.value.inode} is not known.`}>
         <p>
-          It ended long ago and was dropped from memory, or the link is from another session.{' '}
+          {store.replay.value === null
+            ? 'It ended long ago and was dropped from memory, or the link is from another session.'
+            : 'At this time of the recording it has not begun, or it ended long ago: play on, or jump to a time of its life.'}{' '}
           <button type="button" onClick={() => go({ view: 'inodes', inode: '' })}>
             all inodes
           </button>

@@ -160,8 +160,10 @@ function Foot() {
   return (
     <p class="foot dim">
       <b class="num">{formatCount(page.matched)}</b> shown of {formatCount(page.total)}
-      {page.dropped > 0 &&
-        ` · ${formatCount(page.dropped)} older ones were dropped from memory (totals still count them)`}
+      {page.dropped > page.left_out &&
+        ` · ${formatCount(page.dropped - page.left_out)} older ones were dropped from memory (totals still count them)`}
+      {page.left_out > 0 &&
+        ` · ${formatCount(page.left_out)} older ones are not listed after a jump (totals still count them)`}
     </p>
   );
 }

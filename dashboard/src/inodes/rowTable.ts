@@ -11,7 +11,7 @@ import { nextWindow, ROW, type RowWindow, rowAt, scrollFor, scrollHeight } from 
  */
 export class RowTable {
   #parts: TableParts | null = null;
-  #page: InodePage = { total: 0, matched: 0, offset: 0, rows: [], dropped: 0 };
+  #page: InodePage = { total: 0, matched: 0, offset: 0, rows: [], dropped: 0, left_out: 0 };
   #columns: readonly Column[] = [];
   #window: RowWindow = { offset: 0, limit: 0 };
   #rows: RowElement[] = [];

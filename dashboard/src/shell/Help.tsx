@@ -24,7 +24,8 @@ export function Help({ onClose }: { onClose: () => void }) {
       </ul>
       <p class="dim">
         Pause freezes the view, never the health of the tracers at the top. The address of the page
-        holds view, filter, order and selection: copy it to share what you see.
+        holds view, filter, order and selection, of a replay also the time: copy it to share what
+        you see.
       </p>
       <form method="dialog">
         <button type="submit">close (Esc)</button>

@@ -24,7 +24,7 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
         <>
           <Rate />
           <LedgerState />
-          <PauseButton />
+          {store.hello.value?.mode !== 'replay' && <PauseButton />}
         </>
       )}
       <button

@@ -56,6 +56,7 @@ describe('routes', () => {
 
   it('comes back the same through the address, and is a valid subscription', () => {
     const route = fc.record({
+      t: fc.constantFrom('', '0', '12.5', '3600.000001'),
       view: fc.constantFrom(...PAGE_VIEWS),
       host: fc.string({ maxLength: 60 }),
       filter: fc.string({ maxLength: 200 }),

@@ -1,0 +1,88 @@
+/** Puts a player anywhere in a recording: by the nearest saved state, then onwards. */
+import type { CheckpointCache, Entry } from './checkpoint/cache.ts';
+import { CheckpointError } from './checkpoint/graph.ts';
+import type { Player } from './player.ts';
+import { compare, type Position } from './positions.ts';
+import type { Scan } from './scan.ts';
+
+/** For so long nothing else gets a turn, ms. */
+const SLICE_MS = 25;
+
+export class Journey {
+  /** How often the player was put somewhere else than onwards. */
+  jumps = 0;
+  readonly #player: Player;
+  readonly #scan: Scan;
+  readonly #cache: CheckpointCache;
+
+  constructor(player: Player, scan: Scan, cache: CheckpointCache) {
+    this.#player = player;
+    this.#scan = scan;
+    this.#cache = cache;
+  }
+
+  /** False: `cancelled` said so before it was there. */
+  async to(position: Position, cancelled: () => boolean): Promise<boolean> {
+    // what lies before it is looked through once, not again for each jump
+    while (!this.#scan.passed(position) && this.#isFar(position)) {
+      this.#scan.work(SLICE_MS);
+      await turn();
+      if (cancelled()) return false;
+    }
+    this.#jump(position);
+    while (!this.#player.advance(position, Date.now() + SLICE_MS)) {
+      await turn();
+      if (cancelled()) return false;
+    }
+    return true;
+  }
+
+  /** Whether playing on from where it is, or from a saved state, would take long. */
+  #isFar(to: Position): boolean {
+    const { chunks } = this.#player.recorded;
+    const here = this.#player.position;
+    const saved = this.#cache.before(to.chunk)?.chunk ?? 0;
+    const from = compare(here, to) <= 0 ? Math.max(saved, here.chunk) : saved;
+    let bytes = 0;
+    for (let i = from; i < to.chunk && bytes <= 2 * this.#cache.every; i++) {
+      bytes += chunks[i]!.bytes;
+    }
+    return bytes > 2 * this.#cache.every;
+  }
+
+  /** To the last saved state before it, unless it is ahead and no state lies in between. */
+  #jump(to: Position): void {
+    for (;;) {
+      const here = this.#player.position;
+      const entry = this.#cache.before(to.chunk);
+      const ahead = compare(here, to) <= 0;
+      if (ahead && (entry === null || entry.chunk <= here.chunk)) return;
+      if (entry === null) return this.#restore(0, null);
+      if (this.#try(entry)) return;
+      this.#cache.drop(entry);
+    }
+  }
+
+  /** False: it cannot be read. */
+  #try(entry: Entry): boolean {
+    const state = this.#cache.load(entry);
+    if (state === null) return false;
+    try {
+      this.#restore(entry.chunk, state);
+      return true;
+    } catch (error) {
+      if (error instanceof CheckpointError) return false;
+      throw error;
+    }
+  }
+
+  #restore(chunk: number, state: Buffer | null): void {
+    this.#player.restore(chunk, state);
+    this.jumps++;
+  }
+}
+
+/** Lets others have a turn: who looks at the page, and whose command ends this one. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
