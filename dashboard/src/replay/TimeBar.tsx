@@ -2,7 +2,7 @@ import { useComputed } from '@preact/signals';
 import type { ReplaySpeed } from '../../../server/protocol/replay.ts';
 import { formatClockMs } from '../format/clock.ts';
 import { useKeys } from '../keyboard.ts';
-import { route, sendCommand, store } from '../session.ts';
+import { route, store } from '../session.ts';
 import {
   changeSpeed,
   nextAlert,
@@ -10,6 +10,7 @@ import {
   playOrPause,
   SPEEDS,
   seekBy,
+  setSpeed,
   stepEvent,
 } from './controls.ts';
 import { Scrub } from './Scrub.tsx';
@@ -82,7 +83,7 @@ function Speed() {
       <select
         value={String(speed)}
         onChange={({ currentTarget: { value } }) =>
-          sendCommand({ do: 'speed', speed: value === 'max' ? 'max' : Number(value) })
+          setSpeed(value === 'max' ? 'max' : Number(value))
         }
       >
         {offered.map((one) => (

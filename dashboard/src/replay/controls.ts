@@ -16,15 +16,25 @@ export function playOrPause(): void {
   if (status !== null) sendCommand({ do: status.state === 'playing' ? 'pause' : 'play' });
 }
 
+/** For so long after a speed was asked for, what the server says may be of before. */
+const ANSWER_MS = 1000;
+let asked: { readonly speed: ReplaySpeed; readonly at: number } | null = null;
+
+export function setSpeed(speed: ReplaySpeed): void {
+  asked = { speed, at: performance.now() };
+  sendCommand({ do: 'speed', speed });
+}
+
 /** The next one of the menu, faster or slower. */
 export function changeSpeed(by: 1 | -1): void {
   const status = store.replay.peek();
   if (status === null) return;
   const value = (speed: ReplaySpeed) => (speed === 'max' ? Number.POSITIVE_INFINITY : speed);
-  const now = value(status.speed);
+  const fresh = asked !== null && performance.now() - asked.at < ANSWER_MS;
+  const now = value(fresh ? asked!.speed : status.speed);
   const others = SPEEDS.filter((speed) => (by > 0 ? value(speed) > now : value(speed) < now));
   const speed = by > 0 ? others[0] : others.at(-1);
-  if (speed !== undefined) sendCommand({ do: 'speed', speed });
+  if (speed !== undefined) setSpeed(speed);
 }
 
 export function seekTo(at_ms: number): void {
