@@ -136,8 +136,11 @@ export class CellRun {
     return this.#session?.tracers[0];
   }
 
-  /** Runs a scenario; what it must have done, and what was seen of it, once both agree or time is up. */
-  async scenario(scenario: Scenario): Promise<{ expected: Account; seen: Account }> {
+  /**
+   * Runs a scenario; what it must have done, and what was seen of it, once both agree or
+   * time is up. `lost`: events that were lost meanwhile, by the ledger.
+   */
+  async scenario(scenario: Scenario): Promise<{ expected: Account; seen: Account; lost: number }> {
     const program = await this.guest.push(scenario.name);
     const { model } = this.pipeline;
     const available = Number(
@@ -147,6 +150,7 @@ export class CellRun {
     );
     const argument = (await this.guest.sh(scenario.prepare ?? 'true')).trim();
     const began = before(model);
+    const lostBefore = this.pipeline.ledger.lostEvents;
     const output = await this.guest.sh(`${program} ${argument === '' ? '' : quote(argument)}`);
     const steps = stepsOf(output);
     await this.guest.sh(scenario.cleanUp ?? 'true');
@@ -159,16 +163,17 @@ export class CellRun {
       },
     };
     const identities = new Map(steps.map((step) => [step.step, `${step.dev} ${step.ino}`]));
-    const expected = asSeen(scenario.expected(given), model.plan, identities);
+    const expected = asSeen(scenario.expected(given), model.plan, identities, this.cell.detail);
     const known = new Set(expected.inodes.map((inode) => inode.identity));
-    const look = () => observed(model, began, steps[0]!.pid, this.#others, known, scenario.own);
+    const look = () =>
+      observed(model, began, steps[0]!.pid, this.#others, known, scenario.own, this.cell.detail);
     const until = Date.now() + SETTLE_MS;
     let seen = look();
     while (JSON.stringify(seen) !== JSON.stringify(expected) && Date.now() < until) {
       await sleep(250);
       seen = look();
     }
-    return { expected, seen };
+    return { expected, seen, lost: this.pipeline.ledger.lostEvents - lostBefore };
   }
 
   /** Makes and drops `count` inodes as fast as the guest can, and waits for the account. */

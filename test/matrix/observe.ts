@@ -8,6 +8,7 @@ import type { Model } from '../../server/model/model.ts';
 import type { TraceEvent } from '../../server/protocol/events.ts';
 import { INODE_STAGES, isObserved, type Plan, type Stage } from '../../server/protocol/stages.ts';
 import { formatDev, type SbDev } from '../../server/protocol/units.ts';
+import type { Detail } from '../../server/tracer/plan.ts';
 import {
   type Expected,
   LINES_OF_NO_INODE,
@@ -29,6 +30,20 @@ const IN_PATH = [
   'gmem_fallocate',
   'gmem_release',
 ] as const satisfies readonly Stage[];
+
+/** With --detail lifecycle these are told only when they say something. */
+const IN_STEPS: readonly string[] = [
+  'reserve',
+  'unreserve',
+  'remove_hugepages',
+  'resv_map_release',
+];
+
+/** Whether a word of a path is told. */
+function isTold(word: string, plan: Plan, detail: Detail): boolean {
+  if (detail === 'lifecycle' && IN_STEPS.includes(word)) return false;
+  return isObserved(plan[word as Stage]);
+}
 
 /** A comparable account: everything is a string or a number. Null: nobody can see it there. */
 export interface Account {
@@ -80,6 +95,7 @@ export function observed(
   others: readonly TraceEvent[],
   known: ReadonlySet<string>,
   own: (inode: Taken) => boolean = () => true,
+  detail: Detail = 'auto',
 ): Account {
   const inodes = [...model.inodes.all()]
     .filter((i) => i.pid === pid && !i.canary && begin(i) >= began.ts && i.state !== 'open')
@@ -107,7 +123,7 @@ export function observed(
           free && sees('hugepage_to_buddy'),
           inode.hugepages.filter((p) => p.fate === 'buddy').length,
         ),
-        path: pathOf(inode),
+        path: pathOf(inode, detail),
       };
     }),
     hugepages: {
@@ -137,6 +153,7 @@ export function asSeen(
   expected: Expected,
   plan: Plan,
   identities: ReadonlyMap<string, string>,
+  detail: Detail = 'auto',
 ): Account {
   const sees = seer(plan);
   const when = (seen: boolean, count: number) => (seen ? count : null);
@@ -152,7 +169,7 @@ export function asSeen(
       freedInEvict: when(free, inode.freedInEvict),
       outlived: when(free, inode.outlived),
       toBuddy: when(free && sees('hugepage_to_buddy'), inode.toBuddy),
-      path: runs(words(inode.path).filter((word) => sees(word as Stage))),
+      path: runs(words(inode.path).filter((word) => isTold(word, plan, detail))),
     })),
     hugepages: {
       allocated: when(sees('hugepage_alloc'), expected.hugepages.allocated),
@@ -187,13 +204,17 @@ function isAfter(inode: Incarnation, freedAt: number): boolean {
   return freedAt > (inode.at('evict_end') ?? inode.at('free_inode') ?? Number.POSITIVE_INFINITY);
 }
 
-function pathOf(inode: Incarnation): string {
+function pathOf(inode: Incarnation, detail: Detail): string {
   const stages = INODE_STAGES.flatMap((what) => {
     const ts = inode.at(what);
     return ts === null ? [] : [{ what: what as string, ts }];
   });
   const rest = inode.evidence
-    .filter((event) => (IN_PATH as readonly string[]).includes(event.kind))
+    .filter(
+      ({ kind }) =>
+        (IN_PATH as readonly string[]).includes(kind) &&
+        !(detail === 'lifecycle' && IN_STEPS.includes(kind)),
+    )
     .map((event) => ({ what: event.kind as string, ts: event.ts }));
   return runs([...stages, ...rest].sort((a, b) => a.ts - b.ts).map(({ what }) => what));
 }
