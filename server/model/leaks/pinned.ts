@@ -24,6 +24,8 @@ interface Pinned {
 export class PinnedWatch implements LeakWatch {
   private readonly _leaks: Leaks;
   private readonly _byInode = new Map<Incarnation, Pinned>();
+  /** Past the threshold, and not told yet: word of the losses is to come. */
+  private readonly _due = new Map<Hugepage, Incarnation>();
   private _scan: HostScan | null = null;
 
   constructor(leaks: Leaks) {
@@ -35,6 +37,7 @@ export class PinnedWatch implements LeakWatch {
     const { hugepages } = model;
     this.#settle(now);
     if (!model.seesFree) return;
+    this.#cameBack(now);
     const fresh = new Map<Incarnation, Hugepage[]>();
     for (const page of hugepages.left) {
       if (now - page.removedAt < after.pinned) break;
@@ -49,9 +52,24 @@ export class PinnedWatch implements LeakWatch {
     const inUse = this.#inUse(now);
     if (inUse !== null && inUse < hugepages.outstanding) return;
     for (const [owner, pages] of fresh) {
-      const until = pages.at(-1)!.removedAt + after.pinned;
-      const waits = now < until + PATIENCE_NS && this._leaks.awaitsWord(pages[0]!.removedAt, until);
+      // the first of them: others that follow do not put it off
+      const { removedAt } = pages[0]!;
+      const until = removedAt + after.pinned;
+      const waits = now < until + PATIENCE_NS && this._leaks.awaitsWord(removedAt, until);
+      for (const page of pages) {
+        if (waits) this._due.set(page, owner);
+        else this._due.delete(page);
+      }
       if (!waits) this.#found(owner, pages, now);
+    }
+  }
+
+  /** Those that came back while it was waited were leaks all the same, and end with the next tick. */
+  #cameBack(now: number): void {
+    for (const [page, owner] of this._due) {
+      if (page.state === 'removed') continue;
+      this._due.delete(page);
+      if (page.state === 'freed' && !Number.isNaN(page.freedAt)) this.#found(owner, [page], now);
     }
   }
 
