@@ -116,6 +116,24 @@ describe('pinned', () => {
     expect(host.said).toEqual(['pinned firing certain 1']);
   });
 
+  it('names who took the reference also when it ends while word of the losses is awaited', () => {
+    const host = new Host(false);
+    host.pool = [16, 15, 0, 0];
+    // the counts of a second, and nothing after them
+    host.raw(`@hits[${LINES.evict.id}]: 0\n`).until(1200);
+    host.pipeline.err(Buffer.from(`a misses 479.10 0 26:${LINES.evict.id + 10}:0\n`));
+    host.rows('1500 0 qemu/88 hugepage_pin F1');
+    host.raw(STACK.map((frame) => `${' '.repeat(8)}${frame}\n`).join('')).until(1900);
+    host.rows(PINNED).until(4200);
+    expect(host.said).toEqual([]);
+    host.rows('4300 0 qemu/88 hugepage_free F1').until(4700);
+    expect(host.said).toEqual(['pinned resolved suspected 1']);
+    expect(host.leaks[0]).toMatchObject({
+      until_ns: 4300e6,
+      suspects: [{ pid: 88, how: 'vmsplice' }],
+    });
+  });
+
   it('is none when the pool has it back: the line of its return was lost', () => {
     const host = new Host();
     host.rows(PINNED).until(8000); // the pool says all 16 are free

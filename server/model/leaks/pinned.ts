@@ -25,7 +25,7 @@ export class PinnedWatch implements LeakWatch {
   private readonly _leaks: Leaks;
   private readonly _byInode = new Map<Incarnation, Pinned>();
   /** Past the threshold, and not told yet: word of the losses is to come. */
-  private readonly _due = new Map<Hugepage, Incarnation>();
+  private readonly _due = new Map<Hugepage, { owner: Incarnation; pinners: Suspect[] }>();
   private _scan: HostScan | null = null;
 
   constructor(leaks: Leaks) {
@@ -57,7 +57,8 @@ export class PinnedWatch implements LeakWatch {
       const until = removedAt + after.pinned;
       const waits = now < until + PATIENCE_NS && this._leaks.awaitsWord(removedAt, until);
       for (const page of pages) {
-        if (waits) this._due.set(page, owner);
+        // who pinned it is forgotten when it is freed
+        if (waits) this._due.set(page, { owner, pinners: this.#pinners([page]) });
         else this._due.delete(page);
       }
       if (!waits) this.#found(owner, pages, now);
@@ -66,10 +67,13 @@ export class PinnedWatch implements LeakWatch {
 
   /** Those that came back while it was waited were leaks all the same, and end with the next tick. */
   #cameBack(now: number): void {
-    for (const [page, owner] of this._due) {
+    for (const [page, { owner, pinners }] of this._due) {
       if (page.state === 'removed') continue;
       this._due.delete(page);
-      if (page.state === 'freed' && !Number.isNaN(page.freedAt)) this.#found(owner, [page], now);
+      if (page.state !== 'freed' || Number.isNaN(page.freedAt)) continue;
+      this.#found(owner, [page], now);
+      const { leak } = this._byInode.get(owner)!;
+      if (leak.suspects.length === 0) this._leaks.change(leak, { suspects: pinners });
     }
   }
 
