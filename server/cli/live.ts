@@ -23,7 +23,13 @@ export async function live(options: LiveOptions, workload: readonly string[]): P
     pageUrl: () => new URL(web.link).origin,
   });
   const { session, alerting, stopped } = tracing;
-  const web: Web = await listen(session, alerting.alerts, options.port);
+  let web: Web;
+  try {
+    web = await listen(session, alerting.alerts, options.port);
+  } catch (error) {
+    await tracing.stop();
+    throw error;
+  }
   rememberServer(web);
   process.stdout.write(`lastref: ${web.link}\n`);
   if (options.open) openBrowser(web.link);
