@@ -47,6 +47,9 @@ export class Tracing {
   constructor(flags: TracingFlags, { file, workload, flightMinutes, pageUrl }: TracingOptions) {
     this.#flags = flags;
     this.#workload = workload;
+    // all that may be refused, before anything is opened
+    const trace = traceOptions(flags);
+    const limits = limitsOf(flags);
     const config: Config = loadConfig(flags.config);
     this.#hosts = flags.host.map(selectHost);
     const pipelines = () => this.session.pipelines();
@@ -68,13 +71,13 @@ export class Tracing {
           });
     this.recorder = new Recorder({
       file,
-      limits: limitsOf(flags),
+      limits,
       flight: this.#flight?.flight ?? null,
       pipelines,
       say,
     });
     this.session = new Session(this.#hosts, {
-      trace: traceOptions(flags),
+      trace,
       alerts: recordedAlerting(config),
       keep: flags.keep,
       ...(flags.bufferPages === undefined ? {} : { bufferPages: flags.bufferPages }),
