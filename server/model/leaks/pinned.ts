@@ -71,7 +71,12 @@ export class PinnedWatch implements LeakWatch {
       if (page.state === 'removed') continue;
       this._due.delete(page);
       if (page.state !== 'freed' || Number.isNaN(page.freedAt)) continue;
-      this.#found(owner, [page], now);
+      // with those of the inode that are still away: it is one leak, since the first of them
+      const away = [...this._due].filter(([other, due]) => {
+        return due.owner === owner && other.state === 'removed';
+      });
+      for (const [other] of away) this._due.delete(other);
+      this.#found(owner, [page, ...away.map(([other]) => other)], now);
       const { leak } = this._byInode.get(owner)!;
       if (leak.suspects.length === 0) this._leaks.change(leak, { suspects: pinners });
     }
