@@ -1,6 +1,6 @@
 /**
  * Records a real recording over and over, as fast as it can, until it is killed:
- * node recording-child.ts FROM TO. Says `MILLISECONDS FRAMES` for what it has given to the
+ * node recording-child.ts FROM TO [once]; once: and then no more, as a quiet host. Says `MILLISECONDS FRAMES` for what it has given to the
  * recorder by then.
  */
 import { writeSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { framesOf } from '../fixtures/recordings.ts';
 /** Frames between two turns of the event loop: a few milliseconds. */
 const TURN = 20;
 
-const [from, to] = process.argv.slice(2) as [string, string];
+const [from, to, once] = process.argv.slice(2) as [string, string, string?];
 const { epochs, frames } = framesOf(from);
 const pipeline = new Pipeline(epochs[0]!, {
   keep: 1000,
@@ -34,6 +34,7 @@ function turn(): void {
     if (given <= frames.length) feed(pipeline, kind, bytes);
   }
   writeSync(1, `${Date.now()} ${given}\n`);
-  setImmediate(turn);
+  if (once === 'once' && given >= frames.length) setInterval(() => {}, 1000);
+  else setImmediate(turn);
 }
 turn();

@@ -20,11 +20,16 @@ beforeEach(() => {
 });
 
 /** Starts the child and kills it after so long of writing. What it said it had given, and when. */
-async function killedAfter(ms: number, to: string): Promise<{ at: number; frames: number }[]> {
+async function killedAfter(
+  ms: number,
+  to: string,
+  ...how: 'once'[]
+): Promise<{ at: number; frames: number }[]> {
   const child = spawn(process.execPath, [
     new URL('../support/recording-child.ts', import.meta.url).pathname,
     DEMO,
     to,
+    ...how,
   ]);
   let said = '';
   let errors = '';
@@ -83,7 +88,7 @@ describe('kill -9 while it is written', () => {
   });
 
   it('is told by the report', async () => {
-    await killedAfter(700, file);
+    await killedAfter(1500, file, 'once');
     const { code, stdout } = await lastref(['report', file]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/NOTE It has no end: lastref was killed, or is still writing it/);
