@@ -6,6 +6,7 @@ import { startWeb, type Web } from '../web/server.ts';
 import { CliError, EXIT } from './exit.ts';
 import { forgetServer, rememberServer } from './servers.ts';
 import { Tracing, type TracingFlags } from './tracing.ts';
+import { exitOf } from './workload.ts';
 
 export interface LiveOptions extends TracingFlags {
   readonly port: number;
@@ -38,7 +39,9 @@ export async function live(options: LiveOptions, workload: readonly string[]): P
   try {
     const outcome = await tracing.ready();
     if (outcome === 'failed') return EXIT.tracing; // each reason has been printed
-    if (outcome === 'ready' && workload.length > 0) code = await tracing.work(stopped);
+    if (outcome === 'ready' && workload.length > 0) {
+      code = exitOf(await tracing.work(stopped));
+    }
     await stopped;
     return code;
   } finally {

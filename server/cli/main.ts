@@ -121,6 +121,33 @@ program
     return finish(await compare(before, after, options));
   });
 
+withTraceOptions(program.command('check'))
+  .description('trace a workload and judge it: exit code 1 on a leak or a broken contract')
+  .option('--host <host>', hostText, 'local')
+  .option('--push <file>', 'copy a file to where the workload runs (repeatable)', collect, [])
+  .addOption(
+    new Option('--format <format>', 'ktap goes on while it runs; the others come at its end')
+      .choices(['ktap', 'junit', 'json'])
+      .default('ktap'),
+  )
+  .option(
+    '--allow <rule>',
+    'a rule (R19) or kind of leak (pinned) that may be broken (repeatable)',
+    collect,
+    [],
+  )
+  .option('--baseline <file>', 'findings that are known and do not fail')
+  .option('--write-baseline <file>', 'write the findings of this run there')
+  .option('--leak-after <time>', 'after how long what is not back is a leak: 2s', duration)
+  .option('--record <file>', 'keep everything in this file')
+  .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
+  .option('--buffer-pages <pages>', "4 KiB pages of bpftrace's buffer (a power of two)", integer)
+  .argument('[workload...]', 'command to run on the host, after --')
+  .action(async (workload: string[], options) => {
+    const { check } = await import('./check.ts');
+    return finish(await check(options, workload));
+  });
+
 withTraceOptions(program.command('doctor'))
   .description('which stages can be seen on a host, how, and why not')
   .option('--host <host>', hostText, 'local')

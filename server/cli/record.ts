@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { makeReport } from '../tracer/report.ts';
 import { EXIT } from './exit.ts';
 import { Tracing, type TracingFlags } from './tracing.ts';
+import { exitOf } from './workload.ts';
 
 export interface RecordOptions extends TracingFlags {
   readonly out: string;
@@ -34,7 +35,7 @@ export async function record(options: RecordOptions, workload: readonly string[]
     const timeUp = options.duration === undefined ? never() : sleep(options.duration);
     const end = Promise.race([stopped, timeUp, broken.promise]);
     if (outcome === 'ready' && workload.length > 0) {
-      code = await tracing.work(end);
+      code = exitOf(await tracing.work(end));
       await Promise.race([end, sleep(SETTLE_MS)]);
     } else {
       await end;

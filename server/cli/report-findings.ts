@@ -21,7 +21,7 @@ export function leakText({ leaks }: Report): string[] {
   return out;
 }
 
-function oneLeak(leak: Report['leaks'][number]): string[] {
+export function oneLeak(leak: Report['leaks'][number]): string[] {
   const { kind, verdict, fs, s_dev, ino, pages, bytes, host, since_ns, until_ns } = leak;
   const inode = ino === 0 ? '' : ` inode ${ino}`;
   const where = `${name(fs, 24)}${s_dev === '' ? '' : ` ${name(s_dev, 12)}`}${inode}`;
@@ -80,7 +80,7 @@ export function contractText(
   return out.length === 0 ? [] : ['contract', ...out];
 }
 
-function oneFinding(
+export function oneFinding(
   { verdict, ts_ns, fs, s_dev, ino, what, sentence: said }: Report['findings'][number],
   lines: readonly TimelineEntry[],
 ): string[] {

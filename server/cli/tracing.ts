@@ -1,5 +1,6 @@
 /** What `live` and `record` share: hosts that are traced, alerts, what is kept on disk. */
-import type { Host } from '../host/host.ts';
+import type { Writable } from 'node:stream';
+import type { ExitStatus, Host } from '../host/host.ts';
 import { selectHost } from '../host/select.ts';
 import { type Config, recordedAlerting } from '../protocol/config.ts';
 import { Recorder } from '../recording/recorder.ts';
@@ -26,6 +27,8 @@ export interface TracingOptions {
   /** Where to record; null: nowhere. */
   readonly file: string | null;
   readonly workload: readonly string[];
+  /** Instead of the config file. */
+  readonly config?: Config;
   /** Minutes of the flight recorder; 0: off; not given: as the config file says. */
   readonly flightMinutes?: number | undefined;
   /** Where people reach the page, without the token. */
@@ -44,13 +47,14 @@ export class Tracing {
   readonly #flight: FlightSaver | null;
 
   /** Throws RangeError or CliError, before anything is traced. */
-  constructor(flags: TracingFlags, { file, workload, flightMinutes, pageUrl }: TracingOptions) {
+  constructor(flags: TracingFlags, options: TracingOptions) {
+    const { file, workload, flightMinutes, pageUrl } = options;
     this.#flags = flags;
     this.#workload = workload;
     // all that may be refused, before anything is opened
     const trace = traceOptions(flags);
     const limits = limitsOf(flags);
-    const config: Config = loadConfig(flags.config);
+    const config = options.config ?? loadConfig(flags.config);
     this.#hosts = flags.host.map(selectHost);
     const pipelines = () => this.session.pipelines();
     this.alerting = new Alerting(config, flags.state, {
@@ -111,9 +115,9 @@ export class Tracing {
     return none ? 'failed' : outcome;
   }
 
-  /** The workload on the first host, if there is one; resolves to the exit code. */
-  work(until: Promise<unknown>): Promise<number> {
-    return runWorkload(this.#hosts[0]!, this.#flags.push, this.#workload, until);
+  /** The workload on the first host; resolves to how it ended, null when `until` came first. */
+  work(until: Promise<unknown>, out: Writable = process.stdout): Promise<ExitStatus | null> {
+    return runWorkload(this.#hosts[0]!, this.#flags.push, this.#workload, until, out);
   }
 
   /** bpftrace is gone from every host and the recording is closed when this resolves. */

@@ -1,18 +1,26 @@
-/** The workload of `live` and `record`: a command on the first host, once it is traced. */
+/** The workload of `live`, `record` and `check`: a command on the first host, once it is traced. */
+import type { Writable } from 'node:stream';
 import { quote } from '../host/agent.ts';
-import type { Host } from '../host/host.ts';
+import type { ExitStatus, Host } from '../host/host.ts';
 import { CliError, EXIT } from './exit.ts';
 
+/** Exit code of lastref after it; one that was ended is none of its faults. */
+export function exitOf(how: ExitStatus | null): number {
+  return how === null || how.code === 0 ? EXIT.good : EXIT.workload;
+}
+
 /**
- * Runs in a directory of its own on the host, which is removed after it. Resolves to the
- * exit code of lastref; when `stopped` resolves first, the workload is ended.
+ * Runs in a directory of its own on the host, which is removed after it; what it prints
+ * goes to `out` and to standard error. When `stopped` resolves first, the workload is
+ * ended, and the answer is null.
  */
 export async function runWorkload(
   host: Host,
   push: readonly string[],
   workload: readonly string[],
   stopped: Promise<unknown>,
-): Promise<number> {
+  out: Writable,
+): Promise<ExitStatus | null> {
   const made = await host.run('mktemp -d /tmp/lastref-workload.XXXXXX');
   if (made.code !== 0)
     throw new CliError(EXIT.workload, `no directory for the workload: ${made.stderr}`);
@@ -28,15 +36,15 @@ export async function runWorkload(
       `exec 3<&-; wait $p; s=$?; kill $k 2>/dev/null; cd /; rm -rf ${quote(directory)}; exit $s`,
     ].join('\n'),
   );
-  child.stdout.pipe(process.stdout, { end: false });
+  child.stdout.pipe(out, { end: false });
   child.stderr.pipe(process.stderr, { end: false });
   const how = await Promise.race([child.ended, stopped.then(() => null)]);
   if (how === null) {
     child.stdin.end();
     await Promise.race([child.ended, new Promise((resolve) => setTimeout(resolve, 3000))]);
     child.kill();
-    return EXIT.good;
+    return null;
   }
   process.stderr.write(`lastref: the workload ended with status ${how.code ?? how.signal}\n`);
-  return how.code === 0 ? EXIT.good : EXIT.workload;
+  return how;
 }

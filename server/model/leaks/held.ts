@@ -49,6 +49,16 @@ export class HeldWatch implements LeakWatch {
     return false;
   }
 
+  /** Whoever holds hugepages may hold them without a name: only the next look tells. */
+  pending(now: number): boolean {
+    const soon = this._leaks.after.held + FASTEST_NS;
+    for (const { leak } of this._shown.values()) if (leak === null) return true;
+    for (const [inode, since] of this._leaks.model.hugepages.holding) {
+      if (!inode.canary && inode.state === 'open' && now - since < soon) return true;
+    }
+    return false;
+  }
+
   tick(): void {
     for (const [key, shown] of this._shown) {
       const { inode, leak } = shown;

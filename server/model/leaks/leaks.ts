@@ -42,11 +42,15 @@ export interface LeakWatch {
   scanned?(scan: HostScan): void;
   /** Whether a look at the host would help now. Decides nothing else: a replay does not ask. */
   wantsScan?(now: number, asked: number | null): boolean;
+  /** Whether something may yet become such a leak: it is away, and its threshold has not passed. */
+  pending(now: number): boolean;
 }
 
 export class Leaks {
   /** Changes whenever anything here does. */
   revision = 0;
+  /** The host was looked at: who held what before is known. */
+  looked = false;
   /** Leaks that ended and are not listed any more. */
   dropped = 0;
   readonly model: Model;
@@ -72,6 +76,7 @@ export class Leaks {
 
   /** The host was looked at: what it showed is as good as a line of the trace. */
   scanned(scan: HostScan): void {
+    this.looked = true;
     for (const watch of this._watches) watch.scanned?.(scan);
   }
 
@@ -79,6 +84,12 @@ export class Leaks {
   wantsScan(asked: number | null): boolean {
     const { now } = this.model;
     return this._watches.some((watch) => watch.wantsScan?.(now, asked) ?? false);
+  }
+
+  /** Whether something is away of which it cannot be said yet that it is a leak. */
+  pending(): boolean {
+    const { now } = this.model;
+    return this._watches.some((watch) => watch.pending(now));
   }
 
   /** Its threshold has passed. */

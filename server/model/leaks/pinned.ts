@@ -82,6 +82,15 @@ export class PinnedWatch implements LeakWatch {
     }
   }
 
+  pending(): boolean {
+    for (const page of this._leaks.model.hugepages.left) {
+      const { owner } = page;
+      if (owner === null || owner.canary) continue;
+      if (!this._byInode.get(owner)?.pages.has(page)) return true;
+    }
+    return false;
+  }
+
   wantsScan(now: number, asked: number | null): boolean {
     if (asked !== null && now - asked < SCAN_EVERY_NS) return false;
     for (const { leak, pages } of this._byInode.values()) {

@@ -75,6 +75,10 @@ export class PoolDriftWatch implements LeakWatch {
     }
   }
 
+  pending(): boolean {
+    return this._since !== null && this._leak === null;
+  }
+
   /** Certain: no line of a hugepage that was taken or given back was lost since the first sample. */
   #verdict(ts: number): Leak['verdict'] {
     return this._leaks.isCertain(this._beforeAt, ts) ? 'certain' : 'suspected';

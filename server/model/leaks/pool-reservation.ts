@@ -18,6 +18,13 @@ export class PoolReservationWatch implements LeakWatch {
     for (const pool of pools.latest()) if (pool.node === -1) this.#look(pool, now);
   }
 
+  /** Reserved, and no leak yet: somebody still has it, or the pool has not rested for long enough. */
+  pending(): boolean {
+    return this._leaks.model.pools
+      .latest()
+      .some((pool) => pool.node === -1 && this.#unexplained(pool) > 0);
+  }
+
   #look(pool: PoolSample, now: number): void {
     const { contract } = this._leaks.model;
     const what = `pool of ${pool.sizeKb} kB`;

@@ -29,6 +29,11 @@ export class ReservationWatch implements LeakWatch {
     if (!waits) this._revision = verdicts.revision;
   }
 
+  pending(): boolean {
+    const { findings } = this._leaks.model.contract.verdicts;
+    return findings.some(({ rule, number }) => rule === 'R19' && !this._seen.has(number));
+  }
+
   /** A finding that is gone was withdrawn, or is claimed anew with proof. True: that is open. */
   #follow(findings: readonly Finding[], now: number): boolean {
     let waits = false;

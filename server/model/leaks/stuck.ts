@@ -49,6 +49,14 @@ export class StuckWatch implements LeakWatch {
       this._byInode.set(inode, leak);
     }
   }
+
+  pending(): boolean {
+    for (const inode of this._leaks.model.waiting()) {
+      if (!inode.canary && !this._byInode.has(inode)) return true;
+    }
+    return false;
+  }
+
   #verdict(since: number): Leak['verdict'] {
     return this._leaks.isCertain(since, since + this._leaks.after.stuck) ? 'certain' : 'suspected';
   }

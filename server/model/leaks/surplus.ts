@@ -10,6 +10,10 @@ export class SurplusWatch implements LeakWatch {
     this._leaks = leaks;
   }
 
+  pending(): boolean {
+    return [...this._since.values()].some(({ leak }) => leak === null);
+  }
+
   tick(now: number): void {
     for (const pool of this._leaks.model.pools.latest()) {
       if (pool.node !== -1) continue;

@@ -1,0 +1,93 @@
+/** How the judgement is told: KTAP while it comes, JUnit XML at the end. */
+import { Transform, type TransformCallback } from 'node:stream';
+import type { Judged } from './check-judge.ts';
+import { sentence } from './text.ts';
+
+/**
+ * The workload's output as a part of KTAP version 1 (Documentation/dev-tools/ktap.rst):
+ * indented where it is KTAP or TAP itself, so that it nests; as diagnostics where not, so
+ * that no line of it can be taken for a result.
+ */
+export class NestedOutput extends Transform {
+  #rest = '';
+  #isTap: boolean | null = null;
+
+  override _transform(chunk: Buffer | string, _: BufferEncoding, done: TransformCallback): void {
+    const lines = (this.#rest + chunk.toString('utf8')).split('\n');
+    this.#rest = lines.pop()!;
+    for (const line of lines) this.#line(line);
+    done();
+  }
+
+  override _flush(done: TransformCallback): void {
+    if (this.#rest !== '') this.#line(this.#rest);
+    done();
+  }
+
+  #line(line: string): void {
+    const text = line.replace(/\r$/, '');
+    if (this.#isTap === null && text.trim() !== '') {
+      this.#isTap = /^\s*K?TAP version \d+$/.test(text);
+    }
+    this.push(this.#isTap ? `  ${text}\n` : `# ${text}`.trimEnd().concat('\n'));
+  }
+}
+
+export function ktapHeader(count: number): string {
+  return `KTAP version 1\n1..${count}\n`;
+}
+
+/** One result with its diagnostics before it; `number` counts from 1. */
+export function ktapLine(number: number, judged: Judged): string {
+  const { name, title, outcome, why, evidence } = judged;
+  const lines = outcome === 'fail' ? [`# ${title}: ${why}`] : [];
+  lines.push(...evidence.map((line) => `# ${line}`));
+  const result = `${outcome === 'fail' ? 'not ok' : 'ok'} ${number} ${name}`;
+  if (outcome === 'skip') lines.push(`${result} # SKIP ${why}`);
+  else if (outcome === 'allowed') lines.push(`${result} # XFAIL ${why}`);
+  else lines.push(result);
+  return lines.map((line) => `${sentence(line)}\n`).join('');
+}
+
+/** `seconds`: how long the workload ran and was waited for. */
+export function junit(tests: readonly Judged[], host: string, seconds: number): string {
+  const count = (outcome: Judged['outcome']) => tests.filter((t) => t.outcome === outcome).length;
+  const skipped = count('skip') + count('allowed');
+  const attributes = `tests="${tests.length}" failures="${count('fail')}" errors="0" skipped="${skipped}" time="${seconds.toFixed(3)}"`;
+  const out = [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites ${attributes}>`,
+    `  <testsuite name="lastref" hostname="${xml(host)}" ${attributes}>`,
+  ];
+  for (const { name, outcome, why, evidence } of tests) {
+    const [group, ...rest] = name.split(' ');
+    const own = rest.length === 0 ? name : rest.join(' ');
+    const text = xml(evidence.join('\n'));
+    out.push(`    <testcase classname="lastref.${group}" name="${xml(own)}">`);
+    if (outcome === 'fail') out.push(`      <failure message="${xml(why)}">${text}</failure>`);
+    else if (outcome !== 'pass') {
+      out.push(
+        `      <skipped message="${xml(outcome === 'allowed' ? `allowed: ${why}` : why)}"/>`,
+      );
+    }
+    if (outcome !== 'fail' && text !== '') out.push(`      <system-out>${text}</system-out>`);
+    out.push('    </testcase>');
+  }
+  out.push('  </testsuite>', '</testsuites>', '');
+  return out.join('\n');
+}
+
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+};
+
+/** Printable ASCII and newlines: XML 1.0 knows no other control characters. */
+function xml(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => sentence(line).replace(/[&<>"]/g, (c) => ENTITIES[c]!))
+    .join('\n');
+}

@@ -1,0 +1,253 @@
+/** What `lastref check` concludes, and the forms in which it tells. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { exitCode } from '../../server/cli/check.ts';
+import { type KnownFinding, readBaseline, writeBaseline } from '../../server/cli/check-baseline.ts';
+import { junit, ktapHeader, ktapLine, NestedOutput } from '../../server/cli/check-formats.ts';
+import {
+  CHECKS,
+  type Judged,
+  judge,
+  judgeWorkload,
+  type Seen,
+} from '../../server/cli/check-judge.ts';
+import { evidenceOf } from '../../server/cli/report.ts';
+import { Report } from '../../server/protocol/report.ts';
+import { openRecording } from '../../server/recording/open.ts';
+import { Replay } from '../../server/recording/replay.ts';
+import { makeReport } from '../../server/tracer/report.ts';
+import { lastref } from '../support/cli.ts';
+
+const DIR = mkdtempSync(join(tmpdir(), 'lastref-check-'));
+afterAll(() => rmSync(DIR, { recursive: true, force: true }));
+
+function seen(golden: string): Seen {
+  const file = new URL(`../golden/${golden}/recording.lastref`, import.meta.url).pathname;
+  const recording = openRecording(file);
+  const pipelines = new Replay(recording, { keep: 1000, banner: '' }).run();
+  recording.close();
+  return {
+    report: makeReport(pipelines),
+    evidence: evidenceOf(pipelines),
+    ended: { code: 0, signal: null },
+    began: new Map(),
+  };
+}
+
+const NOTHING = { names: new Set<string>(), known: [] };
+const allowing = (...names: string[]) => ({ names: new Set(names), known: [] });
+const FAILED_MOUNT = seen('failed-mount-6.18');
+const CLEAN = seen('guest-6.12');
+
+/** Without the name of the rule. */
+const short = (name: string) => name.replace(/^(contract R\d+) .*/, '$1');
+const failures = (tests: readonly Judged[]) =>
+  tests.filter(({ outcome }) => outcome === 'fail').map(({ name }) => short(name));
+const by = (tests: readonly Judged[], name: string) =>
+  tests.find((test) => `${test.name} `.startsWith(`${name} `))!;
+
+describe('a run is judged', () => {
+  it('by the same tests, whatever happened', () => {
+    for (const one of [FAILED_MOUNT, CLEAN, seen('tracepoints')]) {
+      expect(judge(one, NOTHING).map(({ name }) => name)).toEqual(CHECKS);
+    }
+  });
+
+  it('clean where everything came back', () => {
+    const tests = judge(CLEAN, NOTHING);
+    expect(failures(tests)).toEqual([]);
+    expect(exitCode(tests)).toBe(0);
+    expect(by(tests, 'contract R1').outcome).toBe('pass');
+    expect(by(tests, 'leak pinned').outcome).toBe('pass');
+  });
+
+  it('with the leak, the rule and the lines that show it', () => {
+    const tests = judge(FAILED_MOUNT, NOTHING);
+    expect(failures(tests)).toContain('leak reservation');
+    expect(failures(tests)).toContain('contract R19');
+    expect(exitCode(tests)).toBe(1);
+    const { evidence, why } = by(tests, 'contract R19');
+    expect(why).toMatch(/^broken 1 times, checked on \d+$/);
+    expect(evidence.join('\n')).toMatch(/new_subpool[\s\S]*fill_super +cpu \d+ pid \d+ ret -12/);
+  });
+
+  it('what is not observed is not said to hold', () => {
+    const tests = judge(seen('tracepoints'), NOTHING);
+    const pinned = by(tests, 'leak pinned');
+    expect(pinned.outcome).toBe('skip');
+    expect(pinned.why).toMatch(/^hugepage_free: /);
+    expect(by(tests, 'contract R3').outcome).toBe('skip');
+  });
+
+  it('what a loss could explain does not fail it, and is not said to hold', () => {
+    const report = structuredClone(FAILED_MOUNT.report);
+    for (const leak of report.leaks) leak.verdict = 'suspected';
+    for (const finding of report.findings) finding.verdict = 'suspected';
+    for (const rule of report.contract) {
+      rule.suspected += rule.broken;
+      rule.broken = 0;
+    }
+    const tests = judge({ ...FAILED_MOUNT, report }, NOTHING);
+    expect(failures(tests)).toEqual([]);
+    expect(by(tests, 'leak reservation').outcome).toBe('skip');
+    expect(by(tests, 'contract R19').why).toMatch(/suspected/);
+  });
+
+  it('by what came after the workload began', () => {
+    const host = FAILED_MOUNT.report.epochs[0]!.host;
+    const tests = judge({ ...FAILED_MOUNT, began: new Map([[host, 1e15]]) }, NOTHING);
+    expect(failures(tests)).toEqual([]);
+    expect(by(tests, 'contract R19').evidence).toContain('1 began before the workload');
+  });
+
+  it('a finding that is not listed any more counts', () => {
+    const report = structuredClone(CLEAN.report);
+    report.contract.find(({ rule }) => rule === 'R7')!.broken = 3;
+    expect(failures(judge({ ...CLEAN, report }, NOTHING))).toEqual(['contract R7']);
+  });
+
+  it('an account that does not balance fails it, as a tool that failed', () => {
+    const report = structuredClone(CLEAN.report);
+    report.losses.balanced = false;
+    const tests = judge({ ...CLEAN, report }, NOTHING);
+    expect(failures(tests)).toEqual(['ledger']);
+    expect(exitCode(tests)).toBe(3);
+  });
+
+  it.each([
+    [{ code: 0, signal: null }, 'pass', 0],
+    [{ code: 4, signal: null }, 'skip', 0],
+    [{ code: 7, signal: null }, 'fail', 4],
+    [{ code: null, signal: 'SIGSEGV' }, 'fail', 4],
+  ] as const)('a workload that ended with %j: %s', (ended, outcome, exit) => {
+    expect(judgeWorkload(ended).outcome).toBe(outcome);
+    expect(exitCode(judge({ ...CLEAN, ended }, NOTHING))).toBe(exit);
+  });
+});
+
+describe('what is known', () => {
+  const names = failures(judge(FAILED_MOUNT, NOTHING)).map((name) => name.split(' ')[1]!);
+
+  it('is allowed by name', () => {
+    const tests = judge(FAILED_MOUNT, allowing(...names));
+    expect(failures(tests)).toEqual([]);
+    expect(by(tests, 'contract R19').outcome).toBe('allowed');
+    expect(failures(judge(FAILED_MOUNT, allowing('R1')))).toHaveLength(names.length);
+  });
+
+  it('is allowed by a file that a run has written, whatever its numbers', () => {
+    const file = join(DIR, 'known.json');
+    writeBaseline(file, FAILED_MOUNT.report);
+    const known: readonly KnownFinding[] = readBaseline(file);
+    const text = JSON.stringify(FAILED_MOUNT.report).replaceAll('"sentence":"2 ', '"sentence":"3 ');
+    const report = Report.parse(JSON.parse(text));
+    const tests = judge({ ...FAILED_MOUNT, report }, { names: new Set(), known });
+    expect(failures(tests)).toEqual([]);
+    expect(by(tests, 'leak reservation').outcome).toBe('allowed');
+    const other = known.filter(({ of }) => of !== 'R19');
+    expect(failures(judge(FAILED_MOUNT, { names: new Set(), known: other }))).toEqual([
+      'contract R19',
+    ]);
+  });
+
+  it.each([
+    ['{', /known\.json: .*JSON/],
+    ['{"format":2,"known":[]}', /known\.json, at format: /],
+    ['{"format":1,"known":[{"of":"R1"}]}', /known\.json, at known\.0\./],
+  ])('a file that is none: %s', (text, error) => {
+    const file = join(DIR, 'known.json');
+    writeFileSync(file, text);
+    expect(() => readBaseline(file)).toThrow(error);
+  });
+});
+
+describe('refused before anything is traced:', () => {
+  it.each([
+    [['check'], /nothing to check: .*\n.*lastref check/],
+    [['check', '--allow', 'R99', '--', 'true'], /--allow R99: .*\n.*R1 to R22.*pool-drift/],
+    [['check', '--baseline', '/no/such', '--', 'true'], /\/no\/such does not exist\.\n.*--write/],
+    [['check', '--format', 'tap', '--', 'true'], /choices are ktap, junit, json/],
+  ])('%j', async (args, error) => {
+    const { code, stderr } = await lastref(args);
+    expect(stderr).toMatch(error);
+    expect(code).toBe(2);
+  });
+});
+
+describe('KTAP', () => {
+  const through = async (chunks: readonly string[]) => {
+    const nested = new NestedOutput();
+    for (const chunk of chunks) nested.write(chunk);
+    nested.end();
+    let out = '';
+    for await (const chunk of nested) out += chunk;
+    return out;
+  };
+
+  it('nests a workload that prints it', async () => {
+    const text = 'TAP version 13\n1..1\n# hello\nok 1 - map_hugetlb\n';
+    expect(await through([text])).toBe(
+      '  TAP version 13\n  1..1\n  # hello\n  ok 1 - map_hugetlb\n',
+    );
+  });
+
+  it('takes no other output for a result, wherever it is cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom('ok 1 x', 'not ok 2', '1..3', '\n', '\r\n', 'Bail out!', ' ')),
+        fc.integer({ min: 1, max: 9 }),
+        async (parts, size) => {
+          const text = `x${parts.join('')}`;
+          const chunks = text.match(new RegExp(`[\\s\\S]{1,${size}}`, 'g'))!;
+          const out = await through(chunks);
+          expect(out).toBe(await through([text]));
+          expect(out).toMatch(/^(#.*\n)+$/);
+        },
+      ),
+    );
+  });
+
+  it('has a plan, and as many results, numbered', () => {
+    const tests = judge(FAILED_MOUNT, allowing('R19'));
+    const text = ktapHeader(CHECKS.length) + tests.map((test, i) => ktapLine(i + 1, test)).join('');
+    expect(text).toMatch(/^([ -~]{0,160}\n)+$/);
+    const [version, plan, ...lines] = text.trimEnd().split('\n');
+    expect([version, plan]).toEqual(['KTAP version 1', `1..${tests.length}`]);
+    const results = lines.filter((line) => !line.startsWith('#'));
+    expect(results.map((line) => / (\d+) /.exec(line)![1])).toEqual(
+      tests.map((_, i) => `${i + 1}`),
+    );
+    expect(results).toContainEqual(expect.stringMatching(/^not ok \d+ leak reservation$/));
+    expect(results).toContainEqual(
+      expect.stringMatching(/^ok \d+ contract R19 subpool put # XFAIL broken 1/),
+    );
+    expect(results).toContainEqual(expect.stringMatching(/^ok \d+ contract R\d+ .* # SKIP /));
+  });
+});
+
+it('JUnit is XML that another reader takes, whatever is in it', () => {
+  const evil: Judged = {
+    name: 'leak a <b> & "c" \u202e',
+    title: 'a',
+    outcome: 'fail',
+    why: `]]> ' \u0007`,
+    evidence: ['<!--', '\u001b[31m'],
+  };
+  const tests = [...judge(FAILED_MOUNT, allowing('R19')), evil];
+  const script = `
+import sys, xml.etree.ElementTree as E
+root = E.fromstring(sys.stdin.buffer.read())
+suite = root.find('testsuite')
+print(suite.get('tests'), suite.get('failures'), suite.get('skipped'))
+print(len(suite.findall('testcase')), len(suite.findall('testcase/failure')), len(suite.findall('testcase/skipped')))
+print(suite.findall('testcase')[-1].get('name'))`;
+  const input = junit(tests, 'vm:6.18', 12.3456);
+  const out = execFileSync('python3', ['-c', script], { input, encoding: 'utf8' }).split('\n');
+  expect(out[0]).toBe(out[1]);
+  expect(out[0]!.split(' ')[0]).toBe(`${tests.length}`);
+  expect(out[2]).toBe('a <b> & "c" \\u{202e}');
+});
