@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 
 /**
  * Keys of the whole page and of the view that is shown. A view's keys win.
@@ -11,9 +11,9 @@ export interface KeyBinding {
   readonly run: (event: KeyboardEvent) => void;
 }
 
-/** Binds keys while a component is on the page. */
+/** Binds keys while a component is on the page: from the moment that it can be seen. */
 export function useKeys(bindings: readonly KeyBinding[]): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     layers.push(bindings);
     return () => {
       layers.splice(layers.indexOf(bindings), 1);

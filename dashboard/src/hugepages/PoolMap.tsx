@@ -1,5 +1,5 @@
 import { effect } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { HugepagesOfPool } from '../../../server/protocol/pool-map.ts';
 import { useKeys } from '../keyboard.ts';
 import { go, route } from '../session.ts';
@@ -21,11 +21,12 @@ export function PoolMap(props: {
   const scroll = useRef<HTMLElement>(null);
   const below = useRef<HTMLCanvasElement>(null);
   const above = useRef<HTMLCanvasElement>(null);
-  useEffect(
+  // at once: keys ask it for the grid as soon as the map is seen
+  useLayoutEffect(
     () => controller.attach(scroll.current!, [below.current!, above.current!]),
     [controller],
   );
-  useEffect(() => controller.setScene(scene), [controller, scene]);
+  useLayoutEffect(() => controller.setScene(scene), [controller, scene]);
   useEffect(
     () =>
       effect(() => {
