@@ -68,7 +68,7 @@ it.each(NAMES)(
   '%s breaks the contract only where a mount that failed keeps its reservation',
   (name) => {
     const report = Report.parse(JSON.parse(readFileSync(pathOf(name, 'report.expected'), 'utf8')));
-    // hugetlbfs_fill_super() of 6.1 and 6.18 frees the subpool and forgets what it reserved
+    // hugetlbfs_fill_super() of 6.1.176 and 6.18.15 frees the subpool and forgets what it reserved
     const leaks = /^(failed-mount|scenarios)-6\.(1|18)$/.test(name);
     const verdicts = report.findings.map((f) => `${f.rule} ${f.verdict}`);
     if (leaks) expect(verdicts).toContain('R19 certain');

@@ -132,6 +132,11 @@ describe('pinned', () => {
       until_ns: 4300e6,
       suspects: [{ pid: 88, how: 'vmsplice' }],
     });
+    // word comes: one eviction was counted, and no run of the probe was skipped
+    host.raw(`@hits[${LINES.evict.id}]: 1\n`).until(5300);
+    host.pipeline.err(Buffer.from(`a misses 484.00 0 26:${LINES.evict.id + 10}:0\n`));
+    host.until(5600);
+    expect(host.said).toEqual(['pinned resolved certain 1']);
   });
 
   it('is none when the pool has it back: the line of its return was lost', () => {

@@ -17,6 +17,8 @@ const SCAN_EVERY_NS = 10e9;
 interface Pinned {
   readonly leak: OpenLeak;
   readonly pages: Set<Hugepage>;
+  /** Up to here the losses have to be known, for the verdict. */
+  until: number;
   /** When the last of them came back. */
   back: number;
 }
@@ -26,6 +28,8 @@ export class PinnedWatch implements LeakWatch {
   private readonly _byInode = new Map<Incarnation, Pinned>();
   /** Past the threshold, and not told yet: word of the losses is to come. */
   private readonly _due = new Map<Hugepage, { owner: Incarnation; pinners: Suspect[] }>();
+  /** Ended before word of the losses up to `until` had come: it may still make them certain. */
+  private _ended: { readonly leak: OpenLeak; readonly until: number }[] = [];
   private _scan: HostScan | null = null;
 
   constructor(leaks: Leaks) {
@@ -36,6 +40,7 @@ export class PinnedWatch implements LeakWatch {
     const { model, after } = this._leaks;
     const { hugepages } = model;
     this.#settle(now);
+    this.#word();
     if (!model.seesFree) return;
     this.#cameBack(now);
     const fresh = new Map<Incarnation, Hugepage[]>();
@@ -129,14 +134,15 @@ export class PinnedWatch implements LeakWatch {
       },
       now,
     );
-    const pinned: Pinned = { leak, pages: new Set(pages), back: since };
+    const pinned: Pinned = { leak, pages: new Set(pages), until: since, back: since };
     this._byInode.set(owner, pinned);
     this.#update(pinned);
   }
 
-  #update({ leak, pages }: Pinned): void {
+  #update(pinned: Pinned): void {
+    const { leak, pages } = pinned;
     const list = [...pages];
-    const verdict = this.#verdict(leak, pages);
+    const verdict = this.#verdict(pinned);
     const extra = extraOf(pages);
     const held = extra > 0 ? `, with ${extra} reference${extra === 1 ? '' : 's'} too many` : '';
     const plural = pages.size === 1 ? 'a hugepage' : `${pages.size} hugepages`;
@@ -171,23 +177,38 @@ export class PinnedWatch implements LeakWatch {
       if (pages.size === 0) {
         this._byInode.delete(owner);
         this._leaks.end(leak, 'resolved', pinned.back);
+        if (leak.verdict === 'suspected') this._ended.push({ leak, until: pinned.until });
       } else if (inUse !== null && inUse < hugepages.outstanding) {
         // fewer are in use than would have to be: their return was lost
         this._byInode.delete(owner);
         const why = `the pool has only ${inUse} in use: that they came back was a lost event`;
         this._leaks.end(leak, 'refuted', now, why);
         for (const page of pages) hugepages.back(page);
-      } else if (changed || leak.verdict !== this.#verdict(leak, pages)) {
+      } else if (changed || leak.verdict !== this.#verdict(pinned)) {
         this.#update(pinned);
       }
     }
   }
 
+  /** What was known to be lost makes the difference, also when it is told after the end. */
+  #word(): void {
+    if (this._ended.length === 0) return;
+    this._ended = this._ended.filter(({ leak, until }) => {
+      if (this._leaks.isCertain(leak.since, until)) {
+        this._leaks.change(leak, { verdict: 'certain' });
+        return false;
+      }
+      return this._leaks.awaitsWord(leak.since, until);
+    });
+  }
+
   /** Certain: each of its hugepages was away for the threshold, and no loss explains that. */
-  #verdict({ since }: OpenLeak, pages: ReadonlySet<Hugepage>): Leak['verdict'] {
-    let last = since;
+  #verdict(pinned: Pinned): Leak['verdict'] {
+    const { leak, pages } = pinned;
+    let last = leak.since;
     for (const page of pages) last = Math.max(last, page.removedAt);
-    return this._leaks.isCertain(since, last + this._leaks.after.pinned) ? 'certain' : 'suspected';
+    pinned.until = last + this._leaks.after.pinned;
+    return this._leaks.isCertain(leak.since, pinned.until) ? 'certain' : 'suspected';
   }
 
   /** Hugepages in use by the pool's counters; null when they do not speak for this moment. */
