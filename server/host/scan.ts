@@ -8,6 +8,8 @@
  *       BYTES is the size of its hugepages. One fd and one mapping of each process.
  *   a pinner PID COMM fd N WAY [COUNT]
  *       a process that can have references on pages by DMA or registered buffers
+ *   a segment ID PID COMM|- ATTACHED
+ *       a System V segment of shared memory, and who made it; -: that process has ended
  *   a scanned UPTIME whole|part
  *       the end; part: something could not be read to its end in time, or was too much
  *
@@ -141,6 +143,12 @@ scan() {
       part) whole=part ;;
       esac
     done
+    # shmid, cpid, nattch; the file of a segment has its id as number
+    awk 'NR > 1 && n++ < 1000 { print $2, $5, $7 }' /proc/sysvipc/shm 2>/dev/null |
+      while read -r one two three; do
+        comm=$(name_of "$two")
+        say segment "$one" "$two" "$§{comm:--}" "$three"
+      done
     read -r up _ < /proc/uptime
     say scanned "$up" "$whole"
   }

@@ -45,6 +45,8 @@ export class Hugepages {
   private readonly _known = new Map<number, Hugepage>();
   /** Of these, those that left a page cache and are not freed, oldest first. */
   private readonly _removed = new Set<Hugepage>();
+  /** Taken for a mapping of an inode, and in no page cache. */
+  private readonly _private = new Map<Incarnation, Set<Hugepage>>();
   /** Time of the last line about a hugepage that came or went, ns of the epoch. */
   lastEvent = 0;
   /** Told of each hugepage that is forgotten; where it went is told a moment later, in `page`. */
@@ -126,7 +128,7 @@ export class Hugepages {
     }
     this.allocated++;
     this.lastEvent = ts;
-    this._known.set(folio, {
+    const page: Hugepage = {
       folio,
       pfn: null,
       index: 0,
@@ -137,8 +139,36 @@ export class Hugepages {
       removedAt: Number.NaN,
       freedAt: Number.NaN,
       extraRefs: null,
+      privateSince: null,
       taker: { pid, comm, inode, dev },
-    });
+    };
+    this._known.set(folio, page);
+    if (inode === null) return;
+    const others = this._private.get(inode);
+    if (others === undefined) this._private.set(inode, new Set([page]));
+    else others.add(page);
+  }
+
+  /**
+   * evict() has the inode: no mapping of it is left, since each holds its file. What was
+   * private to one was freed with it, or somebody has a reference.
+   */
+  unmapped(inode: Incarnation, ts: number): void {
+    const pages = this._private.get(inode);
+    if (pages === undefined) return;
+    this._private.delete(inode);
+    if (!this._observesFree) return;
+    for (const page of pages) {
+      page.privateSince = page.since;
+      page.owner = inode;
+      page.state = 'removed';
+      page.since = ts;
+      page.removedAt = ts;
+      inode.removed++;
+      inode.take(page);
+      this.outstanding++;
+      this._removed.add(page);
+    }
   }
 
   /** It goes on as another folio (migration). */
@@ -170,6 +200,7 @@ export class Hugepages {
       removedAt: Number.NaN,
       freedAt: Number.NaN,
       extraRefs: null,
+      privateSince: null,
       taker: before?.state === 'allocated' ? before.taker : null,
     };
     this._known.set(key, page);
@@ -209,6 +240,7 @@ export class Hugepages {
         removedAt: ts,
         freedAt: Number.NaN,
         extraRefs: null,
+        privateSince: null,
         taker: null,
       };
       owner.take(page);
@@ -241,7 +273,8 @@ export class Hugepages {
     if (page !== undefined) this.#forget(page);
     this.lastEvent = event.ts;
     // an anonymous page has left what we knew of it behind: that it was freed then, was lost
-    const owner = event.anon === 0 ? (page?.owner ?? evicting ?? null) : null;
+    const cached = event.anon === 0 ? (page?.owner ?? evicting ?? null) : null;
+    const owner = page !== undefined && page.privateSince !== null ? page.owner : cached;
     if (owner !== null) {
       this.attributed++;
       owner.freed++;
@@ -264,6 +297,11 @@ export class Hugepages {
   /** It is not owed any more. */
   #forget(page: Hugepage): void {
     if (this._removed.delete(page)) this.outstanding--;
+    const inode = page.taker?.inode ?? null;
+    if (page.state !== 'allocated' || inode === null) return;
+    const pages = this._private.get(inode);
+    pages?.delete(page);
+    if (pages?.size === 0) this._private.delete(inode);
   }
 
   /** The freed page is on the pool's free list, or on its way to the page allocator. */

@@ -29,6 +29,11 @@ export interface Hugepage {
   freedAt: number;
   /** References beyond the page cache's own at removal; null when not seen. */
   extraRefs: number | null;
+  /**
+   * It was private to a mapping of its inode, and all of those are gone: since when that is
+   * known, ns. Null: it was in the page cache.
+   */
+  privateSince: number | null;
   /** Who took it from the pool, for a mapping of which inode; null when that was not seen. */
   taker: Taker | null;
 }

@@ -105,6 +105,8 @@ export class Model {
   readonly unseen = new Map<LineName, number>();
   /** Time of the newest event, ns of the epoch; 0 before the first. */
   now = 0;
+  /** The mount of hugetlbfs that only the kernel has: memfds and SysV segments, without names. */
+  namelessDev: number | null = null;
   readonly plan: Plan;
   private readonly _seesFree: boolean;
   private readonly _sectorsPerHugepage: number;
@@ -315,7 +317,8 @@ export class Model {
   }
 
   /** The inode with this device and number is lastref's own canary. */
-  canary(dev: number, ino: number): void {
+  canary(fs: string, dev: number, ino: number): void {
+    if (fs === 'hugetlbfs') this.namelessDev = dev;
     this._canaries.set(ino, [...(this._canaries.get(ino) ?? []), dev]);
     for (const inode of this.inodes.all()) this.#disownCanary(inode);
   }
@@ -358,9 +361,10 @@ export class Model {
     if (inode.state !== 'ended') this.#lose(inode);
   }
 
-  /** evict() has it. */
-  #isEvicted(inode: Incarnation): void {
+  /** evict() has it since this time. */
+  #isEvicted(inode: Incarnation, ts: number): void {
     inode.state = 'evicting';
+    this.hugepages.unmapped(inode, ts);
     this.hugepages.holding.delete(inode);
     this._waiting.add(inode);
   }
@@ -378,7 +382,7 @@ export class Model {
     if (inode === undefined || inode.state !== 'open' || inode.dev !== event.dev) {
       inode = this.#begin(event.inode, event.dev, event.magic, event.ino, event);
     }
-    this.#isEvicted(inode);
+    this.#isEvicted(inode, event.ts);
     inode.superblock = this.superblocks.of(event.dev, event.magic) ?? inode.superblock;
     this.#nameFs(inode, event);
     inode.ino = event.ino;
@@ -434,6 +438,7 @@ export class Model {
     inode.freeCpu = event.cpu;
     if (inode.superblock !== undefined) this.superblocks.ran(inode.superblock, event.free_inode);
     this.#disownCanary(inode);
+    this.hugepages.unmapped(inode, begin);
     this.#end(inode, 'ended');
     this.inodes.measurePair(inode, 'i_callback', 'free_inode');
     this.inodes.release(event.inode, inode);
@@ -523,7 +528,7 @@ export class Model {
     if (inode === undefined || (inode.state === 'open' && event.ts < inode.first)) return;
     if (inode.state === 'open') {
       // the line of evict() itself was lost, or tracing began after it
-      this.#isEvicted(inode);
+      this.#isEvicted(inode, event.ts);
       inode.pid = event.pid;
       inode.tid = event.tid;
     } else if (isOfAnotherLife(inode, event, stage)) {
@@ -635,7 +640,7 @@ export class Model {
       inode.size = event.size;
       inode.pages = event.blocks / this._sectorsPerHugepage;
       this.#lastUser(inode, event);
-      this.#isEvicted(inode);
+      this.#isEvicted(inode, event.ts);
       inode.reach('evict_inode', event.ts);
     } else if (event.kind === 'tp_hugepage_add') {
       this.hugepages.added(inode, none, event.pfn, event.index >> 9, event.ts);

@@ -75,7 +75,8 @@ export const Report = z.object({
       node: z.int(),
       total: count,
       free: count,
-      reserved: count.nullable(),
+      /** Below zero where the kernel's unsigned counter is. */
+      reserved: z.int().nullable(),
       surplus: count,
     }),
   ),

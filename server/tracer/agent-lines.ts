@@ -1,6 +1,12 @@
 /** What the agent says on standard error (see host/agent.ts), line by line. */
 
-import { type Holder, PIN_WAYS, type Pinner, type PinWay } from '../model/leaks/scan.ts';
+import {
+  type Holder,
+  PIN_WAYS,
+  type Pinner,
+  type PinWay,
+  type Segment,
+} from '../model/leaks/scan.ts';
 import { commOfHex } from './fields.ts';
 
 export type AgentLine =
@@ -28,6 +34,7 @@ export type AgentLine =
   /** What a scan of the host found; see host/scan.ts. */
   | { readonly kind: 'holder'; readonly holder: Holder }
   | { readonly kind: 'pinner'; readonly pinner: Pinner }
+  | { readonly kind: 'segment'; readonly segment: Segment }
   | { readonly kind: 'scanned'; readonly uptimeNs: number; readonly whole: boolean }
   | { readonly kind: 'died' }
   | { readonly kind: 'exit'; readonly status: number }
@@ -81,7 +88,7 @@ export function parseAgentLine(line: string): AgentLine {
     case 'clock':
       return { kind: 'clock', uptimeNs: seconds(2), wallMs: Number(words[3]) / 1e6 };
     case 'pool':
-      if (!/^a pool [\d.]+ \d+ -?\d+ \d+ \d+ (\d+|-) \d+$/.test(line)) break;
+      if (!/^a pool [\d.]+ \d+ -?\d+ \d+ \d+ (\d{1,20}|-) \d+$/.test(line)) break;
       return {
         kind: 'pool',
         uptimeNs: seconds(2),
@@ -89,7 +96,8 @@ export function parseAgentLine(line: string): AgentLine {
         node: number(4),
         total: number(5),
         free: number(6),
-        reserved: words[7] === '-' ? null : number(7),
+        // resv_huge_pages is unsigned, and the kernel may bring it below zero
+        reserved: words[7] === '-' ? null : Number(BigInt.asIntN(64, BigInt(words[7]!))),
         surplus: number(8),
       };
     case 'corrupted':
@@ -120,6 +128,11 @@ export function parseAgentLine(line: string): AgentLine {
       const pinner = pinnerOf(line);
       if (pinner === null) break;
       return { kind: 'pinner', pinner };
+    }
+    case 'segment': {
+      const segment = segmentOf(line);
+      if (segment === null) break;
+      return { kind: 'segment', segment };
     }
     case 'scanned':
       if (!/^a scanned \d+(\.\d+)? (whole|part)$/.test(line)) break;
@@ -167,6 +180,14 @@ function pinnerOf(line: string): Pinner | null {
   const numbers = [Number(pid), Number(fd), buffers ?? 0];
   if (!numbers.every(Number.isSafeInteger)) return null;
   return { pid: numbers[0]!, comm, fd: numbers[1]!, way, buffers };
+}
+
+function segmentOf(line: string): Segment | null {
+  const match = /^a segment (\d{1,10}) (\d{1,10}) ([0-9a-f]+|-) (\d{1,10})$/.exec(line);
+  if (match === null) return null;
+  const comm = match[3] === '-' ? '' : commOfHex(match[3]!);
+  if (comm === null) return null;
+  return { id: Number(match[1]), pid: Number(match[2]), comm, attached: Number(match[4]) };
 }
 
 /** From st_dev as stat(2) gives it to s_dev as the kernel keeps it (include/linux/kdev_t.h). */

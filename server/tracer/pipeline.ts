@@ -5,7 +5,7 @@
  */
 import { Alerts } from '../model/alerts.ts';
 import type { Incarnation } from '../model/incarnation.ts';
-import type { Holder, Pinner } from '../model/leaks/scan.ts';
+import type { Holder, Pinner, Segment } from '../model/leaks/scan.ts';
 import { Model } from '../model/model.ts';
 import type { Alert } from '../protocol/alerts.ts';
 import type { TraceEvent } from '../protocol/events.ts';
@@ -97,7 +97,11 @@ export class Pipeline {
   /** Of the rejected lines, those that were missing in a quiet moment before. */
   private _rejectedMissing = 0;
   /** Of a scan that goes on. */
-  private _scan: { holders: Holder[]; pinners: Pinner[] } = { holders: [], pinners: [] };
+  private _scan: { holders: Holder[]; pinners: Pinner[]; segments: Segment[] } = {
+    holders: [],
+    pinners: [],
+    segments: [],
+  };
   /** The stack of the last line that has one; its frames come one by one after it. */
   private _stack: string[] = [];
 
@@ -167,7 +171,7 @@ export class Pipeline {
     // probes attach one by one: a gap lasts until a canary has come through again
     this.readyAt = null;
     this._canaries.clear();
-    this._scan = { holders: [], pinners: [] };
+    this._scan = { holders: [], pinners: [], segments: [] };
     this._settlement.begin(tracksOf(programs));
     this._running = true;
   }
@@ -359,6 +363,9 @@ export class Pipeline {
       case 'pinner':
         if (this._scan.pinners.length < MAX_SCANNED) this._scan.pinners.push(line.pinner);
         break;
+      case 'segment':
+        if (this._scan.segments.length < MAX_SCANNED) this._scan.segments.push(line.segment);
+        break;
       case 'scanned':
         this.#scanned(line);
         break;
@@ -366,7 +373,7 @@ export class Pipeline {
         this.#missed(line);
         break;
       case 'canary': {
-        this.model.canary(line.dev, line.ino);
+        this.model.canary(line.fs, line.dev, line.ino);
         const list = this._canaries.get(line.fs) ?? [];
         list.push({ dev: line.dev, ino: line.ino });
         this._canaries.set(line.fs, list);
@@ -382,13 +389,13 @@ export class Pipeline {
   }
 
   #scanned({ uptimeNs, whole }: Extract<AgentLine, { kind: 'scanned' }>): void {
-    const { holders, pinners } = this._scan;
-    this._scan = { holders: [], pinners: [] };
+    const scan = this._scan;
+    this._scan = { holders: [], pinners: [], segments: [] };
     const origin = this._decoder.origin;
     if (origin === null) return;
-    const room = holders.length < MAX_SCANNED && pinners.length < MAX_SCANNED;
+    const room = Object.values(scan).every((list) => list.length < MAX_SCANNED);
     const ts = Math.max(0, uptimeNs - Number(origin));
-    this.model.leaks.scanned({ ts, whole: whole && room, holders, pinners });
+    this.model.leaks.scanned({ ts, whole: whole && room, ...scan });
   }
 
   /** Programs are loaded in the order of the text: their ids ascend with it. */

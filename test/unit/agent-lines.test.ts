@@ -21,6 +21,16 @@ describe('what the agent says', () => {
         surplus: 0,
       },
     ],
+    // four less than none: the kernel's counter is unsigned
+    ['a pool 477.71 2048 -1 64 60 18446744073709551612 0', { kind: 'pool', reserved: -4 }],
+    [
+      'a segment 32769 391 71656d750a 1',
+      { kind: 'segment', segment: { id: 32769, pid: 391, comm: 'qemu', attached: 1 } },
+    ],
+    [
+      'a segment 0 391 - 0',
+      { kind: 'segment', segment: { id: 0, pid: 391, comm: '', attached: 0 } },
+    ],
     ['a pool 477.71 1048576 0 0 0 - 0', { kind: 'pool', node: 0, reserved: null, sizeKb: 1048576 }],
     [
       'a misses 12.34 1 26:41:0 5:42:36704',
@@ -91,6 +101,8 @@ describe('what the agent says', () => {
     'a',
     'a ',
     'a unheard of',
+    'a segment -1 391 - 0',
+    'a segment 0 391 qemu 0',
     'a pool 477.71 2048 -1 16 12 3',
     'a pool 477.71 2048 -1 16 12 3 0 1',
     'a misses 12.34',

@@ -106,6 +106,48 @@ describe('a file without a name that holds hugepages', () => {
     ]);
   });
 
+  it('is a leak where nobody is seen to have it, if it lies on the mount of memfds', () => {
+    const host = new Host();
+    host.trace(MADE);
+    host.pipeline.err(Buffer.from('a canary hugetlbfs 17 1\n'));
+    host.pipeline.model.contract.ready(0);
+    host.pipeline.model.contract.settled(1e15);
+    host.at(12_000);
+    host.scan(12_000, []);
+    expect(host.leaks).toEqual([]); // it may be on its way from one to another
+    host.at(18_000);
+    host.scan(18_000, [], [`a segment 2078 77 ${hex('ipc')} 0`, `a segment 1 78 - 0`]);
+    expect(host.leaks).toMatchObject([
+      {
+        ...{ kind: 'held', state: 'firing', verdict: 'certain', pages: 2, ino: 2078 },
+        suspects: [{ pid: 77, comm: 'ipc', how: 'SysV segment 2078' }],
+      },
+    ]);
+    expect(host.leaks[0]!.text).toContain('though no process was seen');
+    host.trace(`20000 0 qemu/391 ${EVICT}`);
+    host.at(21_000);
+    expect(host.leaks[0]).toMatchObject({ state: 'resolved', until_ns: 20_000e6 });
+  });
+
+  it.each([
+    ['lies elsewhere, and may have a name', 18, true],
+    ['may be gone, since lines were lost', 17, false],
+  ])('is none where nobody is seen to have it and it %s', (_, dev, whole) => {
+    const host = new Host();
+    host.trace(MADE);
+    host.pipeline.err(Buffer.from(`a canary hugetlbfs ${dev} 1\n`));
+    host.pipeline.model.contract.ready(0);
+    host.pipeline.model.contract.settled(1e15);
+    if (!whole) {
+      host.pipeline.model.gap({ from: 11e6, to: 12e6, lost: 1, where: 'ring_buffer', detail: '' });
+    }
+    for (const ms of [12_000, 18_000, 24_000]) {
+      host.at(ms);
+      host.scan(ms, []);
+    }
+    expect(host.leaks).toEqual([]);
+  });
+
   it('raises an alert of severity info, without a config', () => {
     const host = new Host();
     host.trace(MADE);

@@ -139,6 +139,59 @@ describe('pinned', () => {
     expect(host.said).toEqual(['pinned resolved certain 1']);
   });
 
+  it('is one of a private mapping, whose page is in no page cache, when its last mapping is gone', () => {
+    const host = new Host();
+    host.pool = [16, 15, 0, 0];
+    host.rows(`
+      1400   0 qemu/88 alloc_inode A
+      1500   0 qemu/88 hugepage_alloc F1 A ino=7
+      1500.5 0 qemu/88 hugepage_alloc F2 A ino=7
+      1600   0 qemu/88 hugepage_pin F1`);
+    host.raw(STACK.map((frame) => `${' '.repeat(8)}${frame}\n`).join('')).until(1900);
+    host.rows(`
+      2000   0 qemu/88 hugepage_free F2 anon=1
+      2000.1 0 qemu/88 hugepage_enqueue F2
+      2000.2 0 qemu/88 evict A ino=7 blocks=0
+      2000.3 0 qemu/88 clear_inode A
+      2000.4 0 qemu/88 destroy_inode A
+      2000.5 0 qemu/88 evict_end A
+      2015   0 swap/0  i_callback A`);
+    host.until(4400);
+    expect(host.said).toEqual(['pinned firing certain 1']);
+    expect(host.leaks[0]).toMatchObject({ ino: 7, since_ns: 2000.2e6 });
+    expect(host.leaks[0]!.text).toMatch(/^a private hugepage outlived the last mapping/);
+    expect(host.leaks[0]!.suspects[0]).toMatchObject({ pid: 88, how: 'vmsplice' });
+    host.rows('9000.25 0 qemu/88 hugepage_free F1 anon=1').until(9400);
+    expect(host.said).toEqual(['pinned resolved certain 1']);
+    expect(host.leaks[0]!.until_ns).toBe(9000.25e6);
+    expect(host.pipeline.model.hugepages.outstanding).toBe(0);
+  });
+
+  it('of a private mapping is in doubt when a line was lost since it was taken', () => {
+    const host = new Host();
+    host.pool = [16, 15, 0, 0];
+    host.rows(`
+      1400   0 qemu/88 alloc_inode A
+      1500   0 qemu/88 hugepage_alloc F1 A ino=7`);
+    host.until(1800);
+    host.pipeline.model.gap({
+      from: 1600e6,
+      to: 1700e6,
+      lost: 1,
+      where: 'ring_buffer',
+      detail: '',
+    });
+    host.rows(`
+      2000.2 0 qemu/88 evict A ino=7 blocks=0
+      2000.3 0 qemu/88 clear_inode A
+      2000.4 0 qemu/88 destroy_inode A
+      2000.5 0 qemu/88 evict_end A
+      2015   0 swap/0  i_callback A`);
+    host.until(6400);
+    expect(host.said).toEqual(['pinned firing suspected 1']);
+    expect(host.leaks[0]!.suspects).toMatchObject([{ pid: 88, how: 'mapping' }]);
+  });
+
   it('is none when the pool has it back: the line of its return was lost', () => {
     const host = new Host();
     host.rows(PINNED).until(8000); // the pool says all 16 are free

@@ -41,9 +41,6 @@ export interface CountedLeaks {
 }
 const NO_LEAKS: CountedLeaks = { reserved: 0, unseen: 0, free: 0 };
 
-/** resv_huge_pages is unsigned: beyond this it went below zero. */
-const BELOW_ZERO = 2 ** 62;
-
 /** `pages`: of this host and size; null for a single node, where no hugepage is known to lie. */
 export function poolCells(
   pool: PoolRow,
@@ -67,8 +64,8 @@ export function poolCells(
   });
   const counted = Math.min(total, Math.max(0, pool.free));
   const free = Math.min(counted, total - known);
-  const asked = Math.max(0, pool.reserved ?? 0);
-  counts.reserved = Math.min(asked >= BELOW_ZERO ? 0 : asked, free);
+  const asked = pool.reserved ?? 0;
+  counts.reserved = Math.min(Math.max(0, asked), free);
   counts.free = free - counts.reserved;
   counts.unseen = total - known - free;
   let cell = known;
@@ -87,7 +84,7 @@ export function poolCells(
     counts,
     ahead: Math.max(0, known - (total - counted)),
     beyond: (pages?.pfn.length ?? 0) - known,
-    overReserved: asked >= BELOW_ZERO ? Number.POSITIVE_INFINITY : Math.max(0, asked - free),
+    overReserved: asked < 0 ? Number.POSITIVE_INFINITY : Math.max(0, asked - free),
   };
 }
 

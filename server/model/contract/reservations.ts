@@ -51,6 +51,8 @@ export class ReservationRules {
   private _rest: { since: number; passed: number } | null = null;
   /** By size: a moment in which nothing was in use and nothing reserved. */
   private readonly _clean = new Map<number, number>();
+  /** Sizes whose counter was below zero in the newest sample. */
+  private readonly _belowZero = new Set<number>();
   /** By size: the rest that was checked last, and what was claimed about it. */
   private readonly _checkedRest = new Map<
     number,
@@ -91,7 +93,8 @@ export class ReservationRules {
     if (event.reserved < BELOW_ZERO) return;
     this._verdicts.shown('R18', wholeSubject('pool'), {
       to: event.ts,
-      sentence: `resv_huge_pages of the pool is ${event.reserved}, which is below 0; expected 0 or more.`,
+      sentence:
+        'resv_huge_pages of the pool is below 0 (unsigned, so that it shows as nearly 2^64); expected 0 or more.',
       lines: [event],
     });
   }
@@ -170,8 +173,25 @@ export class ReservationRules {
 
   sample(sample: PoolSample): void {
     if (sample.node !== -1 || sample.reserved === null) return;
+    this.#sampleInRange(sample.sizeKb, sample.reserved, sample.ts);
     this._samples.push(sample);
     if (this._samples.length > MAX_SAMPLES) this._samples.shift();
+  }
+
+  /** Told once for as long as it is so. */
+  #sampleInRange(sizeKb: number, reserved: number, ts: number): void {
+    const was = this._belowZero.has(sizeKb);
+    if (reserved >= 0) {
+      this._belowZero.delete(sizeKb);
+      return;
+    }
+    this._belowZero.add(sizeKb);
+    if (was) return;
+    this._verdicts.shown('R18', wholeSubject(`pool of ${sizeKb} kB`), {
+      to: ts,
+      sentence: `resv_hugepages is ${reserved} (unsigned, so that it shows as 2^64 less that); expected 0 or more.`,
+      lines: [],
+    });
   }
 
   /** `passed`: time that the host was seen to run, which a stopped guest does not. */
@@ -201,6 +221,7 @@ export class ReservationRules {
     const clean = this._clean.get(sizeKb);
     const rested = Math.min(passed - rest.passed, ts - rest.since);
     if (clean === undefined || rested < REST_NS || total === 0) return;
+    if (reserved !== null && reserved < 0) return; // R18 tells
     const long = rested >= LONG_REST_NS;
     const last = this._checkedRest.get(sizeKb);
     const known = last?.since === rest.since ? last : undefined;

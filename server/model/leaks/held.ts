@@ -7,7 +7,7 @@
 import type { Suspect } from '../../protocol/leaks.ts';
 import type { Incarnation } from '../incarnation.ts';
 import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
-import type { Holder, HostScan } from './scan.ts';
+import type { Holder, HostScan, Segment } from './scan.ts';
 
 const MAX_SUSPECTS = 8;
 /** How often it is looked, at most: half the threshold within these bounds. */
@@ -29,6 +29,7 @@ interface Shown {
 
 export class HeldWatch implements LeakWatch {
   private readonly _leaks: Leaks;
+  private _segments: readonly Segment[] = [];
   /** By device and number. */
   private readonly _shown = new Map<string, Shown>();
 
@@ -69,6 +70,8 @@ export class HeldWatch implements LeakWatch {
         this.#over(key, shown, inode.last);
       } else if (leak !== null && leak.pages !== this.#pages(shown)) {
         this.#tell(shown);
+      } else if (leak?.verdict === 'certain' && !shown.holders.length && !this.#counts(inode)) {
+        this._leaks.change(leak, { verdict: 'suspected' }); // its end may be what was lost
       }
     }
   }
@@ -82,7 +85,9 @@ export class HeldWatch implements LeakWatch {
       if (list === undefined) byFile.set(key, [holder]);
       else list.push(holder);
     }
+    if (scan.whole) this.#unheld(byFile, scan.ts);
     if (byFile.size === 0 && this._shown.size === 0) return;
+    this._segments = scan.segments;
     const inodes = this.#inodes();
     for (const [key, holders] of byFile) this.#saw(key, holders, inodes.get(key) ?? null, scan.ts);
     if (!scan.whole) return;
@@ -91,7 +96,7 @@ export class HeldWatch implements LeakWatch {
       shown.holders = [];
       const inode = shown.inode ?? inodes.get(key) ?? null;
       // known to live: in a message on its way between processes, or attached by none
-      if (inode?.state === 'open') this.#tell(shown);
+      if (inode?.state === 'open') this.#mayFire(shown, scan.ts);
       else this.#over(key, shown, inode?.at('evict') ?? inode?.at('evict_inode') ?? scan.ts);
     }
   }
@@ -109,22 +114,51 @@ export class HeldWatch implements LeakWatch {
       shown = { dev, ino, first: ts, scans: 0, holders, inode, leak: null };
       this._shown.set(key, shown);
     }
-    shown.scans++;
     shown.inode = inode;
     shown.holders = holders;
+    this.#mayFire(shown, ts);
+  }
+
+  /**
+   * Those on the kernel's own mount have no name, whether somebody is seen to have them or
+   * not. Only where each line of their life came: else they may be gone.
+   */
+  #unheld(held: ReadonlyMap<string, unknown>, ts: number): void {
+    const { model, after } = this._leaks;
+    for (const [inode, since] of model.hugepages.holding) {
+      if (ts - since < after.held) break;
+      const { dev, ino } = inode;
+      const key = `${dev}:${ino}`;
+      if (dev !== model.namelessDev || inode.canary || held.has(key) || this._shown.has(key))
+        continue;
+      if (inode.pages === 0 || !this.#counts(inode)) continue;
+      const first = this._leaks.after.held + since;
+      this._shown.set(key, { dev, ino, first, scans: 0, holders: [], inode, leak: null });
+    }
+  }
+
+  #mayFire(shown: Shown, ts: number): void {
+    shown.scans++;
     if (shown.leak !== null) return this.#tell(shown);
     const { model, after } = this._leaks;
+    const { inode, holders } = shown;
     const since = this.#since(shown);
-    // one that no line names may be gone, its last line forgotten: not if it is there again
-    if (ts - since < after.held || (inode === null && shown.scans < 2)) return;
+    // one that no line names may be gone, its last line forgotten: not if it is there again;
+    // one that nobody has may have been handed from one to another while it was looked
+    const twice = inode === null || holders.length === 0;
+    if (ts - since < after.held || (twice && shown.scans < 2)) return;
+    if (inode !== null && holders.length === 0) {
+      if (!this.#counts(inode) || !this._leaks.isCertain(inode.first, shown.first)) return;
+    }
+    const pageBytes = holders[0]?.pageBytes ?? model.hugepageBytes(inode);
     shown.leak = this._leaks.fire(
       {
         kind: 'held',
         inode,
         file: shown,
-        verdict: 'certain', // it was looked at
+        verdict: 'certain', // it was looked at, or each line of it came
         pages: 0,
-        pageBytes: holders[0]!.pageBytes,
+        pageBytes,
         since,
         text: '',
         suspects: [],
@@ -150,8 +184,17 @@ export class HeldWatch implements LeakWatch {
     this._leaks.change(leak, {
       pages,
       text: `a file without a name holds ${count}, ${stillBy(holders)}${unseen}`,
-      suspects: holders.slice(0, MAX_SUSPECTS).map(suspectOf),
+      suspects:
+        holders.length > 0
+          ? holders.slice(0, MAX_SUSPECTS).map(suspectOf)
+          : this.#segmentsOf(shown).map(creatorOf),
     });
+  }
+
+  /** SysV segments whose id is the number of this inode (ipc/shm.c: newseg()). */
+  #segmentsOf({ dev, ino }: Shown): readonly Segment[] {
+    if (dev !== this._leaks.model.namelessDev) return [];
+    return this._segments.filter(({ id }) => id === ino);
   }
 
   #over(key: string, { leak }: Shown, until: number): void {
@@ -205,4 +248,10 @@ function suspectOf({ pid, comm, how }: Holder): Suspect {
   const [way, what] = how.split(' ') as [string, string];
   if (way === 'fd') return { pid, comm, how, evidence: `/proc/${pid}/fd/${what}` };
   return { pid, comm, how: 'mapping', evidence: `/proc/${pid}/map_files/${what}` };
+}
+
+function creatorOf({ id, pid, comm, attached }: Segment): Suspect {
+  const gone = comm === '' ? ', which has ended' : '';
+  const evidence = `ipcs -m: segment ${id}, made by ${pid}${gone}, ${attached} attached`;
+  return { pid, comm, how: `SysV segment ${id}`, evidence };
 }

@@ -1,5 +1,8 @@
 /** What somebody did who took a reference on a hugepage, from the kernel functions on the stack. */
 
+/** What memory failure does: it never comes back. */
+export const POISONED = 'poisoned (memory failure)';
+
 /** Functions, any of which says what it was; the first row that matches. */
 const WAYS: readonly (readonly [RegExp, string])[] = [
   [/vmsplice/, 'vmsplice'],
@@ -15,7 +18,8 @@ const WAYS: readonly (readonly [RegExp, string])[] = [
   [/direct_IO|iomap_dio|bio_iov_iter_get_pages|dio_/, 'direct I/O'],
   [/tcp_zerocopy|zerocopy_sg|msg_zerocopy/i, 'zero-copy send'],
   [/splice/, 'splice'],
-  [/memory_failure|madvise_inject_error|soft_offline/, 'poisoned (memory failure)'],
+  // of what madvise() does, only its poisoning (MADV_HWPOISON) looks a page up like this
+  [/memory_failure|madvise_inject_error|soft_offline|do_madvise/, POISONED],
 ];
 
 /** A frame is `sym+off`. The words are those of the field; else the system call's name. */

@@ -1,7 +1,7 @@
-/** Hugepages that left the page cache of an inode and are not back in the pool. */
+/** Hugepages of an inode that left its page cache, or its last mapping, and are not back in the pool. */
 import type { Leak, Suspect } from '../../protocol/leaks.ts';
 import type { Hugepage, Incarnation } from '../incarnation.ts';
-import { howOf, tellingFrames } from './how.ts';
+import { howOf, POISONED, tellingFrames } from './how.ts';
 import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
 import { type HostScan, PIN_WAYS, type Pinner } from './scan.ts';
 
@@ -17,7 +17,8 @@ const SCAN_EVERY_NS = 10e9;
 interface Pinned {
   readonly leak: OpenLeak;
   readonly pages: Set<Hugepage>;
-  /** Up to here the losses have to be known, for the verdict. */
+  /** A loss between these times could explain it. */
+  from: number;
   until: number;
   /** When the last of them came back. */
   back: number;
@@ -29,7 +30,7 @@ export class PinnedWatch implements LeakWatch {
   /** Past the threshold, and not told yet: word of the losses is to come. */
   private readonly _due = new Map<Hugepage, { owner: Incarnation; pinners: Suspect[] }>();
   /** Ended before word of the losses up to `until` had come: it may still make them certain. */
-  private _ended: { readonly leak: OpenLeak; readonly until: number }[] = [];
+  private _ended: Pinned[] = [];
   private _scan: HostScan | null = null;
 
   constructor(leaks: Leaks) {
@@ -58,9 +59,8 @@ export class PinnedWatch implements LeakWatch {
     if (inUse !== null && inUse < hugepages.outstanding) return;
     for (const [owner, pages] of fresh) {
       // the first of them: others that follow do not put it off
-      const { removedAt } = pages[0]!;
-      const until = removedAt + after.pinned;
-      const waits = now < until + PATIENCE_NS && this._leaks.awaitsWord(removedAt, until);
+      const until = pages[0]!.removedAt + after.pinned;
+      const waits = now < until + PATIENCE_NS && this._leaks.awaitsWord(provenFrom(pages), until);
       for (const page of pages) {
         // who pinned it is forgotten when it is freed
         if (waits) this._due.set(page, { owner, pinners: this.#pinners([page]) });
@@ -134,7 +134,8 @@ export class PinnedWatch implements LeakWatch {
       },
       now,
     );
-    const pinned: Pinned = { leak, pages: new Set(pages), until: since, back: since };
+    const from = provenFrom(pages);
+    const pinned: Pinned = { leak, pages: new Set(pages), from, until: since, back: since };
     this._byInode.set(owner, pinned);
     this.#update(pinned);
   }
@@ -143,21 +144,20 @@ export class PinnedWatch implements LeakWatch {
     const { leak, pages } = pinned;
     const list = [...pages];
     const verdict = this.#verdict(pinned);
-    const extra = extraOf(pages);
-    const held = extra > 0 ? `, with ${extra} reference${extra === 1 ? '' : 's'} too many` : '';
-    const plural = pages.size === 1 ? 'a hugepage' : `${pages.size} hugepages`;
     this._leaks.change(leak, {
       pages: pages.size,
       verdict,
-      text: `${plural} left the page cache of the inode${held}, and did not come back to the pool${this.#poisoned()}`,
+      text: `${whatLeft(list)}, and did not come back to the pool${this.#poisoned(list)}`,
       suspects: this.#suspects(list, leak.since),
     });
   }
 
   /** One that is poisoned never comes back, and nobody holds it. */
-  #poisoned(): string {
+  #poisoned(pages: readonly Hugepage[]): string {
     const { corruptedKb } = this._leaks.model.pools;
-    if (corruptedKb === 0) return '';
+    const seen = this.#pinners(pages);
+    const explained = seen.length > 0 && seen.length >= extraOf(pages);
+    if (corruptedKb === 0 || (explained && seen.every(({ how }) => how !== POISONED))) return '';
     return `; memory of this host is poisoned (HardwareCorrupted: ${corruptedKb} kB), and a hugepage that is does not come back`;
   }
 
@@ -177,7 +177,7 @@ export class PinnedWatch implements LeakWatch {
       if (pages.size === 0) {
         this._byInode.delete(owner);
         this._leaks.end(leak, 'resolved', pinned.back);
-        if (leak.verdict === 'suspected') this._ended.push({ leak, until: pinned.until });
+        if (leak.verdict === 'suspected') this._ended.push(pinned);
       } else if (inUse !== null && inUse < hugepages.outstanding) {
         // fewer are in use than would have to be: their return was lost
         this._byInode.delete(owner);
@@ -193,12 +193,12 @@ export class PinnedWatch implements LeakWatch {
   /** What was known to be lost makes the difference, also when it is told after the end. */
   #word(): void {
     if (this._ended.length === 0) return;
-    this._ended = this._ended.filter(({ leak, until }) => {
-      if (this._leaks.isCertain(leak.since, until)) {
+    this._ended = this._ended.filter(({ leak, from, until }) => {
+      if (this._leaks.isCertain(from, until)) {
         this._leaks.change(leak, { verdict: 'certain' });
         return false;
       }
-      return this._leaks.awaitsWord(leak.since, until);
+      return this._leaks.awaitsWord(from, until);
     });
   }
 
@@ -207,8 +207,9 @@ export class PinnedWatch implements LeakWatch {
     const { leak, pages } = pinned;
     let last = leak.since;
     for (const page of pages) last = Math.max(last, page.removedAt);
+    pinned.from = Math.min(pinned.from, provenFrom(pages));
     pinned.until = last + this._leaks.after.pinned;
-    return this._leaks.isCertain(leak.since, pinned.until) ? 'certain' : 'suspected';
+    return this._leaks.isCertain(pinned.from, pinned.until) ? 'certain' : 'suspected';
   }
 
   /** Hugepages in use by the pool's counters; null when they do not speak for this moment. */
@@ -230,6 +231,9 @@ export class PinnedWatch implements LeakWatch {
   #suspects(pages: readonly Hugepage[], since: number): Suspect[] {
     const seen = this.#pinners(pages);
     if (seen.length > 0 && seen.length >= extraOf(pages)) return seen;
+    for (const taker of takers(pages)) {
+      if (!seen.some(({ pid }) => pid === taker.pid)) seen.push(taker);
+    }
     // who pinned them before we looked has not let go since: only if it was looked after that
     if (this._scan === null || this._scan.ts < since) return seen;
     const more = this._scan.pinners
@@ -252,16 +256,52 @@ export class PinnedWatch implements LeakWatch {
       if (out.has(key) || out.size >= MAX_SUSPECTS) continue;
       const ms = Math.round((page.removedAt - pin.ts) / 1e6);
       const when = ms >= 0 ? `${ms} ms before` : `${-ms} ms after`;
+      const left = page.privateSince === null ? 'it left the page cache' : 'its mapping was gone';
       const by = tellingFrames(pin.stack).slice(0, 5).join(' < ');
       out.set(key, {
         pid: pin.pid,
         comm: pin.comm,
         how,
-        evidence: `took a reference ${when} it left the page cache${by === '' ? '' : `: ${by}`}`,
+        evidence: `took a reference ${when} ${left}${by === '' ? '' : `: ${by}`}`,
       });
     }
     return [...out.values()];
   }
+}
+
+/**
+ * Since when the lines prove that they are away, if none was lost: that one left the page
+ * cache shows that it was not free then; of a private one only that it was taken.
+ */
+function provenFrom(pages: Iterable<Hugepage>): number {
+  let from = Number.POSITIVE_INFINITY;
+  for (const { removedAt, privateSince } of pages) from = Math.min(from, privateSince ?? removedAt);
+  return from;
+}
+
+function whatLeft(pages: readonly Hugepage[]): string {
+  const count = (n: number, kind: string) =>
+    n === 1 ? `a ${kind}hugepage` : `${n} ${kind}hugepages`;
+  const cached = pages.filter(({ privateSince }) => privateSince === null);
+  const extra = extraOf(cached);
+  const held = extra > 0 ? `, with ${extra} reference${extra === 1 ? '' : 's'} too many` : '';
+  const out = [];
+  if (cached.length > 0)
+    out.push(`${count(cached.length, '')} left the page cache of the inode${held}`);
+  const own = pages.length - cached.length;
+  if (own > 0) out.push(`${count(own, 'private ')} outlived the last mapping of the inode`);
+  return out.join(', ');
+}
+
+/** Who took private hugepages from the pool: nobody else could pin them. */
+function takers(pages: readonly Hugepage[]): Suspect[] {
+  const out = new Map<number, Suspect>();
+  for (const { privateSince, taker } of pages) {
+    if (privateSince === null || taker === null) continue;
+    const evidence = 'took it from the pool for a private mapping';
+    out.set(taker.pid, { pid: taker.pid, comm: taker.comm, how: 'mapping', evidence });
+  }
+  return [...out.values()];
 }
 
 /** References too many when they left the page cache, of the page that has the most; 0 when not seen. */

@@ -26,6 +26,15 @@ export interface Pinner {
   readonly buffers: number | null;
 }
 
+/** A System V segment of shared memory, of whatever pages. */
+export interface Segment {
+  readonly id: number;
+  /** Who made it; its comm is empty when it has ended. */
+  readonly pid: number;
+  readonly comm: string;
+  readonly attached: number;
+}
+
 /** Those that name the most likely first. */
 export const PIN_WAYS = ['io_uring', 'vfio', 'RDMA', 'udmabuf', 'iommufd', 'kvm'] as const;
 export type PinWay = (typeof PIN_WAYS)[number];
@@ -37,4 +46,5 @@ export interface HostScan {
   readonly whole: boolean;
   readonly holders: readonly Holder[];
   readonly pinners: readonly Pinner[];
+  readonly segments: readonly Segment[];
 }

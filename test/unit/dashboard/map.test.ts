@@ -82,7 +82,7 @@ const anyPool = fc
     reserved: fc.oneof(
       fc.constant(null),
       fc.integer({ min: -3, max: 300 }),
-      fc.constant(2 ** 64 - 1),
+      fc.constant(-1),
     ),
     surplus: fc.integer({ min: 0, max: 300 }),
   })
@@ -165,7 +165,7 @@ describe('cells', () => {
     };
     expect(of({ free: 16 })).toContain('1 hugepage more in use than the counters');
     expect(of({ reserved: 14 })).toContain('2 more are reserved than are free');
-    expect(of({ reserved: 2 ** 64 - 1 })).toContain('below zero');
+    expect(of({ reserved: -4 })).toContain('below zero');
     expect(of({ surplus: 2 })).toContain('do not say which');
     expect(of({ node: 0, reserved: null })).toContain('not told');
     expect(of({})).toContain('3 known hugepages counted as in use');
