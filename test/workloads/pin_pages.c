@@ -1,7 +1,8 @@
 /*
  * pin_pages WAY N MS [touched|pinned]: a hugetlb memfd of N hugepages, the last of which
  * somebody holds a reference on for MS milliseconds after the file is gone. WAY is
- * vmsplice (a pipe) or io_uring (a registered buffer). Prints `INO PID` when the hugepages
+ * vmsplice (a pipe), io_uring (a registered buffer) or private (a pipe; the hugepages are
+ * private to the mapping, and none is in the page cache of the file). Prints `INO PID` when the hugepages
  * are there; where told so, it goes on only when a line comes on standard input, after the
  * hugepages were touched or after the last was pinned: tracing may begin in between.
  * Truth: one inode of hugetlbfs; N - 1 hugepages back at close, the last one at the end.
@@ -44,7 +45,7 @@ static void pin(const char *way, char *at, int held[2])
 {
 	struct iovec page = { at, 4096 };
 
-	if (!strcmp(way, "vmsplice")) {
+	if (strcmp(way, "io_uring")) {
 		if (pipe(held) || vmsplice(held[1], &page, 1, 0) != 4096) {
 			perror("vmsplice");
 			exit(1);
@@ -81,7 +82,8 @@ int main(int argc, char **argv)
 		perror("memfd");
 		return 1;
 	}
-	p = mmap(NULL, n * HUGEPAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	p = mmap(NULL, n * HUGEPAGE, PROT_READ | PROT_WRITE,
+		 strcmp(way, "private") ? MAP_SHARED : MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED) {
 		perror("mmap");
 		return 1;

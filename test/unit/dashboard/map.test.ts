@@ -79,11 +79,7 @@ const anyPool = fc
   .record({
     total: fc.integer({ min: -3, max: 200 }),
     free: fc.integer({ min: -3, max: 300 }),
-    reserved: fc.oneof(
-      fc.constant(null),
-      fc.integer({ min: -3, max: 300 }),
-      fc.constant(-1),
-    ),
+    reserved: fc.oneof(fc.constant(null), fc.integer({ min: -3, max: 300 }), fc.constant(-1)),
     surplus: fc.integer({ min: 0, max: 300 }),
   })
   .map((some) => pool(some));
