@@ -37,7 +37,6 @@ const MAX_LINES = 450;
 /** Over it for now, and no further: a table, and a class whose tracepoint part wants a file. */
 const LARGER: Record<string, number> = {
   'server/protocol/grammar.ts': 530,
-  'server/model/model.ts': 775,
   'server/tracer/pipeline.ts': 530,
 };
 const root = resolve(import.meta.dirname, '..');

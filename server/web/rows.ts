@@ -1,7 +1,8 @@
 /** From the model to what the page shows of an inode. */
 
+import { callbackContext } from '../model/context.ts';
 import type { Hugepage, Incarnation } from '../model/incarnation.ts';
-import { callbackContext, type Model } from '../model/model.ts';
+import type { Model } from '../model/model.ts';
 import { teardownRule } from '../model/superblocks.ts';
 import { owed, whyUnseen } from '../model/unseen.ts';
 import type { TraceEvent } from '../protocol/events.ts';

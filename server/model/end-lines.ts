@@ -1,0 +1,121 @@
+/** One line with all stages of an inode, when it has ended; some may have been told before. */
+import type { EventOf } from '../protocol/events.ts';
+import type { Address } from '../protocol/units.ts';
+import { lifeContext } from './context.ts';
+import type { GuestMemfds } from './guest-memfds.ts';
+import { fileKey, type Incarnation } from './incarnation.ts';
+import type { Teardown } from './teardown.ts';
+
+/** The stages in a line at the end, but the last one. */
+const LIFE_STAGES = [
+  'evict',
+  'evict_inode',
+  'truncate_final',
+  'clear_inode',
+  'evict_inode_end',
+  'destroy_inode',
+  'destroy_op',
+  'evict_end',
+  'i_callback',
+] as const;
+
+/** Two programs note the time of evict(), one after the other; a guest's CPU may stop in between. */
+const SAME_EVICT_NS = 1e9;
+
+export class EndLines {
+  private readonly _teardown: Teardown;
+  private readonly _gmem: GuestMemfds;
+
+  constructor(teardown: Teardown, gmem: GuestMemfds) {
+    this._teardown = teardown;
+    this._gmem = gmem;
+  }
+
+  life(event: EventOf<'life'>): void {
+    const { inodes, superblocks, hugepages } = this._teardown;
+    const begin = event.ts - event.evict;
+    let inode = inodes.current(event.inode);
+    const later = inode !== undefined && inode.first > event.ts;
+    if (inode !== undefined && (later || !isSameLife(inode, event, begin))) {
+      if (!later) this._teardown.displace(event.inode, inode);
+      inode = undefined;
+    }
+    inode ??= this._teardown.recovered(event.inode, (lost) => isSameLife(lost, event, begin));
+    if (inode === undefined) {
+      const fs = superblocks.fsName(event.dev, event.magic);
+      inode = inodes.beginPast(fs, event.dev, event.inode, event.ino, begin);
+    }
+    inode.superblock = superblocks.of(event.dev, event.magic) ?? inode.superblock;
+    this._gmem.nameFs(inode, event);
+    inode.ino = event.ino;
+    inode.nlink = event.nlink;
+    inode.mode = event.mode;
+    inode.size = event.size;
+    this._teardown.lastUser(inode, event);
+    this._gmem.adopt(inode);
+    if (inode.at('evict') === null) {
+      if (inode.fs === 'hugetlbfs') {
+        inode.pages = (event.blocks * 512) / this._teardown.hugepageBytes(inode);
+      }
+      inode.freedBefore = inode.freed;
+    }
+    for (const stage of LIFE_STAGES) {
+      if (event[stage] > 0) inode.reach(stage, event.ts - event[stage]);
+    }
+    // the last step is at the time of the line
+    if (event.free_op > 0) inode.reach('free_inode', event.ts);
+    else if (event.i_callback > 0) inode.reach('i_callback', event.ts);
+    inode.note(event);
+    inode.freeContext = lifeContext(event);
+    inode.freeCpu = event.cpu;
+    if (inode.superblock !== undefined) superblocks.ran(inode.superblock, event.free_inode);
+    this._teardown.disownCanary(inode);
+    hugepages.unmapped(inode, begin);
+    this._teardown.end(inode, 'ended');
+    inodes.measurePair(inode, 'i_callback', 'free_inode');
+    inodes.release(event.inode, inode);
+  }
+
+  tracepoints(event: EventOf<'tp_life'>): void {
+    const { inodes } = this._teardown;
+    const key = fileKey(event.dev, event.ino);
+    const none = 0 as Address;
+    const begin = event.ts - event.evict_inode;
+    let inode =
+      inodes.current(key) ??
+      this._teardown.recovered(key, (lost) => isSameEviction(lost.at('evict_inode'), begin));
+    if (inode === undefined) {
+      inode = inodes.beginPast('hugetlbfs', event.dev, none, event.ino, begin);
+    } else if (inode.first > event.ts) {
+      inode = inodes.begin(key, 'hugetlbfs', event.dev, none, event.ino, begin);
+    }
+    inode.nlink = event.nlink;
+    inode.mode = event.mode;
+    inode.size = event.size;
+    this._teardown.lastUser(inode, event);
+    if (inode.at('evict_inode') === null) {
+      inode.pages = event.blocks / this._teardown.sectorsPerHugepage;
+    }
+    inode.reach('evict_inode', begin);
+    inode.reach('free_inode', event.ts);
+    inode.note(event);
+    inode.freeContext = lifeContext(event);
+    this._teardown.disownCanary(inode);
+    this._teardown.end(inode, 'ended');
+    inodes.measurePair(inode, 'evict_inode', 'free_inode');
+    inodes.release(key, inode);
+  }
+}
+
+/** Whether the line at the end speaks of the incarnation that is known at that address. */
+function isSameLife(inode: Incarnation, event: EventOf<'life'>, begin: number): boolean {
+  if (inode.dev !== event.dev || inode.state === 'ended') return false;
+  if (inode.ino !== 0 && inode.ino !== event.ino) return false;
+  const evict = inode.at('evict');
+  return evict === null ? inode.first <= event.ts : isSameEviction(evict, begin);
+}
+
+/** The line at the end gives the time of the eviction as another program took it. */
+function isSameEviction(told: number | null, begin: number): boolean {
+  return told !== null && Math.abs(told - begin) < SAME_EVICT_NS;
+}

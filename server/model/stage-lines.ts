@@ -1,0 +1,147 @@
+/** Lines that tell a stage of an inode, or something of its pages, at once. */
+import type { EventOf, TraceEvent } from '../protocol/events.ts';
+import { INODE_STAGES, type InodeStage } from '../protocol/stages.ts';
+import type { Address } from '../protocol/units.ts';
+import { callbackContext } from './context.ts';
+import type { GuestMemfds } from './guest-memfds.ts';
+import type { Incarnation } from './incarnation.ts';
+import type { Teardown } from './teardown.ts';
+
+/** The stages inside evict(), which all run in one task, in this order. */
+type EvictStage = Exclude<InodeStage, 'evict' | 'i_callback' | 'free_inode'>;
+
+export class StageLines {
+  private readonly _teardown: Teardown;
+  private readonly _gmem: GuestMemfds;
+
+  constructor(teardown: Teardown, gmem: GuestMemfds) {
+    this._teardown = teardown;
+    this._gmem = gmem;
+  }
+
+  evict(event: EventOf<'evict'>): void {
+    let inode = this._teardown.inodes.current(event.inode);
+    if (inode === undefined || inode.state !== 'open' || inode.dev !== event.dev) {
+      inode = this._teardown.begin(event.inode, event.dev, event.magic, event.ino, event);
+    }
+    this._teardown.evicted(inode, event.ts);
+    inode.superblock = this._teardown.superblocks.of(event.dev, event.magic) ?? inode.superblock;
+    this._gmem.nameFs(inode, event);
+    inode.ino = event.ino;
+    inode.nlink = event.nlink;
+    inode.mode = event.mode;
+    inode.size = event.size;
+    this._teardown.lastUser(inode, event);
+    // i_blocks counts what is in the cache, also what was added before tracing began
+    if (inode.fs === 'hugetlbfs') {
+      inode.pages = (event.blocks * 512) / this._teardown.hugepageBytes(inode);
+    }
+    inode.freedBefore = inode.freed;
+    inode.reach('evict', event.ts);
+    inode.note(event);
+    this._gmem.adopt(inode);
+    this._teardown.evicting.set(event.tid, inode);
+    this._teardown.disownCanary(inode);
+    this._teardown.touch();
+  }
+
+  stage(event: TraceEvent, address: Address, stage: EvictStage): void {
+    const inode =
+      this._teardown.inodes.current(address) ??
+      this._teardown.recovered(address, (lost) => !isOfAnotherLife(lost, event, stage));
+    // without any earlier line the filesystem is not known: tracing began inside it, or a gap
+    if (inode === undefined || (inode.state === 'open' && event.ts < inode.first)) return;
+    if (inode.state === 'open') {
+      // the line of evict() itself was lost, or tracing began after it
+      this._teardown.evicted(inode, event.ts);
+      inode.pid = event.pid;
+      inode.tid = event.tid;
+    } else if (isOfAnotherLife(inode, event, stage)) {
+      return this._teardown.displace(address, inode);
+    }
+    inode.reach(stage, event.ts);
+    inode.note(event);
+    this._teardown.touch();
+  }
+
+  callback(event: EventOf<'i_callback'>): void {
+    const inode = this._teardown.inodes.current(event.inode);
+    if (inode === undefined || event.ts < inode.first) return; // not one of ours, or begun before us
+    if (inode.state === 'ended') return this._teardown.inodes.release(event.inode, inode); // another life's
+    inode.reach('i_callback', event.ts);
+    inode.note(event);
+    inode.freeContext = callbackContext(event.flags, event.comm);
+    inode.freeCpu = event.cpu;
+    if (inode.superblock !== undefined) {
+      this._teardown.superblocks.ran(inode.superblock, event.free_inode);
+    }
+    this._teardown.end(inode, 'ended');
+    if (event.free_inode === '0') this._teardown.inodes.release(event.inode, inode);
+  }
+
+  freed(event: EventOf<'free_inode'>): void {
+    const inode = this._teardown.inodes.current(event.inode);
+    if (inode === undefined || event.ts < inode.first) return;
+    this._teardown.inodes.release(event.inode, inode);
+    // free_inode runs inside i_callback
+    if (inode.state === 'ended' && event.cpu !== inode.freeCpu) return;
+    inode.reach('free_inode', event.ts);
+    inode.note(event);
+    if (inode.state === 'ended') {
+      this._teardown.inodes.measurePair(inode, 'i_callback', 'free_inode');
+    } else this._teardown.end(inode, 'ended'); // i_callback itself was lost
+    this._teardown.touch();
+  }
+
+  ofInode(
+    event: EventOf<'hugepage_add' | 'hugepage_remove' | 'reserve' | 'unreserve'>,
+  ): Incarnation {
+    let inode = this._teardown.inodes.current(event.inode);
+    if (inode === undefined || isPast(inode, event)) {
+      inode = this._teardown.begin(event.inode, event.dev, 0x958458f6, event.ino, event);
+    }
+    if (inode.state === 'open') {
+      inode.ino = event.ino;
+      this._teardown.disownCanary(inode);
+    }
+    inode.note(event);
+    if (event.kind === 'hugepage_add' && event.ret === 0) {
+      this._teardown.hugepages.added(inode, event.folio, null, event.index, event.ts);
+    } else if (event.kind === 'hugepage_remove') {
+      if (inode.state === 'open') inode.pages = Math.max(0, inode.pages - 1);
+      this._teardown.hugepages.removed(
+        inode,
+        event.folio,
+        null,
+        event.index,
+        event.refcount,
+        event.ts,
+      );
+    }
+    this._teardown.touch();
+    return inode;
+  }
+}
+
+/** Whether a stage at this time cannot be this incarnation's: its address was used again. */
+function isOfAnotherLife(inode: Incarnation, event: TraceEvent, stage: EvictStage): boolean {
+  if (event.tid !== inode.tid) return true;
+  const until = stage === 'evict_end' ? 'i_callback' : 'never'; // RCU may be faster than the task
+  for (let i = INODE_STAGES.indexOf(stage); i < INODE_STAGES.length; i++) {
+    if (INODE_STAGES[i] === until) return false;
+    const at = inode.at(INODE_STAGES[i]!);
+    if (at !== null && at < event.ts) return true;
+  }
+  return false;
+}
+
+/** Whether a line about its pages or reservations is of a time after this incarnation. */
+function isPast(
+  inode: Incarnation,
+  event: EventOf<'hugepage_add' | 'hugepage_remove' | 'reserve' | 'unreserve'>,
+): boolean {
+  if (inode.state === 'open') return false;
+  if (event.ts < inode.last) return false; // late
+  if (inode.state !== 'evicting' || event.tid !== inode.tid) return true;
+  return event.kind === 'hugepage_add' || event.kind === 'reserve';
+}

@@ -1,0 +1,212 @@
+/**
+ * How the lives of inodes begin, are evicted, come to their end, or are lost: what lines of
+ * single stages, one line at the end, and tracepoints have in common.
+ */
+import type { TraceEvent } from '../protocol/events.ts';
+import type { LineName } from '../protocol/grammar.ts';
+import { isObserved, type Plan } from '../protocol/stages.ts';
+import type { Address } from '../protocol/units.ts';
+import type { Gaps } from './gaps.ts';
+import type { Hugepages } from './hugepages.ts';
+import type { Incarnation } from './incarnation.ts';
+import type { Inodes } from './inodes.ts';
+import type { Promises } from './promises.ts';
+import type { Superblocks } from './superblocks.ts';
+
+/**
+ * An end that lies this far back and overlaps a gap is taken as lost in it. Lazy
+ * RCU (CONFIG_RCU_LAZY) delays callbacks by up to 10 s without any loss.
+ */
+const PRESUMED_LOST_NS = 15e9;
+
+/** Incarnations taken as lost whose end may still be told; the oldest are forgotten. */
+const MAX_PRESUMED = 1024;
+
+/** What the kernel side was asked to tell of each inode; see EpochInfo. */
+export type AskedDetail = 'steps' | 'lifecycle' | 'auto';
+
+/** What the lives of inodes touch. */
+interface Parts {
+  readonly plan: Plan;
+  readonly asked: AskedDetail;
+  /** Sectors of a hugepage of the default size. */
+  readonly sectorsPerHugepage: number;
+  readonly inodes: Inodes;
+  readonly superblocks: Superblocks;
+  readonly hugepages: Hugepages;
+  readonly promises: Promises;
+  readonly gaps: Gaps;
+}
+
+export class Teardown {
+  /** Time of the newest event, ns of the epoch; 0 before the first. */
+  now = 0;
+  /** Whose evict() runs in which task. */
+  readonly evicting = new Map<number, Incarnation>();
+  /** In evict() or waiting for RCU, oldest first. */
+  readonly waiting = new Set<Incarnation>();
+  /**
+   * Lines that must have been and were not seen, found by what came before and
+   * after them in the life of an inode. A witness beside the kernel's own counts:
+   * a tracepoint that is hit inside perf's own recursion guard is not even counted.
+   */
+  readonly unseen = new Map<LineName, number>();
+  /** The mount of hugetlbfs that only the kernel has: memfds and SysV segments, without names. */
+  namelessDev: number | null = null;
+  readonly plan: Plan;
+  readonly asked: AskedDetail;
+  readonly sectorsPerHugepage: number;
+  readonly inodes: Inodes;
+  readonly superblocks: Superblocks;
+  readonly hugepages: Hugepages;
+  readonly promises: Promises;
+  readonly gaps: Gaps;
+  /** Taken as lost, by address or device and number, with the lines taken as missing; see recovered. */
+  private readonly _presumed = new Map<
+    number | string,
+    { inode: Incarnation; missing: readonly LineName[] }
+  >();
+  /** Canaries that were announced: by inode number, their devices. */
+  private readonly _canaries = new Map<number, number[]>();
+
+  constructor(parts: Parts) {
+    this.plan = parts.plan;
+    this.asked = parts.asked;
+    this.sectorsPerHugepage = parts.sectorsPerHugepage;
+    this.inodes = parts.inodes;
+    this.superblocks = parts.superblocks;
+    this.hugepages = parts.hugepages;
+    this.promises = parts.promises;
+    this.gaps = parts.gaps;
+  }
+
+  /** Bytes of a hugepage of this inode's superblock. */
+  hugepageBytes(inode: Incarnation | null): number {
+    const size = inode?.fs === 'hugetlbfs' ? this.superblocks.blockSize(inode.dev) : undefined;
+    return size ?? this.sectorsPerHugepage * 512;
+  }
+
+  /** A new life at this address: what lived there before has ended unseen. */
+  begin(address: Address, dev: number, magic: number, ino: number, event: TraceEvent): Incarnation {
+    const before = this.inodes.current(address);
+    if (before !== undefined) {
+      this.displace(address, before);
+    }
+    const fs = this.superblocks.fsName(dev, magic);
+    const inode = this.inodes.begin(address, fs, dev, address, ino, event.ts);
+    inode.pid = event.pid;
+    inode.tid = event.tid;
+    return inode;
+  }
+
+  /** Another life goes on at this address: the end of this one was not seen. */
+  displace(key: number | string, inode: Incarnation): void {
+    this.inodes.release(key, inode);
+    if (inode.state !== 'ended') this.lose(inode);
+  }
+
+  /** evict() has it since this time. */
+  evicted(inode: Incarnation, ts: number): void {
+    inode.state = 'evicting';
+    this.hugepages.unmapped(inode, ts);
+    this.hugepages.holding.delete(inode);
+    this.waiting.add(inode);
+  }
+
+  end(inode: Incarnation, state: 'ended' | 'lost'): void {
+    this.waiting.delete(inode);
+    this.promises.ended(inode);
+    this.hugepages.holding.delete(inode);
+    if (this.evicting.get(inode.tid) === inode) this.evicting.delete(inode.tid);
+    this.inodes.end(inode, state);
+  }
+
+  /** What waits far too long, while a gap could have swallowed its end, is taken as lost. */
+  presumeLost(): void {
+    for (const inode of this.waiting) {
+      if (this.now - inode.last < PRESUMED_LOST_NS) return;
+      // without a gap since its last line it is not lost but stuck, and stays
+      if (!this.gaps.overlaps(inode.last, this.now)) continue;
+      this.inodes.release(inode.key, inode);
+      this._presumed.set(inode.key, { inode, missing: this.lose(inode) });
+      if (this._presumed.size > MAX_PRESUMED) {
+        this._presumed.delete(this._presumed.keys().next().value!);
+      }
+    }
+  }
+
+  /** Its eviction took very long, with a gap in between, and it was taken as lost: it was not. */
+  recovered(key: number | string, isIt: (lost: Incarnation) => boolean): Incarnation | undefined {
+    const presumed = this._presumed.get(key);
+    if (presumed === undefined || !isIt(presumed.inode)) return undefined;
+    this._presumed.delete(key);
+    if (!this.inodes.reopen(key, presumed.inode)) return undefined;
+    for (const line of presumed.missing) this.unseen.set(line, this.unseen.get(line)! - 1);
+    this.waiting.add(presumed.inode);
+    return presumed.inode;
+  }
+
+  /** Its end was not seen though it must have been: which lines are missing? */
+  lose(inode: Incarnation): readonly LineName[] {
+    const missing: LineName[] = [];
+    if (this.asked !== 'steps') {
+      if (inode.address === 0) missing.push('tp_life');
+      else if (inode.at('evict') !== null) missing.push('life');
+    } else if (inode.address === 0) {
+      if (inode.at('evict_inode') === null) missing.push('tp_evict_inode');
+      missing.push('tp_free_inode');
+    } else if (inode.at('evict') !== null) {
+      const sb = inode.superblock;
+      for (const stage of ['destroy_inode', 'evict_end', 'i_callback', 'free_inode'] as const) {
+        if (stage === 'free_inode' && (sb === undefined || sb.free_inode === '0')) continue;
+        if (isObserved(this.plan[stage]) && inode.at(stage) === null) missing.push(stage);
+      }
+    }
+    for (const line of missing) this.missed(line);
+    this.end(inode, 'lost');
+    return missing;
+  }
+
+  /** A line must have been, and did not come. */
+  missed(line: LineName): void {
+    this.unseen.set(line, (this.unseen.get(line) ?? 0) + 1);
+  }
+
+  /** Whether tracing ran for longer than the longest grace period before this time. */
+  sawAllOf(ts: number): boolean {
+    const since = ts - PRESUMED_LOST_NS;
+    return (
+      since > 0 && !this.gaps.list.some((gap) => gap.where === 'tracer_down' && gap.to > since)
+    );
+  }
+
+  lastUser(inode: Incarnation, event: { pid: number; tid: number; comm: string }): void {
+    inode.pid = event.pid;
+    inode.tid = event.tid;
+    inode.comm = event.comm;
+  }
+
+  /** The inode with this device and number is lastref's own canary. */
+  canary(fs: string, dev: number, ino: number): void {
+    if (fs === 'hugetlbfs') this.namelessDev = dev;
+    this._canaries.set(ino, [...(this._canaries.get(ino) ?? []), dev]);
+    for (const inode of this.inodes.all()) this.disownCanary(inode);
+  }
+
+  disownCanary(inode: Incarnation): void {
+    if (this._canaries.get(inode.ino)?.includes(inode.dev)) this.inodes.disown(inode);
+  }
+
+  /** Whether something was lost while this incarnation lived. */
+  doubtful(inode: Incarnation): boolean {
+    const to = inode.state === 'ended' ? inode.last : this.now;
+    // what was first seen in the middle of its life may have begun at any time
+    const begin = inode.at('evict') ?? inode.at('evict_inode');
+    const from = inode.born || inode.first === begin ? inode.first : 0;
+    return this.gaps.overlaps(from, to);
+  }
+
+  touch(): void {
+    this.inodes.revision++;
+  }
+}

@@ -1,0 +1,76 @@
+/** Lines of the tracepoints of hugetlbfs. */
+import type { EventOf } from '../protocol/events.ts';
+import type { Address } from '../protocol/units.ts';
+import { callbackContext } from './context.ts';
+import { fileKey } from './incarnation.ts';
+import type { Teardown } from './teardown.ts';
+
+export class TracepointLines {
+  private readonly _teardown: Teardown;
+
+  constructor(teardown: Teardown) {
+    this._teardown = teardown;
+  }
+
+  /** Hosts that offer the hugetlbfs tracepoints only: device and number are the identity. */
+  take(
+    event: EventOf<
+      | 'tp_alloc_inode'
+      | 'tp_evict_inode'
+      | 'tp_free_inode'
+      | 'tp_hugepage_add'
+      | 'tp_hugepage_remove'
+    >,
+  ): void {
+    const { inodes, hugepages } = this._teardown;
+    const key = fileKey(event.dev, event.ino);
+    let inode = inodes.current(key);
+    if (event.kind === 'tp_free_inode') {
+      if (inode === undefined) {
+        // its eviction was before us, or the program that notes it did not run
+        if (this._teardown.asked !== 'steps' && this._teardown.sawAllOf(event.ts)) {
+          this._teardown.missed('tp_life');
+        }
+        return;
+      }
+      inode.reach('free_inode', event.ts);
+      inode.note(event);
+      inode.freeContext = callbackContext(event.flags, event.comm);
+      if (inode.born && inode.at('evict_inode') === null) {
+        this._teardown.missed(this._teardown.asked === 'steps' ? 'tp_evict_inode' : 'tp_life');
+      }
+      this._teardown.end(inode, 'ended');
+      inodes.measurePair(inode, 'evict_inode', 'free_inode');
+      inodes.release(key, inode);
+      return;
+    }
+    const begins = event.kind === 'tp_alloc_inode' || inode?.state === 'evicting';
+    const reused = begins && event.kind !== 'tp_hugepage_remove' && event.ts > (inode?.last ?? 0);
+    if (inode === undefined || reused) {
+      if (inode !== undefined) this._teardown.displace(key, inode);
+      inode = inodes.begin(key, 'hugetlbfs', event.dev, 0 as Address, event.ino, event.ts);
+      inode.pid = event.pid;
+      inode.tid = event.tid;
+      this._teardown.disownCanary(inode);
+    }
+    inode.note(event);
+    const none = 0 as Address;
+    if (event.kind === 'tp_alloc_inode') {
+      inode.born = true;
+    } else if (event.kind === 'tp_evict_inode') {
+      inode.nlink = event.nlink;
+      inode.mode = event.mode;
+      inode.size = event.size;
+      inode.pages = event.blocks / this._teardown.sectorsPerHugepage;
+      this._teardown.lastUser(inode, event);
+      this._teardown.evicted(inode, event.ts);
+      inode.reach('evict_inode', event.ts);
+    } else if (event.kind === 'tp_hugepage_add') {
+      hugepages.added(inode, none, event.pfn, event.index >> 9, event.ts);
+    } else {
+      if (inode.state === 'open') inode.pages = Math.max(0, inode.pages - 1);
+      hugepages.removed(inode, none, event.pfn, event.index, null, event.ts);
+    }
+    this._teardown.touch();
+  }
+}
