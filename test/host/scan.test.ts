@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SCAN } from '../../server/host/scan.ts';
-import type { Holder, Pinner } from '../../server/model/leaks/scan.ts';
+import type { Holder, Pinner, Segment } from '../../server/model/leaks/scan.ts';
 import { kernelDev, parseAgentLine } from '../../server/tracer/agent-lines.ts';
 import { eventually, workload } from '../support/cli.ts';
 
@@ -29,6 +29,7 @@ const SHELLS = [['bash'], ['dash'], ['busybox', 'sh']].filter(([program]) => {
 interface Scan {
   readonly holders: readonly Holder[];
   readonly pinners: readonly Pinner[];
+  readonly segments: readonly Segment[];
   readonly ends: readonly boolean[];
   readonly other: readonly string[];
 }
@@ -46,6 +47,7 @@ async function scan([shell, ...args]: readonly string[]): Promise<Scan> {
   return {
     holders: said.flatMap((line) => (line.kind === 'holder' ? [line.holder] : [])),
     pinners: said.flatMap((line) => (line.kind === 'pinner' ? [line.pinner] : [])),
+    segments: said.flatMap((line) => (line.kind === 'segment' ? [line.segment] : [])),
     ends: said.flatMap((line) => (line.kind === 'scanned' ? [line.whole] : [])),
     other: said.flatMap((line) => (line.kind === 'other' ? [line.text] : [])),
   };
@@ -112,6 +114,18 @@ describe
       expect(found.holders.filter((holder) => holder.pid === 1)).toEqual([]);
       expect(found.other).toEqual([]);
       expect(found.ends).toEqual([true]);
+    });
+
+    it('finds a System V segment, and who made it though that has ended', async () => {
+      const made = execFileSync('ipcmk', ['-M', '4096'], { encoding: 'utf8' });
+      const id = Number(/\d+/.exec(made)![0]);
+      try {
+        const { segments } = await scan(shell);
+        const segment = segments.find((one) => one.id === id);
+        expect(segment).toEqual({ id, pid: expect.any(Number), comm: '', attached: 0 });
+      } finally {
+        execFileSync('ipcrm', ['-m', String(id)]);
+      }
     });
 
     it('finds a ring with registered buffers, and not one without', async ({ skip }) => {
