@@ -22,7 +22,7 @@ const HEADER = 'lastref 1 test\n';
 class Host {
   readonly pipeline = new Pipeline(epochOf({ freed_state: 0x180 }), { keep: 1000 });
   /** total, free, reserved, surplus */
-  pool: readonly [number, number, number, number];
+  pool: readonly [number, number, number | bigint, number];
   #ms = 0;
 
   /** `settled`: every loss of all times is known, and there is none. */
@@ -81,6 +81,21 @@ const PINNED = `
   2000.9 0  perl/391  evict_end A
   2015   0  swap/0    i_callback A`;
 const STACK = ['gup_fast_fallback+2805', 'iov_iter_get_pages2+29', '__do_sys_vmsplice+737'];
+
+it('a counter of reserved hugepages below zero breaks R18, once for as long as it is, and is no leak', () => {
+  const host = new Host(true, [64, 60, 2n ** 64n - 4n, 0]);
+  host.until(9000);
+  expect(host.said).toEqual([]);
+  const { findings } = host.pipeline.model.contract;
+  expect(findings.map(({ rule, verdict }) => `${rule} ${verdict}`)).toEqual(['R18 certain']);
+  expect(findings[0]!.sentence).toContain('resv_hugepages is -4');
+  expect(host.pipeline.model.pools.latest()[0]!.reserved).toBe(-4);
+  host.pool = [64, 64, 0, 0];
+  host.until(12_000);
+  host.pool = [64, 63, 2n ** 64n - 1n, 0];
+  host.until(15_000);
+  expect(findings).toHaveLength(2);
+});
 
 describe('pinned', () => {
   it('is one 2 s after it left the page cache, certain, with who took the reference', () => {
