@@ -104,6 +104,7 @@ export class Tracer {
   /** Ends tracing; bpftrace is gone from the host when this resolves. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    if (this.#loop === null) return; // never began: there is nothing to tell
     this.#process?.stdin.write('q');
     this.#wake?.();
     const timer = setTimeout(() => this.#process?.kill(), 10_000);

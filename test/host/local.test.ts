@@ -193,6 +193,6 @@ describe('what stands in the way is told on one screen', () => {
     const result = await lastref(['live', '--host', 'local', '--port', String(port), '--no-open']);
     other.close();
     expect(result.code).toBe(2);
-    expect(result.stderr).toContain(`port ${port} is in use`);
+    expect(result.stderr).toMatch(new RegExp(`^lastref: port ${port} is in use`));
   });
 });

@@ -7,7 +7,7 @@ import { CELL_STATES } from './cells.ts';
 export const CELL_TEXT: Record<CellState, { readonly name: string; readonly help: string }> = {
   leaked: {
     name: 'leaked',
-    help: 'out of its page cache for longer than the threshold and not back in the pool: part of a leak that fires',
+    help: 'out of its page cache, or of its last private mapping, for longer than the threshold and not back in the pool: part of a leak that fires',
   },
   lost: {
     name: 'leaked, page not known',
@@ -15,7 +15,7 @@ export const CELL_TEXT: Record<CellState, { readonly name: string; readonly help
   },
   owed: {
     name: 'out, not free',
-    help: 'out of its page cache and not yet back in the pool',
+    help: 'out of its page cache, or of its last private mapping, and not yet back in the pool',
   },
   held: {
     name: 'held',
