@@ -121,6 +121,10 @@ function describeCell(
               outcomes[scenario.name] += `; ${lost} events were lost meanwhile, and counted`;
               ctx.skip(outcomes[scenario.name]);
             }
+            if (!run.pipeline.info.counts_misses && outcomes[scenario.name] !== 'passed') {
+              outcomes[scenario.name] += '; this host does not count every run that it skips';
+              ctx.skip(outcomes[scenario.name]);
+            }
             expect(seen).toEqual(expected);
           }),
         3 * MINUTE,
@@ -138,11 +142,13 @@ function describeCell(
             rejected: 0,
           });
           expect(churn.decoded + lost - churn.mapFull).toBe(churn.hits);
-          // every end is told, or counted as lost
-          expect(churn.endsHit + churn.mapFull).toBeGreaterThanOrEqual(count);
+          // every end is told, or counted as lost, where the kernel counts what it skips
+          if (run.pipeline.info.counts_misses) {
+            expect(churn.endsHit + churn.mapFull).toBeGreaterThanOrEqual(count);
+          }
           // and none that was not
           expect(churn.ended).toBeLessThanOrEqual(count);
-          if (lost === 0) expect(churn.ended).toBe(count);
+          if (lost === 0 && run.pipeline.info.counts_misses) expect(churn.ended).toBe(count);
         }),
       6 * MINUTE,
     );
@@ -160,7 +166,7 @@ function notObservable({ kernel, detail }: Cell): Stage[] {
   };
   stages.push(...(without[kernel] ?? []));
   if (detail === 'steps') stages.push('lifecycle');
-  if (detail === 'lifecycle') stages.push('alloc_inode');
+  if (detail === 'lifecycle') stages.push('alloc_inode', 'resv_map_alloc', 'resv_map_release');
   return stages;
 }
 
