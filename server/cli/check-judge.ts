@@ -146,7 +146,7 @@ function judgeRule(rule: Report['contract'][number], seen: Seen, allowed: Allowe
   // findings are kept up to a number: those that are not count all the same
   const unlisted = rule.broken - findings.filter((f) => f.finding.verdict === 'certain').length;
   if (fresh.length + unlisted > 0) {
-    const why = `broken ${fresh.length + unlisted} times, checked on ${rule.checked}`;
+    const why = `broken ${plural(fresh.length + unlisted, 'time')}, checked on ${rule.checked}`;
     return failed({ ...base, evidence }, why, allowed.names.has(rule.rule));
   }
   if (certain.length > 0) return { ...base, evidence, outcome: 'allowed', why: 'known' };

@@ -71,7 +71,7 @@ describe('a run is judged', () => {
     expect(failures(tests)).toContain('contract R19');
     expect(exitCode(tests)).toBe(1);
     const { evidence, why } = by(tests, 'contract R19');
-    expect(why).toMatch(/^broken 1 times, checked on \d+$/);
+    expect(why).toMatch(/^broken 1 time, checked on \d+$/);
     expect(evidence.join('\n')).toMatch(/new_subpool[\s\S]*fill_super +cpu \d+ pid \d+ ret -12/);
   });
 
