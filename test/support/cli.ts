@@ -72,6 +72,10 @@ export class RunningServer {
     const url = new URL(this.link);
     const response = await fetch(new URL(path, url), {
       headers: { Authorization: `Bearer ${url.searchParams.get('token')}` },
+    }).catch((error: Error) => {
+      const { exitCode, signalCode } = this.child;
+      if (exitCode === null && signalCode === null) throw error;
+      throw new Error(`the server ended (${exitCode ?? signalCode}): ${this.stderr.slice(-4000)}`);
     });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
