@@ -192,6 +192,10 @@ export class RecordingReader implements Recording {
       }
       if (rows.length === 0) return;
       for (const row of rows) {
+        // they are numbered one by one from 1: a damaged index may lose some, or turn them round
+        if (row.seq !== Math.max(seq, 0) + 1 && !(seq < 0 && row.seq === 0)) {
+          throw new Error(`chunk ${Math.max(seq, 0) + 1} is missing`);
+        }
         yield row;
         seq = row.seq;
       }
