@@ -1,5 +1,6 @@
 /** How the judgement is told: KTAP while it comes, JUnit XML at the end. */
 import { Transform, type TransformCallback } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
 import type { Judged } from './check-judge.ts';
 import { sentence } from './text.ts';
 
@@ -9,18 +10,20 @@ import { sentence } from './text.ts';
  * that no line of it can be taken for a result.
  */
 export class NestedOutput extends Transform {
+  readonly #decoder = new StringDecoder('utf8');
   #rest = '';
   #isTap: boolean | null = null;
 
-  override _transform(chunk: Buffer | string, _: BufferEncoding, done: TransformCallback): void {
-    const lines = (this.#rest + chunk.toString('utf8')).split('\n');
+  override _transform(chunk: Buffer, _: BufferEncoding, done: TransformCallback): void {
+    const lines = (this.#rest + this.#decoder.write(chunk)).split('\n');
     this.#rest = lines.pop()!;
     for (const line of lines) this.#line(line);
     done();
   }
 
   override _flush(done: TransformCallback): void {
-    if (this.#rest !== '') this.#line(this.#rest);
+    const rest = this.#rest + this.#decoder.end();
+    if (rest !== '') this.#line(rest);
     done();
   }
 
@@ -37,8 +40,15 @@ export function ktapHeader(count: number): string {
   return `KTAP version 1\n1..${count}\n`;
 }
 
-/** One result with its diagnostics before it; `number` counts from 1. */
-export function ktapLine(number: number, judged: Judged): string {
+/** All results, each with its diagnostics before it, and the totals as kselftest.h has them. */
+export function ktapResults(tests: readonly Judged[]): string {
+  const count = (outcome: Judged['outcome']) => tests.filter((t) => t.outcome === outcome).length;
+  const totals = `# Totals: pass:${count('pass')} fail:${count('fail')} xfail:${count('allowed')} xpass:0 skip:${count('skip')} error:0\n`;
+  return tests.map((test, i) => ktapLine(i + 1, test)).join('') + totals;
+}
+
+/** `number` counts from 1. */
+function ktapLine(number: number, judged: Judged): string {
   const { name, title, outcome, why, evidence } = judged;
   const lines = outcome === 'fail' ? [`# ${title}: ${why}`] : [];
   lines.push(...evidence.map((line) => `# ${line}`));

@@ -7,7 +7,7 @@ import { LEAK_KINDS } from '../protocol/leaks.ts';
 import type { Report } from '../protocol/report.ts';
 import { makeReport } from '../tracer/report.ts';
 import { readBaseline, writeBaseline } from './check-baseline.ts';
-import { junit, ktapHeader, ktapLine, NestedOutput } from './check-formats.ts';
+import { junit, ktapHeader, ktapResults, NestedOutput } from './check-formats.ts';
 import { CHECKS, type Judged, judge } from './check-judge.ts';
 import { CliError, EXIT } from './exit.ts';
 import { evidenceOf } from './report.ts';
@@ -179,15 +179,10 @@ async function quiet({ session, stopped }: Tracing, after: LeakAfter): Promise<v
 function told(format: CheckFormat, tests: readonly Judged[], report: Report, seconds: number) {
   switch (format) {
     case 'ktap':
-      return tests.map((test, i) => ktapLine(i + 1, test)).join('') + totals(tests);
+      return ktapResults(tests);
     case 'junit':
       return junit(tests, report.epochs[0]?.host ?? '', seconds);
     case 'json':
       return `${JSON.stringify({ ...report, check: { exit: exitCode(tests), tests } })}\n`;
   }
-}
-
-function totals(tests: readonly Judged[]): string {
-  const count = (outcome: Judged['outcome']) => tests.filter((t) => t.outcome === outcome).length;
-  return `# Totals: pass:${count('pass')} fail:${count('fail')} xfail:${count('allowed')} xpass:0 skip:${count('skip')} error:0\n`;
 }

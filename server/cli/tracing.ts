@@ -1,4 +1,4 @@
-/** What `live` and `record` share: hosts that are traced, alerts, what is kept on disk. */
+/** What `live`, `record` and `check` share: hosts that are traced, alerts, what is kept on disk. */
 import type { Writable } from 'node:stream';
 import type { ExitStatus, Host } from '../host/host.ts';
 import { selectHost } from '../host/select.ts';

@@ -8,6 +8,9 @@ import type { Address } from '../protocol/units.ts';
 import type { Hugepage, Incarnation } from './incarnation.ts';
 import { Recent } from './recent.ts';
 
+/** Of a mapping that may be shared (include/linux/mm.h). */
+const VM_MAYSHARE = 0x80;
+
 /** Pages of 4 KiB in a hugepage of 2 MiB. */
 const BASE_PAGES = 512;
 
@@ -45,7 +48,7 @@ export class Hugepages {
   private readonly _known = new Map<number, Hugepage>();
   /** Of these, those that left a page cache and are not freed, oldest first. */
   private readonly _removed = new Set<Hugepage>();
-  /** Taken for a mapping of an inode, and in no page cache. */
+  /** Taken for a private mapping of an inode. */
   private readonly _private = new Map<Incarnation, Set<Hugepage>>();
   /** Time of the last line about a hugepage that came or went, ns of the epoch. */
   lastEvent = 0;
@@ -143,7 +146,8 @@ export class Hugepages {
       taker: { pid, comm, inode, dev },
     };
     this._known.set(folio, page);
-    if (inode === null) return;
+    const isPrivate = Math.floor(event.flags / VM_MAYSHARE) % 2 === 0;
+    if (inode === null || !isPrivate) return;
     const others = this._private.get(inode);
     if (others === undefined) this._private.set(inode, new Set([page]));
     else others.add(page);

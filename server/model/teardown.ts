@@ -26,17 +26,17 @@ const MAX_PRESUMED = 1024;
 export type AskedDetail = 'steps' | 'lifecycle' | 'auto';
 
 /** What the lives of inodes touch. */
-interface Parts {
-  readonly plan: Plan;
-  readonly asked: AskedDetail;
-  /** Sectors of a hugepage of the default size. */
-  readonly sectorsPerHugepage: number;
-  readonly inodes: Inodes;
-  readonly superblocks: Superblocks;
-  readonly hugepages: Hugepages;
-  readonly promises: Promises;
-  readonly gaps: Gaps;
-}
+type Parts = Pick<
+  Teardown,
+  | 'plan'
+  | 'asked'
+  | 'sectorsPerHugepage'
+  | 'inodes'
+  | 'superblocks'
+  | 'hugepages'
+  | 'promises'
+  | 'gaps'
+>;
 
 export class Teardown {
   /** Time of the newest event, ns of the epoch; 0 before the first. */
@@ -55,6 +55,7 @@ export class Teardown {
   namelessDev: number | null = null;
   readonly plan: Plan;
   readonly asked: AskedDetail;
+  /** Sectors of a hugepage of the default size. */
   readonly sectorsPerHugepage: number;
   readonly inodes: Inodes;
   readonly superblocks: Superblocks;

@@ -125,6 +125,7 @@ export class RecordingReader implements Recording {
         .prepare('SELECT seq, epoch, from_ms, to_ms, bytes FROM chunks ORDER BY seq')
         .iterate() as Iterable<Record<'seq' | 'epoch' | 'from_ms' | 'to_ms' | 'bytes', number>>;
       for (const { seq, epoch, from_ms, to_ms, bytes } of rows) {
+        mustFollow(seq, out.at(-1)?.seq ?? 0);
         out.push({ seq, epoch, fromMs: from_ms, toMs: to_ms, bytes });
       }
     } catch (error) {
@@ -181,7 +182,7 @@ export class RecordingReader implements Recording {
     const one = this.#db.prepare(
       'SELECT seq, epoch, from_ms, frames, times FROM chunks WHERE seq > ? ORDER BY seq LIMIT 1',
     );
-    for (let seq = -1; ; ) {
+    for (let seq = 0; ; ) {
       let rows: ChunkRow[];
       try {
         rows = next.all(seq, CHUNKS_AT_ONCE) as unknown as ChunkRow[];
@@ -192,15 +193,17 @@ export class RecordingReader implements Recording {
       }
       if (rows.length === 0) return;
       for (const row of rows) {
-        // they are numbered one by one from 1: a damaged index may lose some, or turn them round
-        if (row.seq !== Math.max(seq, 0) + 1 && !(seq < 0 && row.seq === 0)) {
-          throw new Error(`chunk ${Math.max(seq, 0) + 1} is missing`);
-        }
+        mustFollow(row.seq, seq);
         yield row;
         seq = row.seq;
       }
     }
   }
+}
+
+/** They are numbered one by one from 1: a damaged index may lose some, or turn them round. */
+function mustFollow(seq: number, before: number): void {
+  if (seq !== before + 1) throw new Error(`chunk ${before + 1} is missing`);
 }
 
 /** Throws when the file is none of ours. */

@@ -129,6 +129,25 @@ describe('a file without a name that holds hugepages', () => {
     expect(host.leaks[0]).toMatchObject({ state: 'resolved', until_ns: 20_000e6 });
   });
 
+  it('counts only looks in a row that show nobody', () => {
+    const host = new Host();
+    host.trace(MADE);
+    host.pipeline.err(Buffer.from('a canary hugetlbfs 17 1\n'));
+    host.pipeline.model.contract.ready(0);
+    host.pipeline.model.contract.settled(1e15);
+    for (const ms of [2000, 5000]) {
+      host.at(ms);
+      host.scan(ms, [{}]);
+    }
+    // on its way from one process to another, then with the other
+    host.at(12_000);
+    host.scan(12_000, []);
+    expect(host.leaks).toEqual([]);
+    host.at(18_000);
+    host.scan(18_000, []);
+    expect(host.leaks).toMatchObject([{ kind: 'held', state: 'firing', verdict: 'certain' }]);
+  });
+
   it.each([
     ['lies elsewhere, and may have a name', 18, true],
     ['may be gone, since lines were lost', 17, false],

@@ -259,6 +259,23 @@ describe('a damaged recording', () => {
     );
   });
 
+  it('misses a chunk in its middle, however it is read', () => {
+    write(frames, [...frames.keys()]);
+    const db = new DatabaseSync(file);
+    const { seq } = db.prepare('SELECT max(seq) / 2 AS seq FROM chunks').get() as { seq: number };
+    db.prepare('DELETE FROM chunks WHERE seq = ?').run(seq);
+    db.close();
+    const { frames: told, damage } = read(file);
+    expect(damage).toMatch(new RegExp(`is damaged: chunk ${seq} is missing`));
+    expect(told).toEqual(frames.slice(0, told.length));
+    const reader = new RecordingReader(file);
+    expect(reader.chunks().map((chunk) => chunk.seq)).toEqual(
+      Array.from({ length: seq - 1 }, (_, i) => i + 1),
+    );
+    expect(reader.damage).toBe(damage);
+    reader.close();
+  });
+
   it('says which frame it is that cannot be', () => {
     write([{ epoch: 1, kind: 'begin', text: '{"programs":["no_such_line"]}' }]);
     expect(read(file)).toMatchObject({ frames: [], damage: expect.stringContaining('is damaged') });

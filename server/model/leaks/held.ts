@@ -93,6 +93,8 @@ export class HeldWatch implements LeakWatch {
     if (!scan.whole) return;
     for (const [key, shown] of this._shown) {
       if (byFile.has(key)) continue;
+      // handed on just now, perhaps: only looks in a row that show nobody count
+      if (shown.holders.length > 0) shown.scans = 0;
       shown.holders = [];
       const inode = shown.inode ?? inodes.get(key) ?? null;
       // known to live: in a message on its way between processes, or attached by none
@@ -132,7 +134,7 @@ export class HeldWatch implements LeakWatch {
       if (dev !== model.namelessDev || inode.canary || held.has(key) || this._shown.has(key))
         continue;
       if (inode.pages === 0 || !this.#counts(inode)) continue;
-      const first = this._leaks.after.held + since;
+      const first = since + after.held;
       this._shown.set(key, { dev, ino, first, scans: 0, holders: [], inode, leak: null });
     }
   }
