@@ -154,6 +154,25 @@ describe('what is known', () => {
     ]);
   });
 
+  it('whether it is of one hugepage or of many', () => {
+    const file = join(DIR, 'known.json');
+    const [leak] = FAILED_MOUNT.report.leaks;
+    const pinned = (count: string, refs: string, pages: number) => ({
+      ...FAILED_MOUNT.report,
+      findings: [],
+      leaks: [
+        { ...leak!, kind: 'pinned' as const, pages, text: `${count} left, with ${refs} too many` },
+      ],
+    });
+    writeBaseline(file, pinned('a hugepage', '1 reference', 1));
+    const known = readBaseline(file);
+    const of = (report: Report) => ({ ...FAILED_MOUNT, report });
+    const leakOf = (report: Report) =>
+      by(judge(of(report), { names: new Set(), known }), 'leak pinned').outcome;
+    expect(leakOf(pinned('3 hugepages', '2 references', 3))).toBe('allowed');
+    expect(leakOf(pinned('a private hugepage', '1 reference', 1))).toBe('fail');
+  });
+
   it.each([
     ['{', /known\.json: .*JSON/],
     ['{"format":2,"known":[]}', /known\.json, at format: /],
