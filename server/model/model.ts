@@ -287,9 +287,11 @@ export class Model {
 
   /**
    * The trace begins in the middle, all probes attached: what was under way is seen in
-   * part, and judged by nobody before `inheritedNs`.
+   * part, and judged by nobody before `inheritedNs`. Lines up to `readNs` may have been read
+   * before the trace begins.
    */
-  resume(steps: boolean, inheritedNs: number): void {
+  resume(steps: boolean, readNs: number, inheritedNs: number): void {
+    this._teardown.readBefore = readNs;
     this.gap({ from: 0, to: 0, lost: 0, where: 'tracer_down', detail: BEGINS_HERE });
     if (steps !== this.detail.steps) {
       this.detail = { steps, since: 0, rate: 0 };

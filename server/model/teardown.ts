@@ -51,6 +51,11 @@ export class Teardown {
    * a tracepoint that is hit inside perf's own recursion guard is not even counted.
    */
   readonly unseen = new Map<LineName, number>();
+  /**
+   * The trace begins in the middle, and lines up to this time may have been read before it: one
+   * bpftrace is read ahead of the other. 0 where it begins with tracing.
+   */
+  readBefore = 0;
   /** The mount of hugetlbfs that only the kernel has: memfds and SysV segments, without names. */
   namelessDev: number | null = null;
   readonly plan: Plan;
@@ -163,8 +168,10 @@ export class Teardown {
         if (isObserved(this.plan[stage]) && inode.at(stage) === null) missing.push(stage);
       }
     }
-    for (const line of missing) this.missed(line);
     this.end(inode, 'lost');
+    const begin = inode.at('evict') ?? inode.at('evict_inode');
+    if (begin !== null && begin <= this.readBefore) return [];
+    for (const line of missing) this.missed(line);
     return missing;
   }
 

@@ -99,6 +99,8 @@ export const ResumeFrame = z.object({
   clock: z.object({ uptimeNs: z.number(), wallMs: z.number() }).nullable(),
   /** Each stage is told at once at the moment. */
   steps: z.boolean(),
+  /** The newest time of a line that was read before; ns of the epoch. */
+  newest: z.number().default(0),
 });
 export type ResumeFrame = z.infer<typeof ResumeFrame>;
 

@@ -190,6 +190,7 @@ export class Pipeline {
       misses: [...this._misses],
       clock: this._clock,
       steps: this.model.detail.steps,
+      newest: this._settlement.newest,
     };
     const cut: [FrameKind, Buffer][] = [
       ['out', Buffer.from(this._decoder.rest)],
@@ -208,7 +209,7 @@ export class Pipeline {
     this._settlement.resume(frame);
     for (const [program, misses] of frame.misses) this._misses.set(program, misses);
     this._clock = frame.clock;
-    this.model.resume(frame.steps, INHERITED_NS);
+    this.model.resume(frame.steps, frame.newest, INHERITED_NS);
     this.readyAt = 0;
   }
 

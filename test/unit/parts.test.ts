@@ -76,7 +76,8 @@ describe('a recording that begins anywhere', () => {
         const sure = after.leaks.filter((leak) => leak.verdict === 'certain').length;
         expect(sure).toBeLessThanOrEqual(whole.leaks.length);
       }),
-      { numRuns: 20 },
+      // the callback of an inode was read before the cut, its eviction after it
+      { numRuns: 20, examples: file === DEMO ? [[191], [192]] : [] },
     );
   });
 });
