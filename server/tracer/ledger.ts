@@ -28,6 +28,8 @@ interface Row {
   notRun: number;
   /** Inodes noted in runs that have ended, of whose end nothing was told. */
   pastUnended: number;
+  /** The kernel's count came after the last decoded line; each bpftrace prints its own in turn. */
+  counted: boolean;
 }
 
 export class TracerLedger {
@@ -55,8 +57,6 @@ export class TracerLedger {
   private _tick = 0;
   private _lastDecodeTick = 0;
   private _lastHitsTick = -1;
-  /** The kernel's counts came after the last decoded line. */
-  private _countsAreNewer = true;
   /** The kernel's counts of a moment, not yet explained by what arrived; oldest first. */
   private _pending: { readonly tick: number; readonly hits: number }[] = [];
   /** Whether any count has been explained so far. */
@@ -78,9 +78,10 @@ export class TracerLedger {
       this.#explain();
       return;
     }
-    (this._rows.get(name) ?? this.#row(name)).decoded++;
+    const row = this._rows.get(name) ?? this.#row(name);
+    row.decoded++;
+    row.counted = false;
     this._lastDecodeTick = this._tick;
-    this._countsAreNewer = false;
   }
 
   hits(id: number, count: number): void {
@@ -92,8 +93,8 @@ export class TracerLedger {
       if (isLife(name)) this._keptTick = this._tick;
     }
     row.hits = count;
+    row.counted = true;
     this._lastHitsTick = this._tick;
-    this._countsAreNewer = true;
   }
 
   lost(events: number): void {
@@ -128,6 +129,7 @@ export class TracerLedger {
       row.pastDecoded += row.decoded;
       row.hits = 0;
       row.decoded = 0;
+      row.counted = true;
     }
     this._lastHitsTick = this._tick;
     this._lastDecodeTick = this._tick - QUIET_TICKS;
@@ -137,7 +139,6 @@ export class TracerLedger {
     this._full = 0;
     this._pastRejected = this.rejected;
     this._pastReported = this._reported;
-    this._countsAreNewer = true;
   }
 
   /** Counts of this run, for a recording that begins now. */
@@ -160,6 +161,7 @@ export class TracerLedger {
       const row = this.#row(line);
       row.hits = hits;
       row.decoded = decoded;
+      row.counted = false;
       row.pastHits = -decoded;
       row.pastDecoded = -decoded;
     }
@@ -284,15 +286,25 @@ export class TracerLedger {
     return Math.max(0, this._kept - row.hits);
   }
 
-  /** Nothing came for a while, and the kernel's counters are newer than the last event. */
+  /** Nothing came for a while, and the kernel's counts are newer than the last lines. */
   #quiet(): boolean {
-    return this._tick - this._lastDecodeTick >= QUIET_TICKS && this._countsAreNewer;
+    if (this._tick - this._lastDecodeTick < QUIET_TICKS) return false;
+    for (const row of this._rows.values()) if (!row.counted) return false;
+    return true;
   }
 
   #row(name: LineName): Row {
     let row = this._rows.get(name);
     if (row === undefined) {
-      row = { pastHits: 0, hits: 0, pastDecoded: 0, decoded: 0, notRun: 0, pastUnended: 0 };
+      row = {
+        pastHits: 0,
+        hits: 0,
+        pastDecoded: 0,
+        decoded: 0,
+        notRun: 0,
+        pastUnended: 0,
+        counted: true,
+      };
       this._rows.set(name, row);
     }
     return row;

@@ -4,6 +4,7 @@ import {
   COUNTED_LINES,
   LINES,
   type LineName,
+  trackOf,
   UNCOUNTED_LINES,
 } from '../../server/protocol/grammar.ts';
 import { TracerLedger } from '../../server/tracer/ledger.ts';
@@ -21,8 +22,8 @@ type Step =
   | { readonly kind: 'hit'; readonly name: Name; readonly fate: Fate }
   /** 100 ms later. What was in bpftrace's buffer has come before it. */
   | { readonly kind: 'tick' }
-  /** print(@hits), each second; `others`: hits that the kernel counts while it is printed. */
-  | { readonly kind: 'hits' }
+  /** print(@hits), each second; by one bpftrace alone, or by both at once. */
+  | { readonly kind: 'hits'; readonly track?: 0 | 1 }
   /** The agent reads recursion_misses. */
   | { readonly kind: 'misses' }
   | { readonly kind: 'restart' };
@@ -73,6 +74,7 @@ class Reference {
         return;
       case 'hits':
         for (const name of NAMES) {
+          if (step.track !== undefined && trackOf(name) !== step.track) continue;
           const n = this.count('ran', { name, run: this.run });
           if (n > 0) this.ledger.hits(LINES[name].id, n);
         }
@@ -111,11 +113,13 @@ const hit = (fates: readonly Fate[]) =>
     fate: fc.constantFrom(...fates),
   });
 
+const hitsOf = (track: 0 | 1): Step => ({ kind: 'hits', track });
+
 function program(fates: readonly Fate[], restarts: boolean): fc.Arbitrary<Step[]> {
   const step = fc.oneof(
     { weight: 6, arbitrary: hit(fates) },
     { weight: 4, arbitrary: fc.constant<Step>({ kind: 'tick' }) },
-    { weight: 1, arbitrary: fc.constant<Step>({ kind: 'hits' }) },
+    { weight: 1, arbitrary: fc.constantFrom<Step>({ kind: 'hits' }, hitsOf(0), hitsOf(1)) },
     { weight: 1, arbitrary: fc.constant<Step>({ kind: 'misses' }) },
     ...(restarts ? [{ weight: 1, arbitrary: fc.constant<Step>({ kind: 'restart' }) }] : []),
   );
@@ -267,6 +271,19 @@ describe('the ledger', () => {
         ...Array<Step>(4).fill(tick),
       ]);
     fc.assert(fc.property(fc.array(second, { maxLength: 6 }), (seconds) => calm(seconds.flat())));
+  });
+
+  it('raises none between the counts of one bpftrace and those of the other', () => {
+    const ticks = fc.integer({ min: 1, max: 8 }).map((n) => Array<Step>(n).fill(tick));
+    // what is lost is told with the next tick, before any counts
+    const events = fc
+      .array(hit(['arrives', 'arrives', 'lost', 'not_run']), { maxLength: 4 })
+      .map((hits): Step[] => (hits.length === 0 ? [] : [...hits, tick]));
+    const part = fc
+      .tuple(events, ticks, fc.constantFrom<0 | 1>(0, 1))
+      .map(([some, pause, track]): Step[] => [...some, ...pause, hitsOf(track)]);
+    const parts = fc.array(part, { maxLength: 12 });
+    fc.assert(fc.property(parts, (all) => calm([{ kind: 'misses' }, ...all.flat()])));
   });
 
   // known: a line that is decoded in the same tick after its counts were told
