@@ -68,7 +68,7 @@ export async function check(options: CheckOptions, workload: readonly string[]):
     },
   );
   const { format } = options;
-  const began = Date.now();
+  const began = performance.now();
   let ended: ExitStatus | null = null;
   let starts = new Map<string, number>();
   tracing.start();
@@ -93,7 +93,7 @@ export async function check(options: CheckOptions, workload: readonly string[]):
   const pipelines = tracing.session.pipelines();
   const report = makeReport(pipelines);
   const tests = judge({ report, evidence: evidenceOf(pipelines), ended, began: starts }, allowed);
-  process.stdout.write(told(format, tests, report, (Date.now() - began) / 1000));
+  process.stdout.write(told(format, tests, report, (performance.now() - began) / 1000));
   if (options.writeBaseline !== undefined) writeBaseline(options.writeBaseline, report);
   return exitCode(tests);
 }
@@ -135,12 +135,12 @@ function leakAfter({ leakAfter: ms }: CheckOptions): LeakAfter {
 
 /** What is there before the workload is not its doing: the host has to be looked at first. */
 async function firstLook({ session, stopped }: Tracing): Promise<void> {
-  const end = Date.now() + FIRST_LOOK_MS;
+  const end = performance.now() + FIRST_LOOK_MS;
   const looked = () =>
     session
       .pipelines()
       .every(({ info, model }) => !info.fs.includes('hugetlbfs') || model.leaks.looked);
-  while (!looked() && Date.now() < end) {
+  while (!looked() && performance.now() < end) {
     if ((await Promise.race([stopped, sleep(LOOK_MS)])) === 'stopped') return;
   }
 }
@@ -159,7 +159,7 @@ async function run(tracing: Tracing, format: CheckFormat): Promise<ExitStatus | 
 
 /** Until nothing is on its way to the pool or to be a leak, and its lines have come. */
 async function quiet({ session, stopped }: Tracing, after: LeakAfter): Promise<void> {
-  const begin = Date.now();
+  const begin = performance.now();
   const longest = Math.max(...Object.values(after)) / 1e6 + LONGER_MS;
   const undecided = () =>
     session.pipelines().some(({ model }) => {
@@ -168,7 +168,7 @@ async function quiet({ session, stopped }: Tracing, after: LeakAfter): Promise<v
   let since = begin;
   for (;;) {
     const stop = await Promise.race([stopped, sleep(LOOK_MS)]);
-    const now = Date.now();
+    const now = performance.now();
     if (stop === 'stopped' || now - begin > longest) return;
     if (undecided()) since = now;
     else if (now - since >= SETTLE_MS) return;

@@ -1,5 +1,6 @@
 /** Saves what the flight recorder has when an alert fires: see recording/flight.ts. */
 import type { Alert } from '../protocol/alerts.ts';
+import { nowMs } from '../protocol/clock.ts';
 import { FlightRecorder } from '../recording/flight.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { say } from './alerting.ts';
@@ -50,7 +51,7 @@ export class FlightSaver {
     if (alert.state !== 'firing') return;
     if (!this.#options.severities.includes(alert.labels.severity ?? '')) return;
     this.#due.push(alert);
-    const wait = Math.max(AFTER_MS, this.#savedMs + BETWEEN_MS - Date.now());
+    const wait = Math.max(AFTER_MS, this.#savedMs + BETWEEN_MS - nowMs());
     this.#timer ??= setTimeout(() => this.#save(), wait);
   }
 
@@ -67,10 +68,10 @@ export class FlightSaver {
     if (first === undefined) return;
     const due = this.#due;
     this.#due = [];
-    this.#savedMs = Date.now();
+    this.#savedMs = nowMs();
     this.#options.flush();
     const { host, alertname = 'alert' } = { host: first.leak.host, ...first.labels };
-    this.#saving = this.flight.save(host, alertname, Date.now()).then(
+    this.#saving = this.flight.save(host, alertname, nowMs()).then(
       (file) => {
         for (const { fingerprint } of due) this.files.set(fingerprint, file);
         while (this.files.size > MAX_NAMED) this.files.delete(this.files.keys().next().value!);

@@ -1,5 +1,5 @@
 /** The machine lastref runs on. */
-import { copyFile, stat } from 'node:fs/promises';
+import { copyFile, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { runCommand, spawnCommand } from './command.ts';
 import {
@@ -11,12 +11,38 @@ import {
   type RunResult,
 } from './host.ts';
 
+/**
+ * What tracing needs where it is not root's, as bits of /proc/PID/status: BPF and
+ * PERFMON for the kernel; DAC_READ_SEARCH and DAC_OVERRIDE, without which bpftrace
+ * refuses to start; SYSLOG for addresses of kernel symbols; SYS_PTRACE, without which
+ * the holders of hugepages are not seen. docs/security.md has how this was measured.
+ */
+const CAPABILITIES = {
+  dacOverride: 1,
+  dacReadSearch: 2,
+  sysPtrace: 19,
+  syslog: 34,
+  perfmon: 38,
+  bpf: 39,
+};
+
+/** Whether a process with this /proc/PID/status hands down all that tracing needs. */
+export function canTrace(status: string): boolean {
+  const ambient = /^CapAmb:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  if (ambient === undefined) return false;
+  const held = BigInt(`0x${ambient}`);
+  return Object.values(CAPABILITIES).every((bit) => ((held >> BigInt(bit)) & 1n) === 1n);
+}
+
 export class LocalHost implements Host {
   readonly name = 'local';
-  readonly #isRoot = process.getuid?.() === 0;
+  /** Neither for root, nor where the capabilities were given to lastref. */
+  #needsSudo = process.getuid?.() !== 0;
 
   async open(): Promise<void> {
-    if (this.#isRoot) return;
+    if (!this.#needsSudo) return;
+    this.#needsSudo = !canTrace(await readFile('/proc/self/status', 'utf8'));
+    if (!this.#needsSudo) return;
     const answer = await runCommand('sudo', ['-n', 'true']);
     if (answer.code !== 0) throw sudoRefused('local', answer);
   }
@@ -42,7 +68,7 @@ export class LocalHost implements Host {
 
   #command(script: string, options: CommandOptions): [string, string[]] {
     const command = ['sh', '-c', script];
-    if (options.root === true && !this.#isRoot) return ['sudo', ['-n', ...command]];
+    if (options.root === true && this.#needsSudo) return ['sudo', ['-n', ...command]];
     return [command[0]!, command.slice(1)];
   }
 }

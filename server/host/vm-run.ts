@@ -2,7 +2,7 @@
  * What is known of a guest that runs. The run directory is only a claim: a guest
  * counts as running when the process of its pid is the very QEMU we started.
  */
-import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Accelerator } from './vm-accel.ts';
@@ -94,6 +94,20 @@ export async function endRun(kernel: string): Promise<boolean> {
   }
   await rm(runDir(kernel), { recursive: true, force: true });
   return pid !== null;
+}
+
+/**
+ * Puts the console of a guest that died by itself where the next one does not overwrite
+ * it; null when there is none. The caller holds the kernel's lock; no guest runs.
+ */
+export async function keepConsole(kernel: string): Promise<string | null> {
+  const kept = join(runsDir(), `console-${kernel}.log`);
+  try {
+    await rename(runFiles(kernel).console, kept);
+    return kept;
+  } catch {
+    return null;
+  }
 }
 
 /** The pid in the run directory, provided that process was started by us for this directory. */

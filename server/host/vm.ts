@@ -17,7 +17,14 @@ import { GuestDied, startGuest, waitForSsh } from './vm-boot.ts';
 import { guestImage, imageDir } from './vm-image.ts';
 import { withLock } from './vm-lock.ts';
 import { kernelOfName, runDir, sshAlias } from './vm-paths.ts';
-import { endRun, type GuestStatus, runFiles, runningGuest, runningGuests } from './vm-run.ts';
+import {
+  endRun,
+  type GuestStatus,
+  keepConsole,
+  runFiles,
+  runningGuest,
+  runningGuests,
+} from './vm-run.ts';
 
 export { DEFAULT_KERNEL, kernelOfName } from './vm-paths.ts';
 export type { GuestStatus } from './vm-run.ts';
@@ -103,6 +110,8 @@ function findOrStart(
         }
         return running;
       }
+      const console = await keepConsole(kernel);
+      if (console !== null) progress(`the guest of before died; its console is in ${console}`);
       const image = await guestImage(host, kernel, progress);
       await endRun(kernel); // What a starter that died half-way may have left.
       return startGuest(host, kernel, image, progress);

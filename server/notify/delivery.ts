@@ -4,6 +4,7 @@
  * sink is down arrives when it is back, and never after its own resolution.
  */
 import type { Notification, SinkStatus } from '../protocol/alerts.ts';
+import { nowMs } from '../protocol/clock.ts';
 import type { Answer, Sink } from './sink.ts';
 import type { Spool } from './spool.ts';
 
@@ -100,12 +101,12 @@ export class Delivery {
         if (answer.kind === 'taken') this.#sent++;
       } else if (this.#stopping) {
         return;
-      } else if (repeat !== undefined && Date.now() - this.#repeatedAt >= repeat.everyMs) {
+      } else if (repeat !== undefined && nowMs() - this.#repeatedAt >= repeat.everyMs) {
         const known = this.#options.firing().filter((n) => spool.knows(n.fingerprint));
         answer = await repeat.send(known, signal);
-        if (answer.kind === 'taken') this.#repeatedAt = Date.now();
+        if (answer.kind === 'taken') this.#repeatedAt = nowMs();
       } else {
-        const dueMs = repeat === undefined ? null : this.#repeatedAt + repeat.everyMs - Date.now();
+        const dueMs = repeat === undefined ? null : this.#repeatedAt + repeat.everyMs - nowMs();
         await this.#pause(dueMs);
         continue;
       }
@@ -126,7 +127,7 @@ export class Delivery {
 
   #failed(why: string, waitMs: number): void {
     this.#failures++;
-    this.#retryAt = Date.now() + waitMs;
+    this.#retryAt = nowMs() + waitMs;
     if (this.#error === '') {
       this.#say(`${why}; trying again until it takes it (${this.#options.spool.waiting} waiting)`);
     }

@@ -30,7 +30,7 @@ export class Journey {
       if (cancelled()) return false;
     }
     this.#jump(position);
-    while (!this.#player.advance(position, Date.now() + SLICE_MS)) {
+    while (!this.#player.advance(position, performance.now() + SLICE_MS)) {
       await turn();
       if (cancelled()) return false;
     }

@@ -46,12 +46,12 @@ export class Player {
     return this.#position.chunk >= this.recorded.chunks.length;
   }
 
-  /** Goes on to a position that lies ahead. False: `deadline` (of Date.now) came before. */
+  /** Goes on to a position that lies ahead. False: `deadline` (of performance.now) came before. */
   advance(to: Position, deadline = Number.POSITIVE_INFINITY): boolean {
     while (compare(this.#position, to) < 0 && !this.atEnd) {
       if (this.#position.chunk === to.chunk) this.#upTo(to.offset);
       else this.advanceFrame();
-      if (Date.now() > deadline) return compare(this.#position, to) >= 0 || this.atEnd;
+      if (performance.now() > deadline) return compare(this.#position, to) >= 0 || this.atEnd;
     }
     return true;
   }

@@ -6,6 +6,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Incarnation } from '../model/incarnation.ts';
 import type { Alert } from '../protocol/alerts.ts';
+import { nowMs } from '../protocol/clock.ts';
 import type { EpochInfo, FrameKind, RecordingPart } from '../protocol/recording.ts';
 import { currentEpochs } from '../tracer/alerts.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
@@ -65,7 +66,7 @@ export class Recorder {
   /** Throws RangeError when the file cannot be made, or a recording of that name is there. */
   constructor(options: RecorderOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? nowMs;
     if (options.file !== null) this.#part = this.#open(options.file, 1, null);
     this.#timer = setInterval(() => this.flush(), FLUSH_MS);
   }

@@ -228,7 +228,7 @@ export class Replay {
     this.#playing = true;
     this.#state = 'playing';
     this.#nowMs ||= this.#recorded.beginMs;
-    this.#go(this.#turn, Date.now());
+    this.#go(this.#turn, performance.now());
   }
 
   /** Goes somewhere and stays there; `#nowMs` follows. False: another command came. */
@@ -249,7 +249,7 @@ export class Replay {
 
   #go(turn: number, last: number): void {
     if (turn !== this.#turn) return;
-    const now = Date.now();
+    const now = performance.now();
     const max = this.#speed === 'max';
     const to = max
       ? Number.POSITIVE_INFINITY

@@ -70,8 +70,8 @@ export class Scan {
 
   /** Works now, for about so long. */
   work(ms: number): void {
-    const until = Date.now() + ms;
-    while (this.#frame() && Date.now() < until);
+    const until = performance.now() + ms;
+    while (this.#frame() && performance.now() < until);
     this.revision++;
   }
 

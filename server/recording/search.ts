@@ -141,14 +141,14 @@ export class Search {
   /** Where the frame begins with which it is evicted; null: it is not, undefined: cancelled. */
   async #frameOfTeardown(cancelled: () => boolean): Promise<Position | null | undefined> {
     this.#found = false;
-    for (let until = Date.now() + SLICE_MS; ; ) {
+    for (let until = performance.now() + SLICE_MS; ; ) {
       const from = this.#player.position;
       if (!this.#player.advanceFrame()) return null;
       if (this.#found) return from;
-      if (Date.now() <= until) continue;
+      if (performance.now() <= until) continue;
       await turn();
       if (cancelled()) return undefined;
-      until = Date.now() + SLICE_MS;
+      until = performance.now() + SLICE_MS;
     }
   }
 
@@ -168,14 +168,14 @@ export class Search {
     to: Position | null,
     cancelled: () => boolean,
   ): Promise<boolean | null> {
-    for (let until = Date.now() + SLICE_MS; ; ) {
+    for (let until = performance.now() + SLICE_MS; ; ) {
       if (to !== null && compare(this.#player.position, to) >= 0) return false;
       if (!this.#player.advanceLine()) return false;
       if (isThere()) return true;
-      if (Date.now() <= until) continue;
+      if (performance.now() <= until) continue;
       await turn();
       if (cancelled()) return null;
-      until = Date.now() + SLICE_MS;
+      until = performance.now() + SLICE_MS;
     }
   }
 

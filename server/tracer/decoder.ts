@@ -30,6 +30,7 @@ export interface DecoderSink {
 
 /** Longer than any line of the grammar; what exceeds it is rejected up to its newline. */
 const MAX_LINE = 1024;
+const TOO_LONG = 'longer than any line';
 
 const NEWLINE = 10;
 const NOTHING = Buffer.alloc(0);
@@ -46,7 +47,7 @@ export class Decoder {
     this._sink = sink;
   }
 
-  /** The epoch's first time in nanoseconds since boot; null before the first line. */
+  /** The epoch's first time in nanoseconds since boot; null before the first event. */
   get origin(): bigint | null {
     const { originS, originNs } = this._cursor;
     return originS < 0 ? null : BigInt(originS) * 1_000_000_000n + BigInt(originNs);
@@ -103,22 +104,25 @@ export class Decoder {
   #keep(rest: Buffer): void {
     this._rest = rest.length === 0 ? NOTHING : Buffer.from(rest);
     if (rest.length <= MAX_LINE) return;
-    if (!this._skipping) this.#reject(rest, 0, rest.length, 'longer than any line');
+    if (!this._skipping) this.#reject(rest, 0, rest.length, TOO_LONG);
     this._skipping = true;
     this._rest = NOTHING;
   }
 
   #line(buf: Buffer, start: number, end: number): void {
+    if (end - start > MAX_LINE) return this.#reject(buf, start, end, TOO_LONG);
     const first = buf[start]!;
     // lower case: ours; the rest is what bpftrace itself prints
-    if (first >= 0x61 && first <= 0x7a && end - start <= MAX_LINE) {
-      if (first === 0x6c && this.#program(buf, start, end)) return;
-      const event = readLine(buf, start, end, this._time);
-      if (event instanceof Rejection) this.#reject(buf, start, end, event.why);
-      else this._sink.event(event);
-      return;
-    }
-    this.#own(buf, start, end);
+    if (first < 0x61 || first > 0x7a) return this.#own(buf, start, end);
+    if (first === 0x6c && this.#program(buf, start, end)) return;
+    const cursor = this._cursor;
+    const isFirst = cursor.originS < 0;
+    const event = readLine(buf, start, end, this._time);
+    if (event instanceof Rejection) {
+      // what is damaged may not say when the epoch began
+      if (isFirst) cursor.originS = -1;
+      this.#reject(buf, start, end, event.why);
+    } else this._sink.event(event);
   }
 
   /** The bound reader of times, so that no closure is made per line. */
@@ -155,8 +159,8 @@ export class Decoder {
 
   /** bpftrace's own lines: maps, lost events, its greeting. */
   #own(buf: Buffer, start: number, end: number): void {
-    const text = buf.toString('latin1', start, Math.min(end, start + 200));
-    const frame = /^ {8}([\w.]{1,128}(?:\+\d+)?)$/.exec(text);
+    const text = buf.toString('latin1', start, end);
+    const frame = /^ {8}([\w.]{1,128}(?:\+\d{1,16})?)$/.exec(text);
     if (frame !== null) return this._sink.frame(frame[1]!);
     const hits = /^@hits\[(\d{1,7})\]: (\d{1,16})$/.exec(text);
     if (hits !== null) return this._sink.hits(Number(hits[1]), Number(hits[2]));
@@ -164,7 +168,7 @@ export class Decoder {
     if (lost !== null) return this._sink.lost(Number(lost[1]));
     const lives = /^@(full|kept): (\d{1,16})$/.exec(text);
     if (lives !== null) return this._sink[lives[1] as 'full' | 'kept'](Number(lives[2]));
-    if (/^Attach(ing|ed) \d+ probes?(\.\.\.)?$/.test(text) || text.startsWith('@')) return;
+    if (/^Attach(ing|ed) \d{1,16} probes?(\.\.\.)?$/.test(text) || text.startsWith('@')) return;
     this.#reject(buf, start, end, 'neither one of our lines nor one of bpftrace');
   }
 

@@ -1,5 +1,6 @@
 /** All hosts of one session, each with its tracer, and every epoch they go through. */
 import type { Host } from '../host/host.ts';
+import { nowMs } from '../protocol/clock.ts';
 import type { EpochInfo, FrameKind } from '../protocol/recording.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Tracer, type TracerOptions } from './tracer.ts';
@@ -37,7 +38,7 @@ export class Session {
   }
 
   now(): number {
-    return Date.now();
+    return nowMs();
   }
 
   start(): void {

@@ -5,6 +5,7 @@
  */
 import { agentScript } from '../host/agent.ts';
 import { type Host, HostError, type HostProcess } from '../host/host.ts';
+import { nowMs } from '../protocol/clock.ts';
 import type { RecordedAlerting } from '../protocol/config.ts';
 import type { TracerStatus } from '../protocol/messages.ts';
 import {
@@ -38,8 +39,6 @@ export interface TracerOptions {
   readonly onEnd?: PipelineOptions['onEnd'];
   /** Thresholds and rules, for the recording and the model. */
   readonly alerts: RecordedAlerting;
-  /** Wall clock, ms. */
-  readonly now?: () => number;
 }
 
 /** How often attaching is tried again without the probes that were refused. */
@@ -49,6 +48,8 @@ const HEARTBEAT_MS = 500;
 const SILENT_MS = 3000;
 /** ... and for so long, bpftrace is taken for dead. */
 const DEAD_MS = 15_000;
+/** What the agent takes to end bpftrace, and more. */
+const AGENT_MS = 6000;
 /**
  * bpftrace's start takes 25 s with many probes in an emulated guest, and 200 s there where
  * 0.17 looks up each type of a kprobe by going through all of BTF.
@@ -67,12 +68,13 @@ export class Tracer {
   /** Wall clock of the last bytes from the host, ms. */
   heardAt: number | null = null;
   readonly #options: TracerOptions;
-  readonly #now: () => number;
   readonly #dropped = new Map<string, string>();
   #process: HostProcess | null = null;
   #stopping = false;
   /** bpftrace runs, as far as its open standard output tells. */
   #attached = false;
+  /** As heardAt, by performance.now(); null when bpftrace has said nothing since it was started. */
+  #spokeAt: number | null = null;
   #backoffMs = 250;
   #wake: (() => void) | null = null;
   #loop: Promise<void> | null = null;
@@ -80,7 +82,6 @@ export class Tracer {
   constructor(host: Host, options: TracerOptions) {
     this.host = host;
     this.#options = options;
-    this.#now = options.now ?? Date.now;
   }
 
   /** Begins; returns at once. */
@@ -135,6 +136,8 @@ export class Tracer {
   /** From asking the host to the end of bpftrace. False: do not go on. */
   async #session(first: boolean): Promise<boolean> {
     if (first) this.#set('planning', `asking ${this.host.name} what it offers`);
+    // a guest that died is booted anew
+    else await this.host.open((text) => this.#set('restarting', text));
     const prepared = await prepare(this.host, this.#options.trace);
     const { facts } = prepared;
     this.facts = facts;
@@ -186,6 +189,7 @@ export class Tracer {
     this.#frame(pipeline, 'begin', Buffer.from(JSON.stringify({ programs: lines })));
     this.#attached = true;
     this.heardAt = null;
+    this.#spokeAt = null;
     const errors: string[] = [];
     let status: number | null = null;
     this.#agentLine = (line) => {
@@ -207,13 +211,14 @@ export class Tracer {
     const texts = [0, 1].map((track) => Buffer.from(programs[track]?.text ?? ''));
     child.stdin.write(`${texts.map((text) => text.length).join(' ')}\n`);
     for (const text of texts) child.stdin.write(text);
-    const began = this.#now();
+    const began = performance.now();
     // in the time of the trace
     let scanAsked: number | null = null;
     let tooLate = false;
     const heartbeat = setInterval(() => {
-      child.stdin.write('.');
       this.#watchSilence(child);
+      if (child.stdin.writableEnded) return;
+      child.stdin.write('.');
       if (pipeline.readyAt !== null) {
         const { leaks, now } = pipeline.model;
         if (info.fs.includes('hugetlbfs') && leaks.wantsScan(scanAsked)) {
@@ -223,7 +228,7 @@ export class Tracer {
         return;
       }
       if (pipeline.info.canaries.length > 0 && pipeline.model.now > 0) child.stdin.write('c');
-      if (!tooLate && this.#now() - began > READY_TIMEOUT_MS) {
+      if (!tooLate && performance.now() - began > READY_TIMEOUT_MS) {
         tooLate = true;
         errors.push('no canary inode came through the planned stages within five minutes');
         child.stdin.write('q');
@@ -237,7 +242,7 @@ export class Tracer {
     if (!this.#stopping && wasReady) {
       this.#set('restarting', 'bpftrace ended; starting it again');
     }
-    const grace = setTimeout(() => child.kill(), 6000);
+    const grace = setTimeout(() => child.kill(), AGENT_MS);
     const ended = await child.ended;
     await closed;
     clearTimeout(grace);
@@ -251,13 +256,16 @@ export class Tracer {
 
   /** A bpftrace that was killed may take seconds to leave; one that is stopped never does. */
   #watchSilence(child: HostProcess): void {
-    if (this.heardAt === null || !this.#attached || this.#stopping) return;
-    const silent = this.#now() - this.heardAt;
+    if (this.#spokeAt === null || !this.#attached || this.#stopping) return;
+    const silent = performance.now() - this.#spokeAt;
     if (this.status === 'ready' && silent > SILENT_MS) {
       this.#set('restarting', `bpftrace on ${this.host.name} has said nothing for 3 s`);
     }
     // its timers, which make it speak, are attached last: that may take a minute
-    if (silent > DEAD_MS && this.pipeline?.readyAt != null) child.kill();
+    if (silent < DEAD_MS || this.pipeline?.readyAt == null) return;
+    // the agent ends it, also where it is stopped; an agent that is not there any more cannot
+    if (silent < DEAD_MS + AGENT_MS) child.stdin.end();
+    else child.kill();
   }
 
   #agentLine: (line: AgentLine) => void = () => {};
@@ -266,7 +274,10 @@ export class Tracer {
   #frame(pipeline: Pipeline, kind: FrameKind, bytes: Buffer): void {
     this.#options.onFrame?.(pipeline.info, kind, bytes);
     feed(pipeline, kind, bytes);
-    if (kind === 'out') this.heardAt = this.#now();
+    if (kind === 'out') {
+      this.heardAt = nowMs();
+      this.#spokeAt = performance.now();
+    }
     // what still comes after the end of bpftrace says nothing of the next one
     if (pipeline.readyAt !== null && this.#attached && kind !== 'begin' && kind !== 'end') {
       if (this.status === 'attaching' || this.status === 'restarting') {
@@ -303,7 +314,7 @@ export class Tracer {
       base_index: isAtLeast(facts.kernel, 6, 7),
       counts_misses: countsMisses(facts, plan),
       alerts: this.#options.alerts,
-      started_ms: this.#now(),
+      started_ms: nowMs(),
       plan: plan.plan,
     };
     this.pipeline = new Pipeline(info, {

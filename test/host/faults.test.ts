@@ -1,0 +1,78 @@
+/** What goes wrong on a host or on the way to it, done for real: see docs/reliability.md. */
+import { execFile } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { HostState } from '../../server/protocol/messages.ts';
+import type { Report } from '../../server/protocol/report.ts';
+import { bpftracePids, eventually, lastref, RunningServer, workload } from '../support/cli.ts';
+
+const doctor = await lastref(['doctor', '--host', 'local', '--json', '--fs', 'hugetlbfs']);
+
+function churn(count: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    execFile(workload('memfd_churn'), [String(count)], (error) =>
+      error === null ? resolve() : reject(error),
+    );
+  });
+}
+
+describe.runIf(doctor.code === 0)('bpftrace on this machine', () => {
+  let server: RunningServer;
+  const host = async () => (await server.get<HostState[]>('/api/hosts'))[0]!;
+  const status = (wanted: HostState['status'], ms: number) =>
+    eventually(ms, async () => (await host()).status === wanted, `status ${wanted}`);
+  const lost = ({ losses }: Report) =>
+    losses.ring_buffer + losses.rejected + (losses.not_run ?? 0) + losses.map_full;
+
+  beforeAll(async () => {
+    server = await RunningServer.live('local', '--fs', 'hugetlbfs', '--detail', 'steps');
+  });
+  afterAll(async () => {
+    await server?.stop();
+  });
+
+  it('that is stopped for some seconds is said to be silent, and nothing of them is missing', async () => {
+    const before = await server.report();
+    const pids = bpftracePids();
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    try {
+      await status('restarting', 6000);
+      expect((await host()).message).toContain('has said nothing for 3 s');
+      await churn(1000);
+    } finally {
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+    }
+    await status('ready', 10_000);
+    expect(bpftracePids()).toEqual(pids);
+    // each inode: alloc, evict, free; a tracepoint may be skipped, which the lives tell after 15 s
+    const expected = before.events.decoded + 3000;
+    const ended = (report: Report) => report.inodes.by_fs.hugetlbfs?.ended ?? 0;
+    await eventually(
+      60_000,
+      async () => {
+        const report = await server.report();
+        if (report.losses.balanced !== true || report.inodes.live > 0) return false;
+        return report.events.decoded + lost(report) === expected;
+      },
+      'an exact account',
+    );
+    const after = await server.report();
+    expect(after.gaps.filter(({ where }) => where === 'tracer_down')).toEqual([]);
+    expect(ended(after) - ended(before)).toBe(1000);
+  });
+
+  it('that stays stopped is ended and started again, and the time between is a gap', async () => {
+    const pids = bpftracePids();
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    await eventually(
+      30_000,
+      () => bpftracePids().every((pid) => !pids.includes(pid)),
+      'the end of those that were stopped',
+    );
+    await status('ready', 60_000);
+    const { gaps, losses } = await server.report();
+    const down = gaps.filter(({ where }) => where === 'tracer_down');
+    expect(down).toHaveLength(1);
+    expect(down[0]!.to_ns! - down[0]!.from_ns).toBeGreaterThan(14e9);
+    expect(losses.balanced).not.toBe(false);
+  });
+});
