@@ -25,7 +25,16 @@ import { SCAN } from './scan.ts';
 
 /** POSIX; `read -t` is used where the shell has it (bash), else timeout(1) and head(1). */
 const AGENT = String.raw`
-if [ -n "$BASH_VERSION" ]; then beat() { IFS= read -r -t 3 -n 1 c; }
+# bash looks at the wall clock to see whether time is up, and somebody may set that
+if [ -n "$BASH_VERSION" ]; then beat() {
+  read -r since _ < /proc/uptime
+  while IFS= read -r -t 3 -n 1 c; r=$?; [ "$r" -gt 128 ]; do
+    [ -z "$c" ] || return 0
+    read -r now _ < /proc/uptime
+    [ $(($§{now%.*} - $§{since%.*})) -lt 3 ] || return 1
+  done
+  return "$r"
+}
 else beat() { c=$(timeout 3 head -c 1); [ -n "$c" ]; }; fi
 # a reader that has gone must not end us before bpftrace; a handler, unlike '', is not inherited
 trap : PIPE

@@ -110,6 +110,9 @@ export function metrics(source: Source, stream: Stream, alerts: SessionAlerts): 
   text
     .family('lastref_page_updates_folded_total', 'counter', 'Updates folded for slow pages.')
     .value({}, stream.coalesced);
+  text
+    .family('lastref_page_clients_dropped_total', 'counter', 'Pages dropped: they took nothing.')
+    .value({}, stream.dropped);
   return text.toString();
 }
 

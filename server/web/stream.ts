@@ -28,6 +28,8 @@ const HEAVY_EVERY = 3;
 const SLOW_BYTES = 256 * 1024;
 /** A client that has taken nothing for so long is dropped. */
 const STALLED_MS = 60_000;
+/** What a client has for its goodbye when lastref ends. */
+const GOODBYE_MS = 500;
 
 type Section = Exclude<keyof Update, 'type' | 'seq' | 'view' | 'coalesced' | 'now_ms'>;
 
@@ -65,12 +67,16 @@ export class Stream {
 
   close(): void {
     clearInterval(this.#timer);
-    for (const client of this.#clients) client.socket.close(1001, 'lastref ends');
+    for (const { socket } of this.#clients) {
+      socket.close(1001, 'lastref ends');
+      // one that sleeps never says goodbye
+      setTimeout(() => socket.terminate(), GOODBYE_MS).unref();
+    }
   }
 
   #tick(): void {
     for (const client of this.#clients) {
-      if (client.update(Date.now()) === 'stalled') {
+      if (client.update(performance.now()) === 'stalled') {
         this.dropped++;
         client.socket.terminate();
       }
@@ -220,7 +226,7 @@ class Client {
     }
     this.#ask = parsed.data;
     this.#anew();
-    this.update(Date.now());
+    this.update(performance.now());
   }
 
   #command(value: unknown): void {
@@ -228,7 +234,7 @@ class Client {
     if (controls === undefined) return this.#refuse('replay: this is a live session');
     const parsed = ReplayMessage.safeParse(value);
     if (!parsed.success) return this.#refuse(`replay: ${whereOf(parsed.error)}`);
-    void controls.command(parsed.data.command).then(() => this.update(Date.now()));
+    void controls.command(parsed.data.command).then(() => this.update(performance.now()));
   }
 
   /** After a jump of a replay nothing that the client has is of this time. */
