@@ -11,7 +11,7 @@ import { NotifyRun } from '../fixtures/notify-run.ts';
 import { eventually, ROOT } from '../support/cli.ts';
 
 /** Unpacked by ./scripts/test, not installed: the package would start a service. */
-const UNPACKED = `${ROOT}test/artefacts/alertmanager`;
+const UNPACKED = `${ROOT}test/artefacts/prometheus-alertmanager`;
 const PROGRAM = ['', UNPACKED]
   .map((root) => `${root}/usr/bin/prometheus-alertmanager`)
   .find((file) => existsSync(file));

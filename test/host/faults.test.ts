@@ -1,9 +1,14 @@
 /** What goes wrong on a host or on the way to it, done for real: see docs/reliability.md. */
 import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEFAULT_ALERTING } from '../../server/protocol/config.ts';
 import type { HostState } from '../../server/protocol/messages.ts';
 import type { Report } from '../../server/protocol/report.ts';
+import { makeReport } from '../../server/tracer/report.ts';
+import { Session } from '../../server/tracer/session.ts';
 import { bpftracePids, eventually, lastref, RunningServer, workload } from '../support/cli.ts';
+import { Island } from '../support/island.ts';
 
 const doctor = await lastref(['doctor', '--host', 'local', '--json', '--fs', 'hugetlbfs']);
 
@@ -74,5 +79,78 @@ describe.runIf(doctor.code === 0)('bpftrace on this machine', () => {
     expect(down).toHaveLength(1);
     expect(down[0]!.to_ns! - down[0]!.from_ns).toBeGreaterThan(14e9);
     expect(losses.balanced).not.toBe(false);
+  });
+});
+
+describe.runIf(doctor.code === 0 && process.getuid?.() === 0)('the cable to an ssh host', () => {
+  let island: Island;
+  let session: Session;
+  const tracer = () => session.tracers[0]!;
+  const report = () => makeReport(session.pipelines());
+  const ended = () => report().inodes.by_fs.hugetlbfs?.ended ?? 0;
+  const downs = () => report().gaps.filter(({ where }) => where === 'tracer_down');
+  /** So many inodes end there, and their end is told. */
+  const told = async (count: number) => {
+    const before = ended();
+    await churn(count);
+    await eventually(
+      60_000,
+      () => ended() - before === count && report().inodes.live === 0,
+      'the end of each inode',
+    );
+  };
+
+  beforeAll(async () => {
+    island = await Island.up();
+    session = new Session([island.host], {
+      trace: {
+        fs: ['hugetlbfs'],
+        detail: 'steps',
+        families: ['tracepoint'],
+        bpftrace: 'bpftrace',
+        stepsBelow: 5000,
+      },
+      keep: 10_000,
+      alerts: DEFAULT_ALERTING,
+    });
+    session.start();
+    await tracer().ready();
+  });
+  afterAll(async () => {
+    await session?.stop();
+    island?.down();
+  });
+
+  it('is out for a second: what comes late is complete, and there is no gap', async () => {
+    await told(100);
+    island.pull();
+    const late = told(500);
+    await sleep(1200);
+    island.plug();
+    await late;
+    expect(downs()).toEqual([]);
+    expect(tracer().status).toBe('ready');
+  });
+
+  it('is out for long: bpftrace is gone from the host, the gap is kept, and it goes on by itself', async () => {
+    const pids = bpftracePids();
+    expect(pids.length).toBeGreaterThan(0);
+    island.pull();
+    await eventually(6000, () => tracer().status === 'restarting', 'the word');
+    await eventually(
+      10_000,
+      () => bpftracePids().every((pid) => !pids.includes(pid)),
+      'the end of bpftrace',
+    );
+    await churn(300); // seen by nobody
+    island.plug();
+    await eventually(90_000, () => tracer().status === 'ready', 'tracing again');
+    expect(session.pipelines()).toHaveLength(1);
+    const [gap, ...more] = downs();
+    expect(more).toEqual([]);
+    expect(gap!.to_ns! - gap!.from_ns).toBeGreaterThan(3e9);
+    await told(100);
+    expect(report().losses.balanced).not.toBe(false);
+    expect(report().findings.filter(({ verdict }) => verdict === 'certain')).toEqual([]);
   });
 });
