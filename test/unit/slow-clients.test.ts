@@ -3,7 +3,6 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { ServerMessage, Update } from '../../server/protocol/messages.ts';
 import type { Web } from '../../server/web/server.ts';
-import { BOOT_NS, formatLine, MAGIC } from '../fixtures/trace.ts';
 import { eventually } from '../support/cli.ts';
 import { LeakyServer } from '../support/leaky-server.ts';
 
@@ -14,34 +13,12 @@ const ROWS = 500;
 let server: LeakyServer;
 let web: Web;
 let evictions: NodeJS.Timeout;
-let evicted = 0;
-
-/** So many inodes of hugetlbfs begin to be evicted, ever new ones. */
-function evict(count: number): void {
-  const lines = Array.from({ length: count }, () => {
-    const n = evicted++;
-    const at = { ts: BOOT_NS + BigInt(n) * 1_000_000n, cpu: 0, pid: 391, tid: 391 };
-    const inode = (0xffff_8880_0000_0000n + BigInt(n) * 0x400n).toString(16);
-    const fixed = {
-      nlink: 0,
-      mode: 33279,
-      size: 0,
-      nrpages: 0,
-      blocks: 0,
-      count: 0,
-      comm: 'churn',
-    };
-    const values = { ...fixed, inode, dev: 17, magic: MAGIC.hugetlbfs, ino: n + 1 };
-    return `${formatLine('evict', at, values)}\n`;
-  });
-  server.host.pipeline.out(Buffer.from(lines.join('')));
-}
 
 beforeAll(async () => {
   server = await LeakyServer.start({}, 'live', {});
   web = server.web;
-  evict(ROWS);
-  evictions = setInterval(() => evict(ROWS), 100);
+  server.host.evict(ROWS);
+  evictions = setInterval(() => server.host.evict(ROWS), 100);
 });
 afterAll(() => clearInterval(evictions));
 
