@@ -2,7 +2,7 @@
  * What keeps a live session: the recording that was asked for, in one file or in several
  * of bounded size, and the flight recorder. Tracing goes on whatever happens to the disk.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Incarnation } from '../model/incarnation.ts';
 import type { Alert } from '../protocol/alerts.ts';
@@ -181,7 +181,7 @@ export class Recorder {
     try {
       write();
     } catch (error) {
-      this.failed = reasonOf(error as Error);
+      this.failed = reasonOf(error as Error, this.#part?.writer.file ?? this.#options.file);
       const part = this.#part;
       this.#part = null;
       const file = part?.writer.file ?? this.#options.file;
@@ -206,6 +206,18 @@ export function partName(file: string, number: number): string {
   return `${stem}-${String(number).padStart(4, '0')}.lastref`;
 }
 
+/** Whether nothing can be written any more where the file is: its disk failed. By trying. */
+function isReadOnly(file: string): boolean {
+  const probe = `${file}.probe`;
+  try {
+    closeSync(openSync(probe, 'wx'));
+    rmSync(probe);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EROFS';
+  }
+}
+
 /** The reason goes into the file where there is room for it. */
 function letGo(writer: RecordingWriter, reason: string): void {
   try {
@@ -221,7 +233,8 @@ function letGo(writer: RecordingWriter, reason: string): void {
   }
 }
 
-function reasonOf({ message }: Error): string {
+function reasonOf({ message }: Error, file: string | null): string {
+  if (file !== null && isReadOnly(file)) return 'its filesystem has become read-only';
   if (message.includes('disk is full')) return 'the disk is full';
   if (message.includes('readonly database')) return 'it cannot be written any more (read-only)';
   return message;

@@ -1,6 +1,6 @@
 /** What is left of a recording when lastref is killed, or its disk gives up. */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -97,6 +97,12 @@ describe('kill -9 while it is written', () => {
   });
 });
 
+/** The filesystem finds an error on its disk. */
+function breakExt4(mount: string): void {
+  const source = execFileSync('findmnt', ['-no', 'SOURCE', mount], { encoding: 'utf8' }).trim();
+  writeFileSync(`/sys/fs/ext4/${source.split('/').at(-1)}/trigger_fs_error`, '1');
+}
+
 describe('a disk that gives up', () => {
   /** Frames that do not compress, so that a small disk is full soon. */
   const noise = (bytes: number) =>
@@ -138,6 +144,37 @@ describe('a disk that gives up', () => {
       expect(pipelines[0]!.ledger.events).toBeGreaterThan(10);
       expect(pipelines[0]!.ledger.events).toBeLessThan(session.pipelines[0]!.ledger.events);
       expect(notes.join()).toMatch(/Recording ended before tracing did|It has no end/);
+    } finally {
+      execFileSync('umount', [mount]);
+    }
+  });
+
+  it('becomes read-only: tracing goes on, the file is good up to there, and it is said', ({
+    skip,
+  }) => {
+    const [image, mount] = [join(DIR, 'ext4.img'), join(DIR, 'ext4')];
+    try {
+      execFileSync('truncate', ['-s', '32M', image]);
+      execFileSync('mkfs.ext4', ['-q', image]);
+      execFileSync('mkdir', ['-p', mount]);
+      execFileSync('mount', ['-o', 'loop,errors=remount-ro', image, mount], { stdio: 'ignore' });
+    } catch {
+      return skip('needs root, loop devices and mkfs.ext4');
+    }
+    try {
+      const at = join(mount, 'r.lastref');
+      const played = framesOf(DEMO);
+      const session = new RecordedSession(played, { file: at });
+      played.frames.forEach((frame, i) => {
+        // as ext4 does it when the disk fails
+        if (i === 800) breakExt4(mount);
+        session.give(frame);
+      });
+      session.close();
+      expect(session.said[0]).toMatch(/^RECORDING ENDED: .*read-only.*r\.lastref is good up/s);
+      const { pipelines } = ended(session, at);
+      expect(pipelines[0]!.ledger.events).toBeGreaterThan(10);
+      expect(pipelines[0]!.ledger.events).toBeLessThan(session.pipelines[0]!.ledger.events);
     } finally {
       execFileSync('umount', [mount]);
     }
