@@ -43,6 +43,10 @@ export interface TracerOptions {
 
 /** How often attaching is tried again without the probes that were refused. */
 const MAX_ATTEMPTS = 10;
+/** ... and when somebody killed bpftrace before it was ready. */
+const MAX_KILLED = 3;
+/** Its exit status then, as a shell has it. */
+const KILLED = 137;
 const HEARTBEAT_MS = 500;
 /** Ticks come ten times a second: without one for so long something is wrong, ... */
 const SILENT_MS = 3000;
@@ -153,6 +157,10 @@ export class Tracer {
       // it never became ready: leave out what was refused, else give up
       const refused = blame(errors.join('\n'), programs);
       const unknown = [...refused].filter(([attach]) => !this.#dropped.has(attach));
+      if (unknown.length === 0 && status === KILLED && attempt < MAX_KILLED) {
+        this.#set('attaching', 'bpftrace was killed (SIGKILL) before it was ready; again');
+        continue;
+      }
       if (unknown.length === 0) {
         throw new HostError(
           this.host.name,
@@ -411,7 +419,7 @@ function describeEnd(
   clientCode: number | null,
   errors: readonly string[],
 ): string {
-  if (status === 137) return 'bpftrace was killed (SIGKILL)';
+  if (status === KILLED) return 'bpftrace was killed (SIGKILL)';
   if (status !== null) return `bpftrace ended with status ${status}`;
   const last = errors.at(-1);
   return `the connection to the host was lost${clientCode === 255 && last ? `: ${last}` : ''}`;

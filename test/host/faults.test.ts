@@ -7,7 +7,14 @@ import type { HostState } from '../../server/protocol/messages.ts';
 import type { Report } from '../../server/protocol/report.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { Session } from '../../server/tracer/session.ts';
-import { bpftracePids, eventually, lastref, RunningServer, workload } from '../support/cli.ts';
+import {
+  eventually,
+  lastref,
+  RunningServer,
+  tracingPids,
+  tracingPids,
+  workload,
+} from '../support/cli.ts';
 import { Island } from '../support/island.ts';
 
 const doctor = await lastref(['doctor', '--host', 'local', '--json', '--fs', 'hugetlbfs']);
@@ -37,7 +44,7 @@ describe.runIf(doctor.code === 0)('bpftrace on this machine', () => {
 
   it('that is stopped for some seconds is said to be silent, and nothing of them is missing', async () => {
     const before = await server.report();
-    const pids = bpftracePids();
+    const pids = tracingPids();
     for (const pid of pids) process.kill(pid, 'SIGSTOP');
     try {
       await status('restarting', 6000);
@@ -47,7 +54,7 @@ describe.runIf(doctor.code === 0)('bpftrace on this machine', () => {
       for (const pid of pids) process.kill(pid, 'SIGCONT');
     }
     await status('ready', 10_000);
-    expect(bpftracePids()).toEqual(pids);
+    expect(tracingPids()).toEqual(pids);
     // each inode: alloc, evict, free; a tracepoint may be skipped, which the lives tell after 15 s
     const expected = before.events.decoded + 3000;
     const ended = (report: Report) => report.inodes.by_fs.hugetlbfs?.ended ?? 0;
@@ -65,12 +72,28 @@ describe.runIf(doctor.code === 0)('bpftrace on this machine', () => {
     expect(ended(after) - ended(before)).toBe(1000);
   });
 
+  it('that is killed while it attaches is started again, and nobody has to do anything', async () => {
+    const other = new RunningServer([
+      ...['live', '--host', 'local', '--fs', 'hugetlbfs', '--port', '0', '--no-open'],
+    ]);
+    try {
+      const old = tracingPids();
+      const starting = () => tracingPids().filter((pid) => !old.includes(pid));
+      await eventually(30_000, () => starting().length > 0, 'the start of bpftrace');
+      for (const pid of starting()) process.kill(pid, 'SIGKILL');
+      await eventually(60_000, () => other.stderr.includes('local ready'), 'tracing');
+      expect(other.stderr).toContain('bpftrace was killed (SIGKILL) before it was ready; again');
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('that stays stopped is ended and started again, and the time between is a gap', async () => {
-    const pids = bpftracePids();
+    const pids = tracingPids();
     for (const pid of pids) process.kill(pid, 'SIGSTOP');
     await eventually(
       30_000,
-      () => bpftracePids().every((pid) => !pids.includes(pid)),
+      () => tracingPids().every((pid) => !pids.includes(pid)),
       'the end of those that were stopped',
     );
     await status('ready', 60_000);
@@ -133,13 +156,13 @@ describe.runIf(doctor.code === 0 && process.getuid?.() === 0)('the cable to an s
   });
 
   it('is out for long: bpftrace is gone from the host, the gap is kept, and it goes on by itself', async () => {
-    const pids = bpftracePids();
+    const pids = tracingPids();
     expect(pids.length).toBeGreaterThan(0);
     island.pull();
     await eventually(6000, () => tracer().status === 'restarting', 'the word');
     await eventually(
       10_000,
-      () => bpftracePids().every((pid) => !pids.includes(pid)),
+      () => tracingPids().every((pid) => !pids.includes(pid)),
       'the end of bpftrace',
     );
     await churn(300); // seen by nobody

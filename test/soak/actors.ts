@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { VIEWS } from '../../server/protocol/messages.ts';
-import { bpftracePids, workload } from '../support/cli.ts';
+import { tracingPids, workload } from '../support/cli.ts';
 import type { Guest } from '../support/guest.ts';
 
 /** From 0 to 1, the same for the same seed (mulberry32). */
@@ -26,6 +26,8 @@ export interface Stage {
   readonly random: Random;
   readonly over: AbortSignal;
   readonly say: (text: string) => void;
+  /** Every host is traced at the moment: there is something to break. */
+  readonly tracing: () => boolean;
   /** What was done, by what: for the closing account. */
   readonly did: Map<string, number>;
 }
@@ -107,7 +109,8 @@ export async function faultsHere(stage: Stage): Promise<void> {
   while (!stage.over.aborted) {
     await pause(stage, between(stage.random, 15, 45) * 1000);
     if (stage.over.aborted) return;
-    const pids = bpftracePids();
+    if (!stage.tracing()) continue;
+    const pids = tracingPids();
     if (pids.length === 0) continue;
     const kind = between(stage.random, 0, 2);
     const signal = (name: NodeJS.Signals) => {

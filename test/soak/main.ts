@@ -86,7 +86,14 @@ function start(): Promise<RunningServer> {
 let server = await start();
 say('tracing');
 const stopAll = new AbortController();
-const stage: Stage = { random, over: stopAll.signal, say, did: new Map() };
+let tracing = true;
+const stage: Stage = {
+  random,
+  over: stopAll.signal,
+  say,
+  tracing: () => tracing,
+  did: new Map(),
+};
 const atBegin = { ...openThings(server), report: await server.report() };
 let pinning = new AbortController();
 let pinned = pins({ ...stage, over: pinning.signal }, guest, paths.pin);
@@ -103,9 +110,11 @@ const watch = setInterval(() => memory.push(residentMb(server)), 2000);
 await sleep(seconds * 1000 * KILL_AT);
 pinning.abort();
 const pinnedBefore = await pinned;
+tracing = false;
 await server.stop('SIGKILL');
 say('the server was killed; another one starts');
 server = await start();
+tracing = true;
 memory.length = 0;
 say('tracing again');
 pinning = new AbortController();

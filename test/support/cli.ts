@@ -127,6 +127,11 @@ export function bpftracePids(): number[] {
   return pgrep('-x', 'bpftrace');
 }
 
+/** Of these, those that trace, and not those that are asked for their version. */
+export function tracingPids(): number[] {
+  return pgrep('-f', '^[^ ]*bpftrace -B line');
+}
+
 /** Pids of the shells that run bpftrace on this machine. */
 export function agentPids(): number[] {
   return pgrep('-f', '^[^ ]*sh -c LASTREF_BPFTRACE_ENV');
