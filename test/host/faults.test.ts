@@ -7,14 +7,7 @@ import type { HostState } from '../../server/protocol/messages.ts';
 import type { Report } from '../../server/protocol/report.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { Session } from '../../server/tracer/session.ts';
-import {
-  eventually,
-  lastref,
-  RunningServer,
-  tracingPids,
-  tracingPids,
-  workload,
-} from '../support/cli.ts';
+import { eventually, lastref, RunningServer, tracingPids, workload } from '../support/cli.ts';
 import { Island } from '../support/island.ts';
 
 const doctor = await lastref(['doctor', '--host', 'local', '--json', '--fs', 'hugetlbfs']);
