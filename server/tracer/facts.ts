@@ -30,6 +30,8 @@ export interface HostFacts {
   readonly kprobes: boolean;
   /** Whether ftrace has direct calls, which fentry needs; null when the configuration is not told. */
   readonly directCalls: boolean | null;
+  /** kernel.ftrace_enabled is 0: probes on functions attach, and never run. */
+  readonly ftraceOff: boolean;
   readonly types: KernelTypes;
 }
 
@@ -61,6 +63,7 @@ function discoveryScript(functions: readonly string[], bpftrace: string): string
       'echo "== btf"; [ -r /sys/kernel/btf/vmlinux ] && echo yes',
       'echo "== kprobes"; [ -e $t/kprobe_events ] && echo yes',
       'echo "== direct"; { cat "/boot/config-$(uname -r)" || zcat /proc/config.gz; } 2>/dev/null | sed -n "s/^CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=//p; s/^# CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS is not set/n/p"',
+      'echo "== ftrace"; cat /proc/sys/kernel/ftrace_enabled 2>/dev/null',
       'echo "== traceable"; { grep -oE "^($want)( |\t|\\$)" $t/available_filter_functions || [ $? = 1 ]; } 2>&1 | tr -d " \t"',
       'echo "== symbols"; awk \'{print $3}\' /proc/kallsyms | grep -xE "$want|vmemmap_base" | sort -u',
       'echo "== modules"; cd /sys/module && ls -d kvm 2>/dev/null',
@@ -128,6 +131,7 @@ export function parseFacts(text: string): HostFacts | null {
     tracepoints: sections.get('tracepoints') ?? [],
     kprobes: first('kprobes') === 'yes',
     directCalls: first('direct') === '' ? null : first('direct') === 'y',
+    ftraceOff: first('ftrace') === '0',
     types: NO_TYPES,
   };
 }
@@ -136,6 +140,9 @@ export function parseFacts(text: string): HostFacts | null {
 function reason(complaint: string): string {
   if (/notpermitted/i.test(complaint)) {
     return 'the kernel refuses to list its functions (Operation not permitted: locked down)';
+  }
+  if (/nosuchdevice/i.test(complaint)) {
+    return 'the kernel gave its function tracer up after an error in it (dmesg: ftrace); a reboot brings it back';
   }
   if (/nosuchfile/i.test(complaint))
     return 'this kernel has no function tracer (CONFIG_DYNAMIC_FTRACE)';

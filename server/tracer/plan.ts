@@ -244,6 +244,12 @@ function unavailable(
   if (facts.traceable === null) {
     return { missing: `no ${family}: ${facts.traceableWhy}`, help: NEEDS_FENTRY };
   }
+  if (facts.ftraceOff) {
+    return {
+      missing: `no ${family}: kernel.ftrace_enabled is 0, so that a probe would attach and never run`,
+      help: 'sudo sysctl kernel.ftrace_enabled=1',
+    };
+  }
   if (module !== 'vmlinux' && !facts.modules.includes(module)) {
     return {
       missing: `the module ${module} is not loaded`,

@@ -410,8 +410,13 @@ function nothingToAttach(host: string, plan: TracePlan): HostError {
   return new HostError(
     host,
     `no stage of ${plan.fs.join(', ')} can be observed on ${host}:\n${[...why].slice(0, 8).join('\n')}`,
-    'See: lastref doctor --host HOST',
+    `${helpFor(plan)}See: lastref doctor --host ${host}`,
   );
+}
+
+/** What would help to see evict(), without which little is seen; a line of its own. */
+function helpFor({ plan: { evict } }: TracePlan): string {
+  return 'missing' in evict && evict.help !== undefined ? `Try: ${evict.help}\n` : '';
 }
 
 function describeEnd(

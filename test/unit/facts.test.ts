@@ -21,6 +21,7 @@ describe('what a host offers', () => {
       modules: ['kvm'],
       kprobes: true,
       directCalls: true,
+      ftraceOff: false,
       types: NO_TYPES,
     });
     expect(parseFacts(VM_612)!.traceable).toContain('evict');
@@ -33,6 +34,7 @@ describe('what a host offers', () => {
       'grep:/sys/kernel/tracing/available_filter_functions:Nosuchfileordirectory',
       'CONFIG_DYNAMIC_FTRACE',
     ],
+    ['grep:/sys/kernel/tracing/available_filter_functions:Nosuchdevice', 'a reboot brings it back'],
     ['grep:/x:Inputoutputerror', 'Inputoutputerror'],
   ])('a complaint is a reason: %s', (complaint, why) => {
     const facts = parseFacts(factsText({ traceable: complaint }))!;
@@ -69,6 +71,11 @@ describe('what a host offers', () => {
   it('no kprobe_events file is no kprobes, and a module that is not loaded is none', () => {
     expect(parseFacts(factsText({ kprobes: '' }))!.kprobes).toBe(false);
     expect(parseFacts(factsText({ modules: '' }))!.modules).toEqual([]);
+  });
+
+  it('ftrace is off only where the kernel says so', () => {
+    expect(parseFacts(factsText({ ftrace: '0' }))!.ftraceOff).toBe(true);
+    expect(parseFacts(factsText({ ftrace: '' }))!.ftraceOff).toBe(false);
   });
 
   it('no answer, or half of one, is null and never an exception', () => {

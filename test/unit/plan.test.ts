@@ -146,6 +146,15 @@ describe('the plan of', () => {
     expect(planOf(neither).probes).toEqual([]);
   });
 
+  it('a kernel whose ftrace is switched off shows no function, and says how to switch it on', () => {
+    const off = planOf(hostOf('6.12', { sections: { ftrace: '0' } }));
+    expect(off.probes).toEqual([]);
+    expect(off.plan.evict).toEqual({
+      missing: expect.stringContaining('kernel.ftrace_enabled is 0'),
+      help: 'sudo sysctl kernel.ftrace_enabled=1',
+    });
+  });
+
   it.each(['6.18-locked-down', '6.18-no-btf', '6.18-tracepoints'])(
     '%s is the tracepoints of hugetlbfs, and says why not more',
     (name) => {
