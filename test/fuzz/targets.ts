@@ -1,0 +1,17 @@
+/** The targets by name. Each is loaded only when it is asked for. */
+import type { Target } from './target.ts';
+
+const MAKE = {
+  decoder: async () => new (await import('./decoder.ts')).DecoderTarget(),
+} as const satisfies Record<string, () => Promise<Target>>;
+
+export type TargetName = keyof typeof MAKE;
+export const TARGETS = Object.keys(MAKE) as TargetName[];
+
+export function isTarget(name: string): name is TargetName {
+  return Object.hasOwn(MAKE, name);
+}
+
+export function makeTarget(name: TargetName): Promise<Target> {
+  return MAKE[name]();
+}
