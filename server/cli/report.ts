@@ -9,7 +9,7 @@ import { makeReport } from '../tracer/report.ts';
 import { findingDetail } from '../web/contract.ts';
 import { CliError, EXIT } from './exit.ts';
 import { reportText } from './report-text.ts';
-import { tokenOf } from './servers.ts';
+import { askServer, serverOn } from './servers.ts';
 
 export async function report(
   file: string | undefined,
@@ -50,29 +50,24 @@ function fromFile(
 }
 
 async function fromServer(port: number): Promise<Report> {
-  const token = tokenOf(port);
-  if (token === null) {
+  const server = serverOn(port);
+  if (server === null) {
     throw new CliError(
       EXIT.usage,
       `no lastref of this user is serving on port ${port}.\nGive a recording (lastref report FILE), or the port of the server (--port).`,
     );
   }
-  let response: Response;
-  try {
-    response = await fetch(`http://127.0.0.1:${port}/api/report`, {
-      headers: { Authorization: `Bearer ${token}` },
-    });
-  } catch (error) {
+  const answer = await askServer(server, '/api/report').catch((error: Error) => {
     throw new CliError(
       EXIT.usage,
-      `nobody answers on port ${port} (${((error as Error).cause as Error | undefined)?.message ?? error}): has that lastref ended?`,
+      `nobody answers on port ${port} (${error.message}): has that lastref ended?`,
     );
-  }
-  if (!response.ok) {
+  });
+  if (answer.status !== 200) {
     throw new CliError(
       EXIT.usage,
-      `the server on port ${port} answered ${response.status}: ${await response.text()}`,
+      `the server on port ${port} answered ${answer.status}: ${answer.text}`,
     );
   }
-  return Report.parse(await response.json());
+  return Report.parse(JSON.parse(answer.text));
 }
