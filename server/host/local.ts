@@ -82,6 +82,7 @@ export function sudoRefused(host: string, answer: RunResult): HostError {
     [
       'Either run as root there, or let this user run a shell as root without a password:',
       '  echo "$USER ALL=(root) NOPASSWD: /bin/sh" | sudo tee /etc/sudoers.d/lastref',
+      'What that grants, and how to do with less: docs/security.md',
     ].join('\n'),
   );
 }

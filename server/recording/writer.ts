@@ -3,7 +3,7 @@
  * compressed and committed: `kill -9` loses at most that moment, and the file
  * opens without repair (SQLite's write-ahead log).
  */
-import { existsSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import {
   type EpochInfo,
@@ -130,6 +130,8 @@ export class RecordingWriter {
 
 function create(file: string): DatabaseSync {
   try {
+    // for its owner alone: it holds addresses of the kernel and names of processes
+    closeSync(openSync(file, 'wx', 0o600));
     const db = new DatabaseSync(file);
     db.exec(
       `PRAGMA page_size = 4096; PRAGMA application_id = ${APPLICATION_ID};
