@@ -14,7 +14,6 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { CliError, EXIT } from '../../server/cli/exit.ts';
 import { readTokens } from '../../server/cli/token-file.ts';
 import { type WebFlags, webSettings } from '../../server/cli/web-options.ts';
-import { canTrace } from '../../server/host/local.ts';
 import {
   clientOf,
   fromHere,
@@ -388,27 +387,5 @@ describe('the command line', () => {
       await server.stop();
       vi.unstubAllEnvs();
     }
-  });
-});
-
-describe('capabilities', () => {
-  const status = (ambient: string) =>
-    `Name:\tnode\nCapEff:\tffffffffffffffff\nCapAmb:\t${ambient}\n`;
-
-  it.each<[string, string, boolean]>([
-    ['all that tracing needs', '000000c400080006', true],
-    ['more', '000001ffffffffff', true],
-    ['none', '0000000000000000', false],
-    ['bpftrace’s alone, without SYS_PTRACE', '000000c400000006', false],
-    ['without SYSLOG', '000000c000080006', false],
-    ['without BPF', '0000004400080006', false],
-    ['without PERFMON', '0000008400080006', false],
-    ['without DAC_OVERRIDE', '000000c400080004', false],
-  ])('%s: %s', (_, ambient, enough) => {
-    expect(canTrace(status(ambient))).toBe(enough);
-  });
-
-  it('that are not handed down are none', () => {
-    expect(canTrace('CapEff:\t000001ffffffffff\n')).toBe(false);
   });
 });
