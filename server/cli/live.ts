@@ -31,7 +31,7 @@ export async function live(options: LiveOptions, workload: readonly string[]): P
     throw error;
   }
   announce(web, settings, process.stdout);
-  if (options.open) openBrowser(web.link);
+  if (options.open) openBrowser(web.onceLink());
   tracing.start();
   let code: number = EXIT.good;
   try {

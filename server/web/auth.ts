@@ -19,6 +19,8 @@ export class Auth {
   readonly #tokens: Tokens;
   readonly #cookie: string;
   readonly #attributes: string;
+  /** Digests of the operator's tokens that are good for one link. */
+  readonly #once = new Set<string>();
 
   /**
    * `port` makes the cookie's name: cookies do not know ports, and two servers may run.
@@ -52,6 +54,21 @@ export class Auth {
     let role: Role | null = null;
     for (const one of ROLES) if (timingSafeEqual(given, this.#digests[one])) role = one;
     return role;
+  }
+
+  /**
+   * A token of the operator for one link: a browser is started with the link on its
+   * command line, which every user of the machine can read for as long as it runs.
+   */
+  onceToken(): string {
+    const token = newToken();
+    this.#once.add(digest(token).toString('hex'));
+    return token;
+  }
+
+  /** Whether it is such a token; from now on it is none. */
+  redeem(token: string): boolean {
+    return this.#once.delete(digest(token).toString('hex'));
   }
 }
 

@@ -16,7 +16,13 @@ export interface Refusal {
   readonly afterS?: number;
 }
 
-export type Admission = { readonly role: Role } | Refusal;
+export interface Admitted {
+  readonly role: Role;
+  /** Whose the token in the link was; null: there was none. */
+  readonly linked: Role | null;
+}
+
+export type Admission = Admitted | Refusal;
 
 const NO_TOKEN =
   'lastref: this needs the token. Open the link that lastref printed when it started,\n' +
@@ -56,10 +62,11 @@ export class Door {
   admit(request: IncomingMessage, asks: 'request' | 'socket', inLink: string | null): Admission {
     const stranger = this.stranger(request, asks);
     if (stranger !== null) return this.#refuse(request, this.#refusals, stranger);
-    const tokens = [this.auth.tokenIn(request), inLink].filter((token) => token !== null);
-    const role = tokens.map((token) => this.auth.roleOf(token)).find((one) => one !== null);
-    if (role === undefined) {
-      const rates = tokens.length === 0 ? this.#refusals : this.#wrongTokens;
+    const given = this.auth.tokenIn(request);
+    const linked = inLink === null ? null : this.#linked(request, asks, inLink);
+    const role = linked ?? (given === null ? null : this.auth.roleOf(given));
+    if (role === null) {
+      const rates = given === null && inLink === null ? this.#refusals : this.#wrongTokens;
       return this.#refuse(request, rates, { status: 401, text: NO_TOKEN });
     }
     const after = this.#requests.take(
@@ -71,7 +78,12 @@ export class Door {
     if (role === 'viewer' && !READING.includes(request.method ?? '')) {
       return { status: 403, text: VIEWER_MAY_NOT };
     }
-    return { role };
+    return { role, linked };
+  }
+
+  #linked(request: IncomingMessage, asks: 'request' | 'socket', token: string): Role | null {
+    const opens = asks === 'request' && request.method === 'GET';
+    return this.auth.roleOf(token) ?? (opens && this.auth.redeem(token) ? 'operator' : null);
   }
 
   /** From another site's page, or under a name that is not of this server. */

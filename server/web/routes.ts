@@ -65,10 +65,9 @@ export function routes(app: Express, door: Door, served: Served): void {
     const inLink = typeof request.query.token === 'string' ? request.query.token : null;
     const admission = door.admit(request, 'request', inLink);
     if ('status' in admission) return refuse(response, admission);
-    if (inLink === null || request.method !== 'GET') return next();
-    // the link's own token, whatever cookie there was before
-    const role = door.auth.roleOf(inLink);
-    if (role !== null) response.append('Set-Cookie', door.auth.cookieOf(role));
+    if (admission.linked === null || request.method !== 'GET') return next();
+    // the link decides, whatever cookie there was before
+    response.append('Set-Cookie', door.auth.cookieOf(admission.linked));
     if (request.path !== '/') return next();
     response.redirect(302, '/');
   });

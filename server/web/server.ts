@@ -53,6 +53,8 @@ export interface Web {
   /** The links to the page, with the token. */
   readonly link: string;
   readonly viewerLink: string;
+  /** The operator's for one use, for where others can see it. */
+  onceLink(): string;
   /** Where whoever is on this machine reaches it. */
   readonly localOrigin: string;
   /** PEM; null: plain text. */
@@ -119,6 +121,7 @@ export async function startWeb(options: WebOptions): Promise<Web> {
     origin,
     link: `${origin}/?token=${tokens.operator}`,
     viewerLink: `${origin}/?token=${tokens.viewer}`,
+    onceLink: () => `${origin}/?token=${auth.onceToken()}`,
     localOrigin: `${scheme}://${fromHere(address)}:${port}`,
     certificate: tls === null ? null : tls.cert,
     close: async () => {

@@ -243,6 +243,21 @@ describe('roles', () => {
     expect(headers['set-cookie']![0]).toContain(viewerOf(web));
   });
 
+  it('a link for one use is the operator’s, once', async () => {
+    const web = await serve({ ...UNHURRIED });
+    const link = web.onceLink();
+    const [token] = link.match(/[\w-]{32}$/)!;
+    // neither looks at it, nor uses it up
+    expect((await ask(link, { method: 'HEAD' })).status).toBe(401);
+    expect((await ask(at(web, '/api/hosts'), { headers: bearer(token) })).status).toBe(401);
+    const socket = new Client(web, token);
+    await socket.closed;
+    expect(socket.refused).toMatchObject({ status: 401 });
+    const { status, headers } = await ask(link);
+    expect([status, headers['set-cookie']![0]]).toEqual([302, expect.stringContaining(web.token)]);
+    expect((await ask(link)).status).toBe(401);
+  });
+
   it('are told to the page', async () => {
     const web = await serve();
     const [operator, viewer] = [await Client.open(web), await Client.open(web, viewerOf(web))];
