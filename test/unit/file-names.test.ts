@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { writeWhole } from '../../server/notify/files.ts';
+import { StateDir } from '../../server/notify/state-dir.ts';
 import { Config } from '../../server/protocol/config.ts';
 import { freeName } from '../../server/recording/flight.ts';
 import { RecordingWriter } from '../../server/recording/writer.ts';
@@ -51,6 +53,18 @@ describe('a sink', () => {
   it('has a name that is a directory of its own', () => {
     expect(parse('on-call_2')).toBe(true);
     for (const name of HOSTILE) expect([name, parse(name)]).toEqual([name, false]);
+  });
+});
+
+describe('the state directory', () => {
+  it('and what is written into it is for its owner alone', () => {
+    const path = join(directory, 'state');
+    const state = new StateDir(path);
+    const file = join(path, 'x.json');
+    writeFileSync(file, '', { mode: 0o644 });
+    writeWhole(file, '{}');
+    expect([path, file].map((one) => statSync(one).mode & 0o777)).toEqual([0o700, 0o600]);
+    state.close();
   });
 });
 
