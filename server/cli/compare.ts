@@ -1,6 +1,7 @@
 /** `lastref compare A B`: what changed between two runs. */
 import { type CompareOptions, compareRuns } from '../model/compare/compare.ts';
 import type { Run } from '../model/compare/run.ts';
+import { escapeHidden } from '../protocol/plain.ts';
 import { openRecording } from '../recording/open.ts';
 import { runOf } from '../recording/run-of.ts';
 import { compareText } from './compare-text.ts';
@@ -23,7 +24,9 @@ export async function compare(fileA: string, fileB: string, flags: CompareFlags)
   const options: CompareOptions = { atLeastPercent: flags.atLeast };
   const [a, b] = [runOfFile(fileA), runOfFile(fileB)];
   const comparison = compareRuns(a, b, options);
-  process.stdout.write(flags.json ? `${JSON.stringify(comparison)}\n` : compareText(comparison));
+  process.stdout.write(
+    flags.json ? `${escapeHidden(JSON.stringify(comparison))}\n` : compareText(comparison),
+  );
   if (settings !== null) {
     const { showComparison } = await import('./compare-page.ts');
     await showComparison(comparison, settings);

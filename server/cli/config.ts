@@ -4,10 +4,13 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { Config, DEFAULT_CONFIG } from '../protocol/config.ts';
+import { plain } from '../protocol/plain.ts';
 import { CliError, EXIT } from './exit.ts';
 
 /** Errors told at once: what fits on a screen. */
 const MAX_ERRORS = 5;
+/** Characters of one of them. */
+const MAX_ERROR = 500;
 /** A reader of YAML takes long for a large file that is nested all through. */
 const MAX_BYTES = 64 * 1024;
 
@@ -99,7 +102,7 @@ function refuse(file: string, problems: readonly Problem[]): CliError {
   const sorted = [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
   const shown = sorted.slice(0, MAX_ERRORS).map(({ line, where, what }) => {
     const at = line === null ? file : `${file}:${line}`;
-    return `${at}: ${where === '' ? '' : `${where}: `}${what}`;
+    return short(`${at}: ${where === '' ? '' : `${where}: `}${what}`);
   });
   const more = problems.length - shown.length;
   if (more > 0) shown.push(`and ${more} more`);
@@ -107,6 +110,12 @@ function refuse(file: string, problems: readonly Problem[]): CliError {
     'Every key is described in docs/alerts.md; docs/config.example.yaml is one that works.',
   );
   return new CliError(EXIT.usage, shown.join('\n'));
+}
+
+/** Some lines of a terminal at most, and nothing on it that cannot be seen. */
+function short(text: string): string {
+  const shown = plain(text);
+  return shown.length <= MAX_ERROR ? shown : `${shown.slice(0, MAX_ERROR)}...`;
 }
 
 /** The line of the key or of the nearest thing around it; null for an empty file. */

@@ -1,5 +1,6 @@
 /** `lastref report`: the numbers of a running server, or of a recording. */
 import type { TimelineEntry } from '../protocol/messages.ts';
+import { escapeHidden } from '../protocol/plain.ts';
 import { Report } from '../protocol/report.ts';
 import { openRecording } from '../recording/open.ts';
 import { Replay } from '../recording/replay.ts';
@@ -19,7 +20,8 @@ export async function report(
     file === undefined
       ? { report: await fromServer(options.port), evidence: [] }
       : fromFile(file, options.keep);
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : reportText(result, evidence));
+  const json = () => `${escapeHidden(JSON.stringify(result))}\n`;
+  process.stdout.write(options.json ? json() : reportText(result, evidence));
   return EXIT.good;
 }
 

@@ -210,7 +210,7 @@ export function partName(file: string, number: number): string {
 function letGo(writer: RecordingWriter, reason: string): void {
   try {
     writer.meta('failed', reason);
-    writer.meta('closed', new Date().toISOString());
+    writer.ended();
   } catch {
     // then it has no end, as after a kill
   }

@@ -111,8 +111,17 @@ export class RecordingWriter {
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.flush();
-    this.meta('closed', new Date().toISOString());
+    this.ended();
     this.release();
+  }
+
+  /** The file ends in order, with as many chunks as it has now. */
+  ended(): void {
+    const { most } = this.db.prepare('SELECT max(seq) AS most FROM chunks').get() as {
+      most: number | null;
+    };
+    this.meta('chunks', String(most ?? 0));
+    this.meta('closed', new Date().toISOString());
   }
 
   /** Lets go of the file as it is. */

@@ -117,6 +117,10 @@ function check(text: string): void {
       must(error.code === EXIT.usage, `exit code ${error.code}`);
       must(error.message.startsWith('config.yaml'), 'an error without the name of the file');
       must(error.message.split('\n').length <= 10, 'an error of more than ten lines');
+      must(
+        /^[^\p{Cc}\p{Cf}]*$/u.test(error.message.replaceAll('\n', '')),
+        'an error with controls',
+      );
       must(error.message.length <= 4000, 'an error that fills more than a screen');
     }
   });
