@@ -1,4 +1,5 @@
 /** The parts of the door: addresses and names, rates, files of tokens and certificates. */
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   mkdtempSync,
@@ -277,6 +278,22 @@ describe('a file of tokens', () => {
     expect([code, said]).toEqual([EXIT.usage, expect.stringMatching(message)]);
     // what is wrong is told, not what is secret
     expect(said).not.toContain(operator);
+  });
+
+  it('that is a pipe is refused, and not waited for', async () => {
+    const pipe = join(dir, 'pipe');
+    execFileSync('mkfifo', ['-m', '600', pipe]);
+    const args = ['replay', RECORDINGS.demo!, '--no-open', '--port', '0', '--token-file', pipe];
+    const ended = await Promise.race([
+      lastref(args),
+      new Promise((resolve) => setTimeout(() => resolve('it waits'), 20_000)),
+    ]);
+    // whoever waits for a writer ends now
+    execFileSync('sh', ['-c', ': <> "$0"', pipe]);
+    expect(ended).toMatchObject({
+      code: EXIT.usage,
+      stderr: expect.stringMatching(/regular file/),
+    });
   });
 
   it.each([dir, '/dev/null', join(dir, 'no', 'such')])('%s is refused', (file) => {
