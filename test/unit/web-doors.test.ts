@@ -194,14 +194,23 @@ describe('rates', () => {
     expect(rates.take('a', 2001)).toBe(0);
   });
 
+  it('save nothing up beyond the burst', () => {
+    const rates = new Rates({ burst: 3, perS: 100 });
+    rates.take('a', 0);
+    const granted = Array.from({ length: 10 }, () => rates.take('a', 3_600_000) === 0);
+    expect(granted.filter(Boolean)).toHaveLength(3);
+  });
+
   it('are of each client, however many there are', () => {
     const rates = new Rates({ burst: 1, perS: 0.001 });
     expect(rates.take('a', 0)).toBe(0);
     for (let i = 0; i < 9_999; i++) expect(rates.take(`b${i}`, 1)).toBe(0);
     expect(rates.take('a', 2)).toBeGreaterThan(0);
     // the table is bounded: who was quiet longest begins anew
-    for (let i = 0; i < 10_000; i++) rates.take(`c${i}`, 3);
-    expect(rates.take('a', 4)).toBe(0);
+    for (let i = 0; i < 5_000; i++) rates.take(`c${i}`, 3);
+    expect(rates.take('a', 4)).toBeGreaterThan(0);
+    for (let i = 0; i < 10_000; i++) rates.take(`d${i}`, 5);
+    expect(rates.take('a', 6)).toBe(0);
   });
 });
 

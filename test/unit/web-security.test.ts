@@ -1,6 +1,7 @@
 /** The real server on loopback: who may do what, and what nobody may do to it. */
 import { once } from 'node:events';
 import http from 'node:http';
+import https from 'node:https';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -560,7 +561,7 @@ describe('TLS', () => {
   it('carries the WebSocket', async () => {
     const web = await serve(UNHURRIED, listen);
     const socket = new WebSocket(`wss://127.0.0.1:${web.port}/ws?token=${viewerOf(web)}`, {
-      ca: certificate.cert,
+      agent: new https.Agent({ ca: certificate.cert, servername: 'box.example' }),
       headers: { Host: 'box.example', Origin: 'https://box.example' },
     });
     const [data] = (await once(socket, 'message')) as [Buffer];
