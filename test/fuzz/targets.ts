@@ -5,6 +5,7 @@ const MAKE = {
   decoder: async () => new (await import('./decoder.ts')).DecoderTarget(),
   agent: async () => new (await import('./agent.ts')).AgentTarget(),
   recording: async () => new (await import('./recording.ts')).RecordingTarget(),
+  ws: async () => new (await import('./ws.ts')).WsTarget(),
   filter: async () => new (await import('./filter.ts')).FilterTarget(),
   config: async () => new (await import('./config.ts')).ConfigTarget(),
 } as const satisfies Record<string, () => Promise<Target>>;
