@@ -1,4 +1,4 @@
-import { effect, type Signal, signal } from '@preact/signals';
+import { computed, effect, type Signal, signal } from '@preact/signals';
 import type { Subscribe } from '../../server/protocol/messages.ts';
 import type { ReplayCommand } from '../../server/protocol/replay.ts';
 import { browserOptions, Connection, type ConnectionState } from './connection.ts';
@@ -15,6 +15,8 @@ export const route: Signal<Route> = signal(parseRoute(location.hash));
 export const connectionState: Signal<ConnectionState> = signal({ phase: 'connecting' });
 /** The rows of the inode table that are wanted, decided by its scroll position. */
 export const inodeWindow = signal({ offset: 0, limit: 100 });
+/** Whether this page's link is that of the operator; a viewer's changes nothing. */
+export const mayOperate = computed(() => store.hello.value?.role !== 'viewer');
 /** Ticks each second, for ages in words. */
 export const second = signal(Date.now());
 
@@ -48,7 +50,7 @@ export function retryConnection(): void {
 }
 
 export function sendCommand(command: ReplayCommand): void {
-  connection?.command(command);
+  if (mayOperate.peek()) connection?.command(command);
 }
 
 export function startSession(): void {

@@ -1,6 +1,7 @@
 /** How the judgement is told: KTAP while it comes, JUnit XML at the end. */
 import { Transform, type TransformCallback } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
+import { plain } from '../protocol/plain.ts';
 import type { Judged } from './check-judge.ts';
 import { sentence } from './text.ts';
 
@@ -28,12 +29,17 @@ export class NestedOutput extends Transform {
   }
 
   #line(line: string): void {
-    const text = line.replace(/\r$/, '');
+    const text = oneLine(line.replace(/\r$/, ''));
     if (this.#isTap === null && text.trim() !== '') {
       this.#isTap = /^\s*K?TAP version \d+$/.test(text);
     }
     this.push(this.#isTap ? `  ${text}\n` : `# ${text}`.trimEnd().concat('\n'));
   }
+}
+
+/** What some reader of text takes for the end of a line, made visible: it would begin a result. */
+function oneLine(text: string): string {
+  return text.replace(/[\r\v\f\x1c-\x1e\x85\u2028\u2029]/g, plain);
 }
 
 export function ktapHeader(count: number): string {

@@ -4,6 +4,7 @@ import type { ExitStatus } from '../host/host.ts';
 import { RULES } from '../model/contract/rules.ts';
 import { type Config, DEFAULT_CONFIG, LEAK_AFTER, type LeakAfter } from '../protocol/config.ts';
 import { LEAK_KINDS } from '../protocol/leaks.ts';
+import { escapeHidden } from '../protocol/plain.ts';
 import type { Report } from '../protocol/report.ts';
 import { makeReport } from '../tracer/report.ts';
 import { readBaseline, writeBaseline } from './check-baseline.ts';
@@ -183,6 +184,6 @@ function told(format: CheckFormat, tests: readonly Judged[], report: Report, sec
     case 'junit':
       return junit(tests, report.epochs[0]?.host ?? '', seconds);
     case 'json':
-      return `${JSON.stringify({ ...report, check: { exit: exitCode(tests), tests } })}\n`;
+      return `${escapeHidden(JSON.stringify({ ...report, check: { exit: exitCode(tests), tests } }))}\n`;
   }
 }

@@ -1,11 +1,11 @@
 /** `lastref compare A B --page`: the comparison in the browser, until SIGINT. */
 import type { Comparison } from '../protocol/compare.ts';
-import { startWeb, type Web } from '../web/server.ts';
 import type { Source } from '../web/source.ts';
-import { CliError, EXIT } from './exit.ts';
+import { announce, endServing, serve } from './serve.ts';
+import type { WebSettings } from './web-options.ts';
 
-/** Resolves when it was told to end. Throws CliError when the port cannot be had. */
-export async function showComparison(comparison: Comparison, port: number): Promise<void> {
+/** Resolves when it was told to end. Throws CliError when it cannot listen. */
+export async function showComparison(comparison: Comparison, settings: WebSettings): Promise<void> {
   const now = Date.now();
   const source: Source = {
     mode: 'compare',
@@ -16,23 +16,11 @@ export async function showComparison(comparison: Comparison, port: number): Prom
     hosts: () => [],
     pipelines: () => [],
   };
-  const web = await listen(source, port);
-  process.stderr.write(`lastref: ${web.link}#/compare\n`);
+  const web = await serve(settings, source);
+  announce(web, settings, process.stderr, '#/compare');
   await new Promise<void>((resolve) => {
     process.once('SIGINT', () => resolve());
     process.once('SIGTERM', () => resolve());
   });
-  await web.close();
-}
-
-async function listen(source: Source, port: number): Promise<Web> {
-  try {
-    return await startWeb({ source, port });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new CliError(
-      EXIT.usage,
-      `port ${port} is in use, perhaps by another lastref.\nTake another one: --port ${port + 1}   (0: any free one)`,
-    );
-  }
+  await endServing(web);
 }

@@ -2,12 +2,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type Document, LineCounter, parseDocument } from 'yaml';
+import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { Config, DEFAULT_CONFIG } from '../protocol/config.ts';
+import { plain } from '../protocol/plain.ts';
 import { CliError, EXIT } from './exit.ts';
 
 /** Errors told at once: what fits on a screen. */
 const MAX_ERRORS = 5;
+/** Characters of one of them. */
+const MAX_ERROR = 500;
+/** A reader of YAML takes long for a large file that is nested all through. */
+const MAX_BYTES = 64 * 1024;
 
 /** `~/.config/lastref/config.yaml`, or under $XDG_CONFIG_HOME. */
 export function defaultConfigFile(env: NodeJS.ProcessEnv = process.env): string {
@@ -33,19 +38,22 @@ export function loadConfig(given?: string, env?: NodeJS.ProcessEnv): Config {
 
 /** Throws CliError with the file, the line, what was expected and what to do. */
 export function parseConfig(text: string, file: string): Config {
+  if (text.length > MAX_BYTES) {
+    throw refuse(file, [{ line: null, where: '', what: `is larger than ${MAX_BYTES >> 10} KB` }]);
+  }
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
+  const document = parseDocument(text, { lineCounter: lines, logLevel: 'error' });
   if (document.errors.length > 0) {
     throw refuse(
       file,
       document.errors.map((error) => ({
         line: lines.linePos(error.pos[0]).line,
         where: '',
-        what: error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, ''),
+        what: sayNested(error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')),
       })),
     );
   }
-  const parsed = Config.safeParse(readValue(document, file));
+  const parsed = Config.safeParse(readValue(document, lines, file));
   if (parsed.success) return parsed.data;
   throw refuse(
     file,
@@ -61,13 +69,27 @@ export function parseConfig(text: string, file: string): Config {
   );
 }
 
-/** A YAML alias may not become gigabytes. */
-function readValue(document: Document, file: string): unknown {
+/** A YAML alias may not become gigabytes, nor a key that is a list of lists take minutes. */
+function readValue(document: Document, lines: LineCounter, file: string): unknown {
   try {
+    visit(document, {
+      Pair(_, { key }) {
+        if (key === null || isScalar(key)) return;
+        const at = (key as { range?: readonly number[] }).range?.[0];
+        const line = at === undefined ? null : lines.linePos(at).line;
+        throw refuse(file, [{ line, where: '', what: 'a key is a word; this one is not' }]);
+      },
+    });
     return document.toJS({ maxAliasCount: 100 }) ?? {};
   } catch (error) {
-    throw refuse(file, [{ line: null, where: '', what: (error as Error).message }]);
+    if (error instanceof CliError) throw error;
+    throw refuse(file, [{ line: null, where: '', what: sayNested((error as Error).message) }]);
   }
+}
+
+/** What the reader of YAML says when it runs out of stack is of no use to anybody. */
+function sayNested(what: string): string {
+  return /call stack|stack overflow/i.test(what) ? 'nested too deeply' : what;
 }
 
 interface Problem {
@@ -80,7 +102,7 @@ function refuse(file: string, problems: readonly Problem[]): CliError {
   const sorted = [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
   const shown = sorted.slice(0, MAX_ERRORS).map(({ line, where, what }) => {
     const at = line === null ? file : `${file}:${line}`;
-    return `${at}: ${where === '' ? '' : `${where}: `}${what}`;
+    return short(`${at}: ${where === '' ? '' : `${where}: `}${what}`);
   });
   const more = problems.length - shown.length;
   if (more > 0) shown.push(`and ${more} more`);
@@ -88,6 +110,12 @@ function refuse(file: string, problems: readonly Problem[]): CliError {
     'Every key is described in docs/alerts.md; docs/config.example.yaml is one that works.',
   );
   return new CliError(EXIT.usage, shown.join('\n'));
+}
+
+/** Some lines of a terminal at most, and nothing on it that cannot be seen. */
+function short(text: string): string {
+  const shown = plain(text);
+  return shown.length <= MAX_ERROR ? shown : `${shown.slice(0, MAX_ERROR)}...`;
 }
 
 /** The line of the key or of the nearest thing around it; null for an empty file. */

@@ -1,15 +1,13 @@
 /** `lastref live`: trace, serve the page, run the workload. */
 import { spawn } from 'node:child_process';
-import type { SessionAlerts } from '../notify/session-alerts.ts';
-import type { Session } from '../tracer/session.ts';
-import { startWeb, type Web } from '../web/server.ts';
-import { CliError, EXIT } from './exit.ts';
-import { forgetServer, rememberServer } from './servers.ts';
+import type { Web } from '../web/server.ts';
+import { EXIT } from './exit.ts';
+import { announce, endServing, serve } from './serve.ts';
 import { Tracing, type TracingFlags } from './tracing.ts';
+import { type WebFlags, webSettings } from './web-options.ts';
 import { exitOf } from './workload.ts';
 
-export interface LiveOptions extends TracingFlags {
-  readonly port: number;
+export interface LiveOptions extends TracingFlags, WebFlags {
   readonly open: boolean;
   readonly record?: string;
   readonly flightMinutes?: number;
@@ -17,23 +15,23 @@ export interface LiveOptions extends TracingFlags {
 
 /** Runs until SIGINT or SIGTERM; resolves to the exit code. */
 export async function live(options: LiveOptions, workload: readonly string[]): Promise<number> {
+  const settings = webSettings(options);
   const tracing = new Tracing(options, {
     file: options.record ?? null,
     workload,
     flightMinutes: options.flightMinutes,
-    pageUrl: () => new URL(web.link).origin,
+    pageUrl: () => web.origin,
   });
   const { session, alerting, stopped } = tracing;
   let web: Web;
   try {
-    web = await listen(session, alerting.alerts, options.port);
+    web = await serve(settings, session, alerting.alerts);
   } catch (error) {
     await tracing.stop();
     throw error;
   }
-  rememberServer(web);
-  process.stdout.write(`lastref: ${web.link}\n`);
-  if (options.open) openBrowser(web.link);
+  announce(web, settings, process.stdout);
+  if (options.open) openBrowser(web.onceLink());
   tracing.start();
   let code: number = EXIT.good;
   try {
@@ -45,24 +43,8 @@ export async function live(options: LiveOptions, workload: readonly string[]): P
     await stopped;
     return code;
   } finally {
-    forgetServer(web.port);
     await tracing.stop();
-    await web.close();
-  }
-}
-
-async function listen(session: Session, alerts: SessionAlerts, port: number): Promise<Web> {
-  try {
-    return await startWeb({ source: session, alerts, port });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;
-    throw new CliError(
-      EXIT.usage,
-      code === 'EADDRINUSE'
-        ? `port ${port} is in use, perhaps by another lastref.\nTake another one: lastref live --port ${port + 1}   (0: any free one)`
-        : `this user may not listen on port ${port}.\nTake one above 1023: lastref live --port 7373`,
-    );
+    await endServing(web);
   }
 }
 

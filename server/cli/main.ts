@@ -7,8 +7,8 @@ import { EXIT, explain } from './exit.ts';
 import { duration, withRecordingOptions } from './recording-options.ts';
 import { withTraceOptions } from './trace-options.ts';
 import { VM_ACTIONS, type VmAction } from './vm.ts';
+import { DEFAULT_PORT, withWebOptions } from './web-options.ts';
 
-const DEFAULT_PORT = 7373;
 /** Ended inodes kept in memory with all their evidence. */
 const DEFAULT_KEEP = 20_000;
 
@@ -20,10 +20,9 @@ const program = new Command('lastref')
 
 const hostText = 'local, vm, vm:KERNEL, or what ssh accepts';
 
-withRecordingOptions(withTraceOptions(program.command('live')))
+withWebOptions(withRecordingOptions(withTraceOptions(program.command('live'))))
   .description('trace a host and watch it in the browser; a workload runs once the tracer is ready')
   .option('--host <host>', `${hostText} (repeatable)`, collect, [])
-  .option('--port <port>', 'port of the page on loopback; 0: any free one', integer, DEFAULT_PORT)
   .option('--no-open', 'do not open a browser')
   .option('--record <file>', 'keep everything in this file')
   .option(
@@ -72,12 +71,10 @@ program
     return finish(await report(file, options));
   });
 
-program
-  .command('replay')
+withWebOptions(program.command('replay'))
   .description('the page over a recording')
   .argument('<file>', 'a recording')
   .option('--speed <factor>', 'times the recorded pace, or max', speed, 1)
-  .option('--port <port>', 'port of the page on loopback; 0: any free one', integer, DEFAULT_PORT)
   .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
   .option('--no-open', 'do not open a browser')
   .option('--why <text>', 'shown in the banner: why this is a recording')
@@ -106,8 +103,7 @@ program
     return finish(exportFile(file, options));
   });
 
-program
-  .command('compare')
+withWebOptions(program.command('compare'))
   .description('what changed between two recordings: did my patch change teardown?')
   .argument('<before>', 'a recording: run A')
   .argument('<after>', 'a recording: run B')
@@ -115,7 +111,6 @@ program
   .option('--fail-on-change', 'exit code 1 when anything differs', false)
   .option('--at-least <percent>', 'smaller changes of a duration do not count', percent, 10)
   .option('--page', 'show it in the browser', false)
-  .option('--port <port>', 'port of the page on loopback; 0: any free one', integer, DEFAULT_PORT)
   .action(async (before: string, after: string, options) => {
     const { compare } = await import('./compare.ts');
     return finish(await compare(before, after, options));

@@ -14,7 +14,7 @@ export function reportText(
 ): string {
   const sections = [
     ...report.epochs.map(epochText),
-    (report.recording?.notes ?? []).flatMap((note) => hang('NOTE ', note)),
+    (report.recording?.notes ?? []).flatMap((note) => hang('NOTE ', sentence(note))),
     summaryText(report),
     leakText(report),
     contractText(report, evidence),

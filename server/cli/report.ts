@@ -1,5 +1,6 @@
 /** `lastref report`: the numbers of a running server, or of a recording. */
 import type { TimelineEntry } from '../protocol/messages.ts';
+import { escapeHidden } from '../protocol/plain.ts';
 import { Report } from '../protocol/report.ts';
 import { openRecording } from '../recording/open.ts';
 import { Replay } from '../recording/replay.ts';
@@ -9,7 +10,7 @@ import { makeReport } from '../tracer/report.ts';
 import { findingDetail } from '../web/contract.ts';
 import { CliError, EXIT } from './exit.ts';
 import { reportText } from './report-text.ts';
-import { tokenOf } from './servers.ts';
+import { askServer, serverOn } from './servers.ts';
 
 export async function report(
   file: string | undefined,
@@ -19,7 +20,8 @@ export async function report(
     file === undefined
       ? { report: await fromServer(options.port), evidence: [] }
       : fromFile(file, options.keep);
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : reportText(result, evidence));
+  const json = () => `${escapeHidden(JSON.stringify(result))}\n`;
+  process.stdout.write(options.json ? json() : reportText(result, evidence));
   return EXIT.good;
 }
 
@@ -50,29 +52,24 @@ function fromFile(
 }
 
 async function fromServer(port: number): Promise<Report> {
-  const token = tokenOf(port);
-  if (token === null) {
+  const server = serverOn(port);
+  if (server === null) {
     throw new CliError(
       EXIT.usage,
       `no lastref of this user is serving on port ${port}.\nGive a recording (lastref report FILE), or the port of the server (--port).`,
     );
   }
-  let response: Response;
-  try {
-    response = await fetch(`http://127.0.0.1:${port}/api/report`, {
-      headers: { Authorization: `Bearer ${token}` },
-    });
-  } catch (error) {
+  const answer = await askServer(server, '/api/report').catch((error: Error) => {
     throw new CliError(
       EXIT.usage,
-      `nobody answers on port ${port} (${((error as Error).cause as Error | undefined)?.message ?? error}): has that lastref ended?`,
+      `nobody answers on port ${port} (${error.message}): has that lastref ended?`,
     );
-  }
-  if (!response.ok) {
+  });
+  if (answer.status !== 200) {
     throw new CliError(
       EXIT.usage,
-      `the server on port ${port} answered ${response.status}: ${await response.text()}`,
+      `the server on port ${port} answered ${answer.status}: ${answer.text}`,
     );
   }
-  return Report.parse(await response.json());
+  return Report.parse(JSON.parse(answer.text));
 }

@@ -1,5 +1,7 @@
-/** Where a running server leaves its link, for `lastref report` of the same user. */
+/** Where a running server leaves its address and token, for `lastref report` of the same user. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Web } from '../web/server.ts';
@@ -12,20 +14,53 @@ function fileOf(port: number): string {
 export function rememberServer(web: Web): void {
   const file = fileOf(web.port);
   mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 });
-  writeFileSync(file, JSON.stringify({ pid: process.pid, port: web.port, token: web.token }), {
-    mode: 0o600,
-  });
+  const { port, token, localOrigin, certificate } = web;
+  const remembered = { pid: process.pid, port, token, origin: localOrigin, certificate };
+  rmSync(file, { force: true }); // the mode is that of a new file
+  writeFileSync(file, JSON.stringify(remembered), { flag: 'wx', mode: 0o600 });
 }
 
 export function forgetServer(port: number): void {
   rmSync(fileOf(port), { force: true });
 }
 
-/** The token of the server on this port; null when none was left there. */
-export function tokenOf(port: number): string | null {
+export interface RunningServer {
+  readonly origin: string;
+  readonly token: string;
+  /** What it shows under TLS, PEM; null: it speaks plain text. */
+  readonly certificate: string | null;
+}
+
+/** The server of this user on this port; null when none has left word. */
+export function serverOn(port: number): RunningServer | null {
   try {
-    return (JSON.parse(readFileSync(fileOf(port), 'utf8')) as { token: string }).token;
+    return JSON.parse(readFileSync(fileOf(port), 'utf8')) as RunningServer;
   } catch {
     return null;
   }
+}
+
+/** Asks it with its token. Rejects with the system's error when nobody answers. */
+export function askServer(
+  server: RunningServer,
+  path: string,
+): Promise<{ readonly status: number; readonly text: string }> {
+  const { origin, token, certificate } = server;
+  const headers = { Authorization: `Bearer ${token}` };
+  // its very certificate, whoever has signed it and whatever name is in it
+  const pinned =
+    certificate === null
+      ? {}
+      : { ca: certificate, allowPartialTrustChain: true, checkServerIdentity: () => undefined };
+  return new Promise((resolve, reject) => {
+    const get = certificate === null ? http.get : https.get;
+    get(`${origin}${path}`, { headers, ...pinned }, (response) => {
+      const parts: Buffer[] = [];
+      response.on('data', (part: Buffer) => parts.push(part));
+      response.on('error', reject);
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString() });
+      });
+    }).on('error', reject);
+  });
 }

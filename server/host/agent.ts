@@ -89,8 +89,9 @@ canary() {
   for fs in $LASTREF_CANARY; do
     case $fs in
     shmem)
-      f=/dev/shm/.lastref-canary-$$
-      if { exec 8<>"$f"; } 2>/dev/null; then
+      # a name that nobody can have prepared: everybody may write there
+      f=$(mktemp /dev/shm/.lastref-canary.XXXXXX 2>/dev/null)
+      if [ -n "$f" ] && { exec 8<>"$f"; } 2>/dev/null; then
         s=$(stat -Lc '%d %i' "$f"); rm -f "$f"; exec 8>&-; say canary shmem "$s"
       else say nocanary shmem /dev/shm is not writable; fi ;;
     hugetlbfs)

@@ -43,7 +43,7 @@ export class LocalHost implements Host {
     if (!this.#needsSudo) return;
     this.#needsSudo = !canTrace(await readFile('/proc/self/status', 'utf8'));
     if (!this.#needsSudo) return;
-    const answer = await runCommand('sudo', ['-n', 'true']);
+    const answer = await runCommand('sudo', ['-n', 'sh', '-c', ':']); // what sudoers allows
     if (answer.code !== 0) throw sudoRefused('local', answer);
   }
 
@@ -82,6 +82,7 @@ export function sudoRefused(host: string, answer: RunResult): HostError {
     [
       'Either run as root there, or let this user run a shell as root without a password:',
       '  echo "$USER ALL=(root) NOPASSWD: /bin/sh" | sudo tee /etc/sudoers.d/lastref',
+      'What that grants, and how to do with less: docs/security.md',
     ].join('\n'),
   );
 }

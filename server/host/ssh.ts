@@ -49,7 +49,7 @@ export class SshHost implements Host {
     if (answer.code !== 0) throw unreachable(this.name, this.#options.destination, answer);
     this.#isRoot = answer.stdout.trim() === '0';
     if (this.#isRoot) return;
-    const sudo = await this.run('sudo -n true');
+    const sudo = await this.run('sudo -n sh -c :'); // what sudoers allows
     if (sudo.code !== 0) throw sudoRefused(this.name, sudo);
   }
 

@@ -44,12 +44,30 @@ export class FilterError extends Error {
   }
 }
 
+/** Bounds of an expression: it is asked of every inode, several times a second. */
+const MAX_LENGTH = 1000;
+const MAX_TERMS = 50;
+const MAX_STARS = 50;
+
 const UNIT_NS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9 };
 
 /** Throws FilterError. An empty expression lets everything through. */
 export function parseFilter(expression: string): Filter {
+  if (expression.length > MAX_LENGTH) {
+    throw new FilterError(
+      `the filter has ${expression.length} characters: ${MAX_LENGTH} at most`,
+      MAX_LENGTH,
+    );
+  }
+  const star = [...expression.matchAll(/\*/g)][MAX_STARS];
+  if (star !== undefined) {
+    throw new FilterError(`more than ${MAX_STARS} "*": leave some out`, star.index);
+  }
   const terms: Filter[] = [];
   for (const match of expression.matchAll(/\S+/g)) {
+    if (terms.length === MAX_TERMS) {
+      throw new FilterError(`more than ${MAX_TERMS} terms: leave some out`, match.index);
+    }
     terms.push(parseTerm(match[0], match.index));
   }
   return (row) => terms.every((term) => term(row));

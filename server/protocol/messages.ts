@@ -32,14 +32,22 @@ export type View = (typeof VIEWS)[number];
 
 export const INODE_SORTS = ['recent', 'ino', 'pages', 'owed', 'evict_ns', 'grace_ns'] as const;
 
+/** `operator`: may do everything. `viewer`: sees everything, and changes nothing. */
+export const ROLES = ['operator', 'viewer'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Why a viewer is refused, over HTTP and the WebSocket. */
+export const VIEWER_MAY_NOT =
+  'this link is for looking only: silences and the controls of a replay need the link of the operator';
+
 /** Client to server: show this view from now on. In a replay a client also sends ReplayMessage. */
 export const Subscribe = z.object({
   type: z.literal('subscribe'),
   view: z.enum(VIEWS),
   /** Host filter: a host's name; all hosts without it. */
   host: z.optional(z.string().check(z.maxLength(256))),
-  /** Inodes: the filter expression, the order, and the rows in sight. */
-  filter: z.optional(z.string().check(z.maxLength(1000))),
+  /** Inodes: the filter expression (parseFilter bounds it), the order, and the rows in sight. */
+  filter: z.optional(z.string()),
   sort: z.optional(z.enum(INODE_SORTS)),
   descending: z.optional(z.boolean()),
   offset: z.optional(z.number().check(z.int(), z.gte(0), z.lte(10_000_000))),
@@ -59,6 +67,7 @@ export interface Hello {
   readonly type: 'hello';
   readonly version: typeof MESSAGE_VERSION;
   readonly lastref: string;
+  readonly role: Role;
   /** `compare`: two recordings side by side; there is the view of that name alone. */
   readonly mode: 'live' | 'replay' | 'compare';
   /** Shown across the page, e.g. that this is a recording and why. */

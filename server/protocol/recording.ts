@@ -43,7 +43,7 @@ export const EpochInfo = z.object({
   /** After how long what is a leak, and which leaks raise alerts. */
   alerts: RecordedAlerting.default(DEFAULT_ALERTING),
   /** Milliseconds since 1970 when tracing was asked for. */
-  started_ms: z.number(),
+  started_ms: z.number().min(0).max(8.64e15),
   /** A stage that an older lastref did not know is not in its plan. */
   plan: z
     .partialRecord(z.enum(STAGES as [string, ...string[]]), PlanEntry)

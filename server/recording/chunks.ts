@@ -7,8 +7,16 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { BeginFrame, EndFrame, type FrameKind, ResumeFrame } from '../protocol/recording.ts';
 import { putTimes, TimesReader, TimesWriter, takeTimes } from './times.ts';
 
-/** Level 1 was smaller and faster than 3 on such text: what is left of it hardly repeats. */
-const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/**
+ * Level 1 was smaller and faster than 3 on such text: what is left of it hardly repeats.
+ * With a checksum: without it a byte that went wrong in the file is another byte of a line.
+ */
+const ZSTD = {
+  params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
+};
+/** A chunk is a few megabytes; one that says it is larger would only fill the memory. */
+export const LARGEST_BYTES = 64 * 1024 * 1024;
+const LARGEST = { maxOutputLength: LARGEST_BYTES };
 
 export const FRAME_CODES: Readonly<Record<FrameKind, number>> = {
   out: 1,
@@ -74,8 +82,8 @@ export function* framesOf(
   frames: Uint8Array,
   times: Uint8Array | null,
 ): Iterable<{ kind: FrameKind; bytes: Buffer }> {
-  const data = zstdDecompressSync(frames);
-  const reader = times === null ? null : new TimesReader(zstdDecompressSync(times));
+  const data = zstdDecompressSync(frames, LARGEST);
+  const reader = times === null ? null : new TimesReader(zstdDecompressSync(times, LARGEST));
   for (let at = 0; at < data.length; ) {
     if (at + HEAD > data.length) throw new RangeError('a frame is cut off');
     const kind = FRAME_KINDS.get(data[at]!);

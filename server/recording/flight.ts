@@ -141,8 +141,11 @@ export class FlightRecorder {
   }
 }
 
-/** `flight-HOST-TIME-ALERTNAME.lastref`, with nothing in it that a shell or a path minds. */
-function freeName(directory: string, host: string, name: string, nowMs: number): string {
+/**
+ * `flight-HOST-TIME-ALERTNAME.lastref`, with nothing in it that a shell or a path minds.
+ * Exported for tests.
+ */
+export function freeName(directory: string, host: string, name: string, nowMs: number): string {
   const word = (text: string) => text.replace(/[^\w.]+/g, '_').slice(0, 60);
   const time = new Date(nowMs).toISOString().replace(/[-:]/g, '').slice(0, 15);
   const stem = join(directory, `flight-${word(host)}-${time}-${word(name)}`);

@@ -109,7 +109,8 @@ export class Recorded {
   timeAfter(position: Position): number {
     let ms = this.timeOf(position);
     // a double of milliseconds since 1970 is coarser than a byte of a busy second
-    while (compare(this.at(ms), position) < 0 && ms < this.endMs) ms += 2 ** -12;
+    while (compare(this.at(ms), position) < 0 && ms < this.endMs)
+      ms += Math.max(2 ** -12, ms * 2 ** -52);
     return Math.min(ms, this.endMs);
   }
 }

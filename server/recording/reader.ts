@@ -1,6 +1,7 @@
 /** Opens a recording and gives its epochs and frames back, in the order they came. */
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { plain } from '../protocol/plain.ts';
 import {
   EpochInfo,
   type FrameKind,
@@ -8,14 +9,14 @@ import {
   RecordingPart,
 } from '../protocol/recording.ts';
 import { CheckpointStore } from './checkpoint/store.ts';
-import { framesOf } from './chunks.ts';
+import { framesOf, LARGEST_BYTES } from './chunks.ts';
 import { APPLICATION_ID } from './schema.ts';
 import { OLDEST_VERSION, upgrade } from './upgrade.ts';
 
 /** A file that is no recording, or one that this version cannot read. */
 export class RecordingError extends RangeError {
   constructor(file: string, what: string) {
-    super(`${file}: ${what}`);
+    super(`${file}: ${plain(what)}`);
     this.name = 'RecordingError';
   }
 }
@@ -68,6 +69,13 @@ interface ChunkRow {
   readonly from_ms: number;
   readonly frames: Uint8Array;
   readonly times: Uint8Array | null;
+  /** Lines with a time; 0 where the times are in the frames. */
+  readonly events: number;
+}
+
+interface Extent {
+  readonly to_ms: number;
+  readonly bytes: number;
 }
 
 export class RecordingReader implements Recording {
@@ -76,6 +84,8 @@ export class RecordingReader implements Recording {
   readonly notes: string[];
   readonly #file: string;
   readonly #db: DatabaseSync;
+  /** How many chunks there were when it was closed; null where it does not tell. */
+  readonly #count: number | null;
 
   /** Throws RecordingError. */
   constructor(file: string) {
@@ -93,6 +103,8 @@ export class RecordingReader implements Recording {
       upgrade(this.#db, format);
       this.epochs = readEpochs(this.#db);
       this.notes = notesOf(this.#db, format);
+      const count = metaOf(this.#db, 'chunks');
+      this.#count = count === undefined ? null : Number(count);
     } catch (error) {
       this.#db.close();
       if (error instanceof RecordingError) throw error;
@@ -124,10 +136,13 @@ export class RecordingReader implements Recording {
       const rows = this.#db
         .prepare('SELECT seq, epoch, from_ms, to_ms, bytes FROM chunks ORDER BY seq')
         .iterate() as Iterable<Record<'seq' | 'epoch' | 'from_ms' | 'to_ms' | 'bytes', number>>;
-      for (const { seq, epoch, from_ms, to_ms, bytes } of rows) {
+      for (const row of rows) {
+        const { seq, epoch, from_ms, to_ms, bytes } = row;
         mustFollow(seq, out.at(-1)?.seq ?? 0);
+        this.#mustFit(row);
         out.push({ seq, epoch, fromMs: from_ms, toMs: to_ms, bytes });
       }
+      this.#mustBeAll(out.length);
     } catch (error) {
       this.#damaged(error);
     }
@@ -138,9 +153,10 @@ export class RecordingReader implements Recording {
     const frames: Frame[] = [];
     try {
       const row = this.#db
-        .prepare('SELECT seq, epoch, from_ms, frames, times FROM chunks WHERE seq = ?')
+        .prepare('SELECT seq, epoch, from_ms, frames, times, events FROM chunks WHERE seq = ?')
         .get(seq) as ChunkRow | undefined;
       if (row === undefined) throw new Error(`chunk ${seq} is missing`);
+      this.#mustFit(row);
       for (const frame of framesOf(row.frames, row.times)) {
         frames.push({ epoch: row.epoch, atMs: row.from_ms, ...frame });
       }
@@ -160,8 +176,25 @@ export class RecordingReader implements Recording {
     this.#db.close();
   }
 
+  /** Of what stands beside the frames of a chunk, only damage can make this. */
+  #mustFit(row: Pick<ChunkRow, 'seq' | 'epoch' | 'from_ms'> & Partial<ChunkRow & Extent>) {
+    const { seq, epoch, from_ms: from, to_ms: to = from, bytes = 0 } = row;
+    if (!this.epochs.some(({ number }) => number === epoch)) {
+      throw new Error(`chunk ${seq} is of an epoch ${epoch}, which is not in the list of epochs`);
+    }
+    if (!isTime(from) || !isTime(to)) throw new Error(`chunk ${seq} is of no time`);
+    if (!(bytes >= 0 && bytes <= LARGEST_BYTES)) throw new Error(`chunk ${seq} has no size`);
+    if (row.times === null && row.events !== 0) throw new Error(`chunk ${seq} has lost its times`);
+  }
+
+  /** A damaged index may have lost the last ones, which no number after them tells. */
+  #mustBeAll(seq: number): void {
+    if (this.#count !== null && seq !== this.#count) throw new Error(`chunk ${seq + 1} is missing`);
+  }
+
   #damaged(error: unknown): void {
-    this.damage = `${this.#file} is damaged: ${(error as Error).message}`;
+    // what is wrong with JSON is told with a piece of it
+    this.damage = `${this.#file} is damaged: ${plain((error as Error).message)}`;
   }
 
   /** Files of format 1 do not tell: an epoch that ended has its end as the last frame. */
@@ -177,10 +210,10 @@ export class RecordingReader implements Recording {
 
   *#chunks(): Iterable<ChunkRow> {
     const next = this.#db.prepare(
-      'SELECT seq, epoch, from_ms, frames, times FROM chunks WHERE seq > ? ORDER BY seq LIMIT ?',
+      'SELECT seq, epoch, from_ms, frames, times, events FROM chunks WHERE seq > ? ORDER BY seq LIMIT ?',
     );
     const one = this.#db.prepare(
-      'SELECT seq, epoch, from_ms, frames, times FROM chunks WHERE seq > ? ORDER BY seq LIMIT 1',
+      'SELECT seq, epoch, from_ms, frames, times, events FROM chunks WHERE seq > ? ORDER BY seq LIMIT 1',
     );
     for (let seq = 0; ; ) {
       let rows: ChunkRow[];
@@ -191,14 +224,20 @@ export class RecordingReader implements Recording {
         const row = one.get(seq) as ChunkRow | undefined;
         rows = row === undefined ? [] : [row];
       }
-      if (rows.length === 0) return;
+      if (rows.length === 0) return this.#mustBeAll(seq);
       for (const row of rows) {
         mustFollow(row.seq, seq);
+        this.#mustFit(row);
         yield row;
         seq = row.seq;
       }
     }
   }
+}
+
+/** Milliseconds that a Date can hold. */
+function isTime(ms: number): boolean {
+  return ms >= 0 && ms <= 8.64e15;
 }
 
 /** They are numbered one by one from 1: a damaged index may lose some, or turn them round. */

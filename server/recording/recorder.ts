@@ -222,7 +222,7 @@ function isReadOnly(file: string): boolean {
 function letGo(writer: RecordingWriter, reason: string): void {
   try {
     writer.meta('failed', reason);
-    writer.meta('closed', new Date().toISOString());
+    writer.ended();
   } catch {
     // then it has no end, as after a kill
   }

@@ -3,7 +3,7 @@
  * compressed and committed: `kill -9` loses at most that moment, and the file
  * opens without repair (SQLite's write-ahead log).
  */
-import { existsSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import {
   type EpochInfo,
@@ -111,8 +111,17 @@ export class RecordingWriter {
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.flush();
-    this.meta('closed', new Date().toISOString());
+    this.ended();
     this.release();
+  }
+
+  /** The file ends in order, with as many chunks as it has now. */
+  ended(): void {
+    const { most } = this.db.prepare('SELECT max(seq) AS most FROM chunks').get() as {
+      most: number | null;
+    };
+    this.meta('chunks', String(most ?? 0));
+    this.meta('closed', new Date().toISOString());
   }
 
   /** Lets go of the file as it is. */
@@ -130,6 +139,8 @@ export class RecordingWriter {
 
 function create(file: string): DatabaseSync {
   try {
+    // for its owner alone: it holds addresses of the kernel and names of processes
+    closeSync(openSync(file, 'wx', 0o600));
     const db = new DatabaseSync(file);
     db.exec(
       `PRAGMA page_size = 4096; PRAGMA application_id = ${APPLICATION_ID};

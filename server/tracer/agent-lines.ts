@@ -52,6 +52,9 @@ export interface ProgramMisses {
   readonly misses: number;
 }
 
+/** A line is cut to this: the longest the agent prints names a few hundred programs. */
+const MAX_LINE = 8192;
+
 /** Splits chunks cut anywhere into lines; a line is bounded. */
 export class LineSplitter {
   private _rest = '';
@@ -67,16 +70,34 @@ export class LineSplitter {
   }
 
   push(chunk: Buffer): void {
-    const lines = (this._rest + chunk.toString('latin1')).split('\n');
-    this._rest = lines.pop()!.slice(0, 8192);
-    for (const line of lines) if (line !== '') this._each(line);
+    const lines = chunk.toString('latin1').split('\n');
+    lines[0] = this._rest + lines[0]!;
+    this._rest = lines.pop()!.slice(0, MAX_LINE);
+    for (const line of lines) if (line !== '') this._each(line.slice(0, MAX_LINE));
   }
 
+  /** What the agent says ends with a newline: without it a number may be cut. */
   end(): void {
-    if (this._rest !== '') this._each(this._rest);
+    if (this._rest !== '' && !this._rest.startsWith('a ')) this._each(this._rest);
     this._rest = '';
   }
 }
+
+const TIME = '\\d{1,12}(?:\\.\\d{1,9})?';
+const COUNT = '\\d{1,15}';
+
+/** The whole of each line that has numbers in it; a form that is not met makes it another's. */
+const FORMS: ReadonlyMap<string, RegExp> = new Map(
+  Object.entries({
+    clock: `${TIME} \\d{1,20}`,
+    pool: `${TIME} ${COUNT} -?\\d{1,6} ${COUNT} ${COUNT} (?:\\d{1,20}|-) ${COUNT}`,
+    corrupted: `${TIME} ${COUNT}`,
+    misses: `${TIME} [01](?: \\d{1,10}:\\d{1,10}:${COUNT})*`,
+    canary: `\\w{1,32} ${COUNT} \\d{1,20}`,
+    scanned: `${TIME} (?:whole|part)`,
+    exit: '\\d{1,3}',
+  }).map(([word, form]) => [word, new RegExp(`^a ${word} ${form}$`)]),
+);
 
 export function parseAgentLine(line: string): AgentLine {
   if (line.startsWith('b ')) return { kind: 'bpftrace', text: line.slice(2) };
@@ -84,11 +105,13 @@ export function parseAgentLine(line: string): AgentLine {
   if (words[0] !== 'a') return { kind: 'other', text: line };
   const number = (i: number) => Number(words[i]);
   const seconds = (i: number) => Math.round(Number(words[i]) * 100) * 1e7;
+  // a line that was cut may end inside a number
+  const isGood = line.length < MAX_LINE && (FORMS.get(words[1] ?? '')?.test(line) ?? true);
+  if (!isGood) return { kind: 'other', text: line };
   switch (words[1]) {
     case 'clock':
       return { kind: 'clock', uptimeNs: seconds(2), wallMs: Number(words[3]) / 1e6 };
     case 'pool':
-      if (!/^a pool [\d.]+ \d+ -?\d+ \d+ \d+ (\d{1,20}|-) \d+$/.test(line)) break;
       return {
         kind: 'pool',
         uptimeNs: seconds(2),
@@ -101,12 +124,9 @@ export function parseAgentLine(line: string): AgentLine {
         surplus: number(8),
       };
     case 'corrupted':
-      if (!/^a corrupted [\d.]+ \d{1,15}$/.test(line)) break;
       return { kind: 'corrupted', uptimeNs: seconds(2), kb: number(3) };
     case 'misses': {
       const programs = words.slice(4).map((word) => word.split(':').map(Number));
-      if (Number.isNaN(seconds(2)) || !/^[01]$/.test(words[3] ?? '')) break;
-      if (programs.some((p) => p.length !== 3 || p.some(Number.isNaN))) break;
       return {
         kind: 'misses',
         uptimeNs: seconds(2),
@@ -115,7 +135,6 @@ export function parseAgentLine(line: string): AgentLine {
       };
     }
     case 'canary':
-      if (words.length !== 5) break;
       return { kind: 'canary', fs: words[2]!, dev: kernelDev(number(3)), ino: number(4) };
     case 'nocanary':
       return { kind: 'nocanary', fs: words[2] ?? '', why: words.slice(3).join(' ') };
@@ -135,7 +154,6 @@ export function parseAgentLine(line: string): AgentLine {
       return { kind: 'segment', segment };
     }
     case 'scanned':
-      if (!/^a scanned \d+(\.\d+)? (whole|part)$/.test(line)) break;
       return { kind: 'scanned', uptimeNs: seconds(2), whole: words[3] === 'whole' };
     case 'died':
       return { kind: 'died' };

@@ -127,6 +127,8 @@ export class Decoder {
 
   /** The bound reader of times, so that no closure is made per line. */
   private readonly _time = (buf: Buffer, start: number, end: number): number => {
+    // 64 bits, as every number of the grammar
+    if (end - start > 20) return Number.NaN;
     const split = Math.max(start, end - 9);
     const ns = readUnsigned(buf, split, end);
     const s = split === start ? 0 : readUnsigned(buf, start, split);
@@ -160,15 +162,15 @@ export class Decoder {
   /** bpftrace's own lines: maps, lost events, its greeting. */
   #own(buf: Buffer, start: number, end: number): void {
     const text = buf.toString('latin1', start, end);
-    const frame = /^ {8}([\w.]{1,128}(?:\+\d{1,16})?)$/.exec(text);
+    const frame = /^ {8}([\w.]{1,128}(?:\+\d{1,15})?)$/.exec(text);
     if (frame !== null) return this._sink.frame(frame[1]!);
-    const hits = /^@hits\[(\d{1,7})\]: (\d{1,16})$/.exec(text);
+    const hits = /^@hits\[(\d{1,7})\]: (\d{1,15})$/.exec(text);
     if (hits !== null) return this._sink.hits(Number(hits[1]), Number(hits[2]));
-    const lost = /^Lost (\d{1,16}) events$/.exec(text);
+    const lost = /^Lost (\d{1,15}) events$/.exec(text);
     if (lost !== null) return this._sink.lost(Number(lost[1]));
-    const lives = /^@(full|kept): (\d{1,16})$/.exec(text);
+    const lives = /^@(full|kept): (\d{1,15})$/.exec(text);
     if (lives !== null) return this._sink[lives[1] as 'full' | 'kept'](Number(lives[2]));
-    if (/^Attach(ing|ed) \d{1,16} probes?(\.\.\.)?$/.test(text) || text.startsWith('@')) return;
+    if (/^Attach(ing|ed) \d{1,15} probes?(\.\.\.)?$/.test(text) || text.startsWith('@')) return;
     this.#reject(buf, start, end, 'neither one of our lines nor one of bpftrace');
   }
 

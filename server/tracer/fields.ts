@@ -55,7 +55,9 @@ export function readAddress(buf: Uint8Array, start: number, end: number): Addres
   }
   const last = HEX_DIGIT[buf[end - 1]!]!;
   if (last !== 0 && last !== 8) return BAD as Address;
-  return (value * 2 + (last >> 3)) as Address;
+  const address = value * 2 + (last >> 3);
+  // only `0` is NULL
+  return (address === 0 ? BAD : address) as Address;
 }
 
 /** Text of few distinct values (symbols, comms) is made once. Bounded: a host may invent names forever. */
@@ -106,7 +108,8 @@ export function commOfHex(hex: string): string | null {
   return bytesToText(Buffer.from(hex.slice(0, -2), 'hex'));
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+// a byte order mark is part of a name: without it one process could look like another
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** UTF-8 where it is valid; otherwise every byte above ASCII as \xNN. */
 function bytesToText(bytes: Uint8Array): string {

@@ -94,6 +94,7 @@ const FIELD: Record<FieldType | 'T', (v: string) => string> = {
       c = DIGIT[buf[q]];
       if (bad < 0 || (c !== 0 && c !== 8)) return null;
       ${v} = high * ${2 ** 25} + ((low << 1) | (c >> 3));
+      if (${v} === 0) return null;
       p += 16;
     }`,
   s: (v) => `

@@ -381,7 +381,7 @@ export class Pipeline {
         break;
       }
       case 'bpftrace': {
-        const lost = /^(?:WARNING: )?Lost (\d+) events/.exec(line.text);
+        const lost = /^(?:WARNING: )?Lost (\d{1,15}) events/.exec(line.text);
         if (lost !== null) this.#lost(Number(lost[1]));
         break;
       }

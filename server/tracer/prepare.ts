@@ -83,6 +83,9 @@ export function typesOf(btf: Btf, functions: readonly string[]): KernelTypes {
   };
 }
 
+/** That of a large kernel has 7 MB. */
+const MAX_BTF_BYTES = 64 * 1024 * 1024;
+
 /** BTF of the kernels met so far: 5 MB each, which a restart of the tracer need not fetch again. */
 const known = new Map<string, Btf>();
 
@@ -97,7 +100,7 @@ async function readBtf(host: Host, facts: HostFacts): Promise<Btf> {
     { root: true, timeoutMs: 120_000 },
   );
   for (const text of answer.stdout.split('==\n').filter((part) => part !== '')) {
-    btf = new Btf(gunzipSync(Buffer.from(text, 'base64')), btf);
+    btf = new Btf(unpack(host, text), btf);
   }
   if (btf === null) {
     throw new HostError(host.name, `the BTF of ${host.name}'s kernel could not be read`, '');
@@ -105,4 +108,17 @@ async function readBtf(host: Host, facts: HostFacts): Promise<Btf> {
   if (known.size > 16) known.clear();
   known.set(key, btf);
   return btf;
+}
+
+/** What a host sends may be no archive, or one that grows without end. */
+function unpack(host: Host, text: string): Buffer {
+  try {
+    return gunzipSync(Buffer.from(text, 'base64'), { maxOutputLength: MAX_BTF_BYTES });
+  } catch (error) {
+    throw new HostError(
+      host.name,
+      `the BTF of ${host.name}'s kernel could not be read: ${(error as Error).message}`,
+      'Look there at /sys/kernel/btf/vmlinux, and at `gzip -1 < /sys/kernel/btf/vmlinux | gzip -d | wc -c`',
+    );
+  }
 }

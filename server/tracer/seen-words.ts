@@ -9,7 +9,7 @@ const LONGEST = 128;
 type Read<T> = (buf: Buffer, start: number, end: number) => T;
 
 interface Word<T> {
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
   readonly value: T;
 }
 
@@ -28,13 +28,14 @@ export class SeenWords<T> {
     if (word !== null && isSame(word.bytes, buf, start, end)) return word.value;
     const value = this.#read(buf, start, end);
     if (end - start <= LONGEST) {
-      this.#words[place] = { bytes: Buffer.from(buf.subarray(start, end)), value };
+      // a Buffer would keep 8 KB, of which it is a part
+      this.#words[place] = { bytes: new Uint8Array(buf.subarray(start, end)), value };
     }
     return value;
   }
 }
 
-function isSame(bytes: Buffer, buf: Buffer, start: number, end: number): boolean {
+function isSame(bytes: Uint8Array, buf: Buffer, start: number, end: number): boolean {
   if (bytes.length !== end - start) return false;
   for (let i = 0, at = start; at < end; i++, at++) if (bytes[i] !== buf[at]) return false;
   return true;

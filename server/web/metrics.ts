@@ -110,9 +110,8 @@ export function metrics(source: Source, stream: Stream, alerts: SessionAlerts): 
   text
     .family('lastref_page_updates_folded_total', 'counter', 'Updates folded for slow pages.')
     .value({}, stream.coalesced);
-  text
-    .family('lastref_page_clients_dropped_total', 'counter', 'Pages dropped: they took nothing.')
-    .value({}, stream.dropped);
+  text.family('lastref_page_clients_dropped_total', 'counter', 'Pages dropped, by why.');
+  for (const [why, count] of Object.entries(stream.dropped)) text.value({ why }, count);
   return text.toString();
 }
 

@@ -1,23 +1,34 @@
-/** HTTP: the page, REST, metrics, and the door to the WebSocket. Loopback only. */
-import { existsSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { fileURLToPath } from 'node:url';
-import express, { type Express, type Request, type Response } from 'express';
+/** Listens: the page, REST and metrics over HTTP or HTTPS, and the WebSocket. */
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import express from 'express';
 import { WebSocketServer } from 'ws';
-import { z } from 'zod';
 import { SessionAlerts } from '../notify/session-alerts.ts';
-import { FilterError } from '../protocol/filter.ts';
-import { INODE_SORTS } from '../protocol/messages.ts';
-import { makeReport } from '../tracer/report.ts';
-import { alertRoutes } from './alert-routes.ts';
-import { Auth, knownHost, knownOrigin } from './auth.ts';
+import { clientOf, fromHere, isLoopback, linkHost, Names } from './addresses.ts';
+import { Auth, newToken, type Tokens } from './auth.ts';
+import { Door, type Refusal } from './door.ts';
 import { History } from './history.ts';
-import { metrics } from './metrics.ts';
-import { replayRoutes } from './replay-routes.ts';
+import { LIMITS, type Limits } from './limits.ts';
+import { routes } from './routes.ts';
 import type { Source } from './source.ts';
 import { Stream } from './stream.ts';
 import { Views } from './views.ts';
+
+/** Where to listen, and as what. */
+export interface Listen {
+  /** An IP address. */
+  readonly address: string;
+  /** Other names under which the server is spoken to; the first one is in the link. */
+  readonly names: readonly string[];
+  /** PEM; null: plain text. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Plain text even where others are on the way. */
+  readonly insecure: boolean;
+}
+
+export const ON_LOOPBACK: Listen = { address: '127.0.0.1', names: [], tls: null, insecure: false };
 
 export interface WebOptions {
   readonly source: Source;
@@ -25,75 +36,96 @@ export interface WebOptions {
   readonly alerts?: SessionAlerts;
   /** 0: any free one. */
   readonly port: number;
-  readonly token?: string;
+  /** By default ON_LOOPBACK. */
+  readonly listen?: Listen;
+  /** By default new ones. */
+  readonly tokens?: Tokens;
+  /** Instead of LIMITS, for tests. */
+  readonly limits?: Partial<Limits>;
 }
 
 export interface Web {
   readonly port: number;
+  /** The operator's. */
   readonly token: string;
-  /** The link to the page, with the token. */
+  /** Where people reach the page, without a token. */
+  readonly origin: string;
+  /** The links to the page, with the token. */
   readonly link: string;
+  readonly viewerLink: string;
+  /** The operator's for one use, for where others can see it. */
+  onceLink(): string;
+  /** Where whoever is on this machine reaches it. */
+  readonly localOrigin: string;
+  /** PEM; null: plain text. */
+  readonly certificate: string | null;
   close(): Promise<void>;
 }
 
 /** How often it is asked whether a second has passed. */
 const SAMPLE_MS = 100;
 
-const DIST = fileURLToPath(new URL('../../dashboard/dist', import.meta.url));
+/** Throws RangeError where a token could be read on the way. */
+export function checkListen({ address, tls, insecure }: Listen): void {
+  if (tls !== null || insecure || isLoopback(address)) return;
+  throw new RangeError(
+    `--listen ${address}: beyond loopback the page is served over TLS, or everybody on the way could read its token.\n` +
+      'Give a certificate and its key: --tls-cert FILE --tls-key FILE\n' +
+      'Or stay on loopback, and look at it from elsewhere with ssh -L 7373:localhost:7373\n' +
+      '--insecure-plain-text does without, on a network where you trust everybody.',
+  );
+}
 
-const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
-  "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-const NO_TOKEN =
-  'lastref: this needs the token. Open the link that lastref printed when it started,\n' +
-  'or send the token as `Authorization: Bearer TOKEN`.\n';
-
-/** Starts to listen. Rejects with the system's error (EADDRINUSE) when the port is taken. */
+/**
+ * Starts to listen. Rejects with the system's error (EADDRINUSE) when that cannot be, and
+ * with RangeError when it may not.
+ */
 export async function startWeb(options: WebOptions): Promise<Web> {
-  const { source } = options;
+  const { source, listen = ON_LOOPBACK } = options;
+  const { address, names, tls } = listen;
+  checkListen(listen);
+  const limits = { ...LIMITS, ...options.limits };
+  const tokens = options.tokens ?? { operator: newToken(), viewer: newToken() };
+  const app = express();
+  const timing = {
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    connectionsCheckingInterval: limits.headersMs / 4,
+    maxHeaderSize: limits.headerBytes,
+  };
+  const server: Server =
+    tls === null
+      ? createServer(timing, app)
+      : createTlsServer({ ...timing, ...tls, handshakeTimeout: limits.headersMs }, app);
+  bound(server, limits);
+  await begin(server, options.port, address);
+  const { port } = server.address() as AddressInfo;
+
   const alerts =
     options.alerts ??
     new SessionAlerts({ pipelines: () => source.pipelines(), silences: null, notifier: null });
   const history = new History(source);
-  const { controls } = source;
-  const ahead = (ms: number) => history.sample(ms, controls?.scan.pipelines);
-  controls?.scan.onSecond.add(ahead);
-  const sampler = setInterval(() => {
-    if (controls === undefined) history.sample(source.now());
-  }, SAMPLE_MS);
-  sampler.unref();
+  const stopSampling = sample(source, history);
   const views = new Views(source, (host) => history.eventsPerS(host));
-  const stream = new Stream(source, views, history, alerts);
-  const app = express();
-  const server = createServer(app);
-  await listen(server, options.port);
-  const { port } = server.address() as AddressInfo;
-  const auth = new Auth(port, options.token);
-  routes(app, auth, { source, alerts, views, stream });
-  const sockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    maxPayload: 16 * 1024,
-  });
-  server.on('upgrade', (request, socket, head) => {
-    const refuse = (status: string) =>
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
-    const url = new URL(request.url ?? '/', 'http://localhost');
-    if (url.pathname !== '/ws') return refuse('404 Not Found');
-    if (!knownHost(request) || !knownOrigin(request)) return refuse('403 Forbidden');
-    if (!auth.holds(request) && !auth.matches(url.searchParams.get('token') ?? '')) {
-      return refuse('401 Unauthorized');
-    }
-    sockets.handleUpgrade(request, socket, head, (ws) => stream.add(ws));
-  });
+  const stream = new Stream({ source, views, history, alerts, limits });
+  const secure = tls !== null;
+  const auth = new Auth(port, tokens, secure);
+  const door = new Door({ auth, names: new Names(address, names), secure, limits });
+  routes(app, door, { source, alerts, views, stream, secure });
+  const sockets = upgrades(server, door, stream, limits);
+  const scheme = secure ? 'https' : 'http';
+  const origin = `${scheme}://${linkHost(address, names)}:${port}`;
   return {
     port,
-    token: auth.token,
-    link: `http://127.0.0.1:${port}/?token=${auth.token}`,
+    token: tokens.operator,
+    origin,
+    link: `${origin}/?token=${tokens.operator}`,
+    viewerLink: `${origin}/?token=${tokens.viewer}`,
+    onceLink: () => `${origin}/?token=${auth.onceToken()}`,
+    localOrigin: `${scheme}://${fromHere(address)}:${port}`,
+    certificate: tls === null ? null : tls.cert,
     close: async () => {
-      clearInterval(sampler);
-      controls?.scan.onSecond.delete(ahead);
+      stopSampling();
       stream.close();
       sockets.close();
       server.closeAllConnections();
@@ -102,97 +134,84 @@ export async function startWeb(options: WebOptions): Promise<Web> {
   };
 }
 
-function listen(server: Server, port: number): Promise<void> {
+function begin(server: Server, port: number, address: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => {
+    server.listen(port, address, () => {
       server.off('error', reject);
       resolve();
     });
   });
 }
 
-interface Served {
-  readonly source: Source;
-  readonly alerts: SessionAlerts;
-  readonly views: Views;
-  readonly stream: Stream;
-}
-
-function routes(app: Express, auth: Auth, { source, alerts, views, stream }: Served): void {
-  app.disable('x-powered-by');
-  app.set('query parser', 'simple');
-  app.use((request, response, next) => {
-    response.set({
-      'Content-Security-Policy': CSP,
-      'X-Content-Type-Options': 'nosniff',
-      'Referrer-Policy': 'no-referrer',
-      'Cross-Origin-Resource-Policy': 'same-origin',
-      'Cross-Origin-Opener-Policy': 'same-origin',
-      'Cache-Control': 'no-store',
+/** Bounds connections: all, and those of one address. */
+function bound(server: Server, { connections, connectionsOfOne, headers }: Limits): void {
+  server.maxConnections = connections;
+  server.maxHeadersCount = headers;
+  const open = new Map<string, number>();
+  server.prependListener('connection', (socket: Socket) => {
+    const client = clientOf(socket.remoteAddress);
+    const count = (open.get(client) ?? 0) + 1;
+    open.set(client, count);
+    socket.once('close', () => {
+      const left = open.get(client)! - 1;
+      if (left === 0) open.delete(client);
+      else open.set(client, left);
     });
-    if (!knownHost(request)) {
-      response.status(403).type('text').send('lastref: this name is not one of this server\n');
-      return;
-    }
-    if (request.method !== 'GET' && request.method !== 'HEAD' && !knownOrigin(request)) {
-      response.status(403).type('text').send('lastref: asked from a page of another site\n');
-      return;
-    }
-    if (request.path === '/healthz') return next();
-    const given = request.query.token;
-    if (typeof given === 'string' && auth.matches(given) && request.method === 'GET') {
-      response.append('Set-Cookie', auth.setCookie());
-      if (request.path !== '/') return next();
-      response.redirect(302, '/');
-      return;
-    }
-    if (auth.holds(request)) return next();
-    response.status(401).type('text').send(NO_TOKEN);
-  });
-  app.get('/healthz', (_, response) => {
-    response.json({ ok: true });
-  });
-  app.get('/api/report', (_, response) => {
-    response.json(makeReport(source.pipelines()));
-  });
-  app.get('/api/inodes', (request, response) => inodes(views, request, response));
-  alertRoutes(app, alerts);
-  replayRoutes(app, source.controls);
-  app.get('/api/hosts', (_, response) => {
-    response.json(views.hosts(source.now()));
-  });
-  app.get('/metrics', (_, response) => {
-    response.type('text/plain; version=0.0.4').send(metrics(source, stream, alerts));
-  });
-  if (existsSync(DIST)) app.use(express.static(DIST, { index: 'index.html', cacheControl: false }));
-  app.use((_, response) => {
-    response.status(404).type('text').send('lastref: there is nothing here\n');
+    if (count > connectionsOfOne) socket.destroy();
   });
 }
 
-const InodesQuery = z.object({
-  filter: z.string().max(1000).optional(),
-  sort: z.enum(INODE_SORTS).optional(),
-  host: z.string().max(256).optional(),
-  offset: z.coerce.number().int().min(0).optional(),
-  limit: z.coerce.number().int().min(0).max(10_000).optional(),
-  id: z.string().max(64).optional(),
-});
+/** Fills the charts of the last minutes; gives what ends it. */
+function sample(source: Source, history: History): () => void {
+  const { controls } = source;
+  const ahead = (ms: number) => history.sample(ms, controls?.scan.pipelines);
+  controls?.scan.onSecond.add(ahead);
+  const sampler = setInterval(() => {
+    if (controls === undefined) history.sample(source.now());
+  }, SAMPLE_MS);
+  sampler.unref();
+  return () => {
+    clearInterval(sampler);
+    controls?.scan.onSecond.delete(ahead);
+  };
+}
 
-/** `?filter=&sort=&offset=&limit=&host=` for a page of rows, `?id=` for one inode in full. */
-function inodes(views: Views, request: Request, response: Response): void {
-  const query = InodesQuery.safeParse(request.query);
-  if (!query.success) {
-    const issue = query.error.issues[0]!;
-    response.status(400).json({ error: `${issue.path.join('.')}: ${issue.message}` });
-    return;
-  }
-  try {
-    const { id, ...ask } = query.data;
-    response.json(id === undefined ? views.inodes(ask) : views.inode(id));
-  } catch (error) {
-    if (!(error instanceof FilterError)) throw error;
-    response.status(400).json({ error: error.message, at: error.at });
-  }
+/** The way to the WebSocket at /ws. */
+function upgrades(server: Server, door: Door, stream: Stream, limits: Limits): WebSocketServer {
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: limits.messageBytes,
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // from here on nobody else listens to the errors of it
+    socket.on('error', () => socket.destroy());
+    const [path, query] = (request.url ?? '').split('?', 2);
+    if (path !== '/ws')
+      return refuse(socket, { status: 404, text: 'lastref: there is nothing here\n' });
+    const admission = door.admit(request, 'socket', new URLSearchParams(query).get('token'));
+    if ('status' in admission) return refuse(socket, admission);
+    const { role } = admission;
+    if (stream.isFull(role)) {
+      const text = `lastref: ${limits.sockets} pages of the ${role} are open: close some\n`;
+      return refuse(socket, { status: 503, text, afterS: 10 });
+    }
+    sockets.handleUpgrade(request, socket, head, (ws) => stream.add(ws, role));
+  });
+  return sockets;
+}
+
+function refuse(
+  socket: Duplex,
+  { status, text, afterS }: Omit<Refusal, 'status'> & { readonly status: number },
+): void {
+  const headers = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    ...(afterS === undefined ? [] : [`Retry-After: ${afterS}`]),
+  ];
+  socket.end(`${headers.join('\r\n')}\r\n\r\n${text}`);
 }

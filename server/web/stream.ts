@@ -2,7 +2,7 @@
  * The WebSocket: each client gets the sections of the view it shows, whole once,
  * then those that changed, ten times a second at most. A slow client is given
  * fewer updates and told how many were folded; one that takes none is dropped,
- * alone. Nothing here ever waits for a client.
+ * alone; so is one that sends too much. Nothing here ever waits for a client.
  */
 import type { WebSocket } from 'ws';
 import type { z } from 'zod/mini';
@@ -11,13 +11,16 @@ import { FilterError, parseFilter } from '../protocol/filter.ts';
 import {
   type Hello,
   MESSAGE_VERSION,
+  type Role,
   type ServerMessage,
   Subscribe,
   type Update,
+  VIEWER_MAY_NOT,
 } from '../protocol/messages.ts';
 import { ReplayMessage } from '../protocol/replay.ts';
 import { VERSION } from '../protocol/version.ts';
 import type { History } from './history.ts';
+import { type Limits, Rates } from './limits.ts';
 import type { Source } from './source.ts';
 import type { Views } from './views.ts';
 
@@ -28,28 +31,40 @@ const HEAVY_EVERY = 3;
 const SLOW_BYTES = 256 * 1024;
 /** A client that has taken nothing for so long is dropped. */
 const STALLED_MS = 60_000;
-/** What a client has for its goodbye when lastref ends. */
-const GOODBYE_MS = 500;
+/** What a client asks for is answered at once, but not more often than this. */
+const ANSWER_MS = 30;
+/** A client that is told to go has so long to do it. */
+const LEAVE_MS = 1000;
 
 type Section = Exclude<keyof Update, 'type' | 'seq' | 'view' | 'coalesced' | 'now_ms'>;
+
+export interface StreamOptions {
+  readonly source: Source;
+  readonly views: Views;
+  readonly history: History;
+  readonly alerts: SessionAlerts;
+  readonly limits: Limits;
+}
 
 export class Stream {
   readonly #clients = new Set<Client>();
   readonly #timer: NodeJS.Timeout;
-  /** Clients dropped because they took nothing, and updates folded: for /metrics. */
-  dropped = 0;
+  /** Clients dropped because they took nothing or sent too much, and updates folded: for /metrics. */
+  readonly dropped = { stalled: 0, flooding: 0 };
   coalesced = 0;
 
   readonly source: Source;
   readonly views: Views;
   readonly history: History;
   readonly alerts: SessionAlerts;
+  readonly limits: Limits;
 
-  constructor(source: Source, views: Views, history: History, alerts: SessionAlerts) {
+  constructor({ source, views, history, alerts, limits }: StreamOptions) {
     this.source = source;
     this.views = views;
     this.history = history;
     this.alerts = alerts;
+    this.limits = limits;
     this.#timer = setInterval(() => this.#tick(), PERIOD_MS);
     this.#timer.unref();
   }
@@ -58,8 +73,14 @@ export class Stream {
     return this.#clients.size;
   }
 
-  add(socket: WebSocket): void {
-    const client = new Client(socket, this);
+  /** Whether there are as many clients of this role as there may be. */
+  isFull(role: Role): boolean {
+    const same = [...this.#clients].filter((client) => client.role === role);
+    return same.length >= this.limits.sockets;
+  }
+
+  add(socket: WebSocket, role: Role): void {
+    const client = new Client(socket, role, this);
     this.#clients.add(client);
     socket.on('close', () => this.#clients.delete(client));
     socket.on('error', () => socket.terminate());
@@ -70,14 +91,14 @@ export class Stream {
     for (const { socket } of this.#clients) {
       socket.close(1001, 'lastref ends');
       // one that sleeps never says goodbye
-      setTimeout(() => socket.terminate(), GOODBYE_MS).unref();
+      setTimeout(() => socket.terminate(), LEAVE_MS).unref();
     }
   }
 
   #tick(): void {
     for (const client of this.#clients) {
       if (client.update(performance.now()) === 'stalled') {
-        this.dropped++;
+        this.dropped.stalled++;
         client.socket.terminate();
       }
     }
@@ -86,12 +107,15 @@ export class Stream {
 
 class Client {
   readonly socket: WebSocket;
+  readonly role: Role;
   readonly #stream: Stream;
+  readonly #rates: Rates;
   #ask: Subscribe | null = null;
   #seq = 0;
   #coalesced = 0;
   #slowSince = 0;
   #turn = 0;
+  #answeredAt = 0;
   /** What each section said last, so that only changes are sent. */
   readonly #sent = new Map<Section, string>();
   /** Points of the history that the client has. */
@@ -100,20 +124,39 @@ class Client {
   #generation = 0;
   #marks = -1;
 
-  constructor(socket: WebSocket, stream: Stream) {
+  constructor(socket: WebSocket, role: Role, stream: Stream) {
     this.socket = socket;
+    this.role = role;
     this.#stream = stream;
+    this.#rates = new Rates(stream.limits.messages);
     const { mode, banner, workload } = stream.source;
     const hello: Hello = {
       type: 'hello',
       version: MESSAGE_VERSION,
       lastref: VERSION,
+      role,
       mode,
       banner,
       workload,
     };
     this.#send(hello);
-    socket.on('message', (data, isBinary) => this.#asked(String(data), isBinary));
+    socket.on('message', (data, isBinary) => {
+      if (this.#hasRoom()) this.#asked(String(data), isBinary);
+    });
+    socket.on('ping', () => this.#hasRoom());
+  }
+
+  /** False: it sends too much. It is told so, once, and nothing more of it is read. */
+  #hasRoom(): boolean {
+    if (this.#rates.take('', performance.now()) === 0) return true;
+    const { perS } = this.#stream.limits.messages;
+    this.#refuse(`more than ${perS} messages a second: this connection ends`);
+    this.#ask = null;
+    this.#stream.dropped.flooding++;
+    this.socket.removeAllListeners('message').removeAllListeners('ping');
+    this.socket.close(1008, 'too many messages');
+    setTimeout(() => this.socket.terminate(), LEAVE_MS).unref();
+    return false;
   }
 
   update(now: number): 'ok' | 'stalled' {
@@ -226,15 +269,24 @@ class Client {
     }
     this.#ask = parsed.data;
     this.#anew();
-    this.update(performance.now());
+    this.#answer();
+  }
+
+  /** At once, or with the next turn where that was just done. */
+  #answer(): void {
+    const now = performance.now();
+    if (now - this.#answeredAt < ANSWER_MS) return;
+    this.#answeredAt = now;
+    this.update(now);
   }
 
   #command(value: unknown): void {
     const { controls } = this.#stream.source;
     if (controls === undefined) return this.#refuse('replay: this is a live session');
+    if (this.role !== 'operator') return this.#refuse(VIEWER_MAY_NOT);
     const parsed = ReplayMessage.safeParse(value);
     if (!parsed.success) return this.#refuse(`replay: ${whereOf(parsed.error)}`);
-    void controls.command(parsed.data.command).then(() => this.update(performance.now()));
+    void controls.command(parsed.data.command).then(() => this.#answer());
   }
 
   /** After a jump of a replay nothing that the client has is of this time. */

@@ -129,6 +129,23 @@ describe('a config file', () => {
     expect(complaint(lines.join('\n'))).toContain('config.yaml');
   });
 
+  it('is refused in a few lines whose controls can be seen, whatever is in it', () => {
+    expect(complaint('"\\x1b[2J\\u202e": 1')).toContain(
+      'config.yaml:1: there is no \\x1b[2J\\u{202e} here; there are leak_after, rules',
+    );
+    expect(complaint(`${'x'.repeat(4000)}: 1`).length).toBeLessThan(510);
+  });
+
+  it('is refused at once where a reader of YAML would take minutes', () => {
+    const began = performance.now();
+    expect(complaint(`a: 1\n${'? '.repeat(400)}`)).toBe(
+      'config.yaml:2: a key is a word; this one is not',
+    );
+    expect(complaint('['.repeat(2000))).toContain('config.yaml:1: nested too deeply');
+    expect(complaint(`# ${'x'.repeat(70_000)}`)).toBe('config.yaml: is larger than 64 KB');
+    expect(performance.now() - began).toBeLessThan(5000);
+  });
+
   it('is looked for where --config says, else under XDG_CONFIG_HOME, else not at all', () => {
     const directory = mkdtempSync(join(tmpdir(), 'lastref-config-'));
     expect(() => loadConfig(join(directory, 'none.yaml'))).toThrow(/there is no such file/);

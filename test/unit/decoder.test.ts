@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { TraceEvent } from '../../server/protocol/events.ts';
 import { formatAddress } from '../../server/protocol/units.ts';
 import { Decoder, type DecoderSink } from '../../server/tracer/decoder.ts';
+import { commWords as words } from '../fixtures/trace.ts';
 
 /** Everything a decoder says, in order, as data. */
 function collect(): DecoderSink & { said: unknown[]; events: TraceEvent[] } {
@@ -122,6 +123,37 @@ describe('decoder', () => {
     ['\x1b[31mhello\n', 'neither one of our lines nor one of bpftrace'],
   ])('rejects %j and says why', (line, why) => {
     expect(decode(line).said).toEqual([{ rejected: expect.any(String), why }]);
+  });
+
+  it('takes the beginning of the epoch from an event, not from a line that was damaged', () => {
+    const { events } = decode('tick 999999999999 0 0 0\ntick 7000000000 0 0 0 1\n');
+    expect(events).toMatchObject([{ kind: 'tick', ts: 0 }]);
+  });
+
+  it.each([
+    ['an address that would read as NULL', 'evict_end 1 1 1 1 ff00000000000000'],
+    ['a time of more than 64 bits', 'evict_end 111111111111111111111 1 1 1 ff48754441aaea00'],
+    ['a count that a double does not hold', '@hits[3]: 9007199254740993'],
+    ['a count that a double does not hold', 'Lost 9007199254740993 events'],
+    ['a frame with too many digits', `        f+${'9'.repeat(190)}`],
+  ])('says nothing of %s', (_, line) => {
+    const { said, events } = decode(`tick 4259000000000 0 0 0 1\n${line}\n`);
+    expect(events).toHaveLength(1);
+    expect(said.filter((one) => !('rejected' in (one as object)))).toHaveLength(1);
+  });
+
+  it('keeps a byte order mark in a name: it is not the name without it', () => {
+    const { events } = decode(`i_callback 1 0 2 2 ff48754441aaea00 0 0 ${words('\ufeffinit')}\n`);
+    expect(events).toMatchObject([{ comm: '\ufeffinit' }]);
+  });
+
+  it('rejects a line that is too long as a whole, and as one that was cut', () => {
+    for (const line of [`@fs[17]: ${'1'.repeat(1100)}`, `        f+${'9'.repeat(1100)}`]) {
+      const why = 'longer than any line';
+      for (const cuts of [[], [5], [1100]]) {
+        expect(decode(`${line}\n`, cuts).said).toEqual([{ rejected: expect.any(String), why }]);
+      }
+    }
   });
 
   it('bounds a line without end and goes on after it', () => {

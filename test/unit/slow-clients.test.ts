@@ -51,7 +51,7 @@ async function metric(name: string): Promise<number> {
   const answer = await fetch(`http://127.0.0.1:${web.port}/metrics`, {
     headers: { Authorization: `Bearer ${web.token}` },
   });
-  return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await answer.text())?.[1]);
+  return Number(new RegExp(`^${RegExp.escape(name)} (\\d+)$`, 'm').exec(await answer.text())?.[1]);
 }
 
 it('the fast one gets everything, the slow are told what they missed, the dead are dropped', {
@@ -78,7 +78,10 @@ it('the fast one gets everything, the slow are told what they missed, the dead a
     const caughtUp = () => updates.some((u) => u.coalesced > 0) && updates.at(-1)!.now_ms === now;
     await eventually(20_000, caughtUp, 'what was folded, and the present');
   }
-  await eventually(90_000, async () => (await metric('lastref_page_clients_dropped_total')) > 0);
+  await eventually(
+    90_000,
+    async () => (await metric('lastref_page_clients_dropped_total{why="stalled"}')) > 0,
+  );
   await eventually(5000, async () => (await metric('lastref_page_clients')) === 1 + back.length);
   for (const { socket } of dead) socket.resume();
   await eventually(5000, () => dead.every(({ closed }) => closed), 'the end of the dead');

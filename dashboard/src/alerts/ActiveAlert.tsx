@@ -129,9 +129,11 @@ function SilenceLine(props: {
         {silence.config ? (
           <span class="dim">by the config file</span>
         ) : (
-          <button type="button" onClick={() => actions?.unsilence(silence.id)}>
-            remove the silence
-          </button>
+          actions !== null && (
+            <button type="button" onClick={() => actions.unsilence(silence.id)}>
+              remove the silence
+            </button>
+          )
         )}
       </p>
     );

@@ -4,7 +4,7 @@ import { formatCount, plural } from '../format/number.ts';
 import { useKeys } from '../keyboard.ts';
 import { Empty, Waiting } from '../parts/Empty.tsx';
 import { Panel } from '../parts/Panel.tsx';
-import { go, route, store } from '../session.ts';
+import { go, mayOperate, route, store } from '../session.ts';
 import { ActiveAlert } from './ActiveAlert.tsx';
 import { History } from './History.tsx';
 import { NoticeButton } from './NoticeButton.tsx';
@@ -22,13 +22,14 @@ export function AlertsView() {
   const active = view?.alerts.filter((alert) => alert.state !== 'resolved') ?? [];
   const live = store.hello.value?.mode === 'live';
   const doing = async (work: Promise<string>) => say(await work);
-  const actions: AlertActions | null = live
-    ? {
-        silence: (alert, hour) =>
-          void doing(silenceAlert(alert, hour ? store.serverNow() + HOUR_MS : 'resolved')),
-        unsilence: (id) => void doing(removeSilence(id)),
-      }
-    : null;
+  const actions: AlertActions | null =
+    live && mayOperate.value
+      ? {
+          silence: (alert, hour) =>
+            void doing(silenceAlert(alert, hour ? store.serverNow() + HOUR_MS : 'resolved')),
+          unsilence: (id) => void doing(removeSilence(id)),
+        }
+      : null;
   const chosen = () => active.find((alert) => isChosen(alert, route.value.alert));
   const silence = (hour: boolean) => {
     const alert = chosen();
@@ -38,8 +39,16 @@ export function AlertsView() {
     { keys: ['j', 'ArrowDown'], help: 'next alert', run: () => move(active, 1) },
     { keys: ['k', 'ArrowUp'], help: 'previous alert', run: () => move(active, -1) },
     { keys: ['Enter'], help: 'the inode of the alert', run: () => openInode(chosen()) },
-    { keys: ['s'], help: 'silence the alert for an hour', run: () => silence(true) },
-    { keys: ['S'], help: 'silence the alert until it is resolved', run: () => silence(false) },
+    ...(actions === null
+      ? []
+      : [
+          { keys: ['s'], help: 'silence the alert for an hour', run: () => silence(true) },
+          {
+            keys: ['S'],
+            help: 'silence the alert until it is resolved',
+            run: () => silence(false),
+          },
+        ]),
   ]);
   if (view === null) return <Waiting what="alerts" />;
   return (
@@ -66,6 +75,9 @@ export function AlertsView() {
             ))}
           </ul>
         )}
+        {live && !mayOperate.value && active.length > 0 && (
+          <p class="pad dim">This link is for looking: silences need the link of the operator.</p>
+        )}
         <p role="status" class={said === '' ? '' : 'pad tone-bad'}>
           {said}
         </p>
@@ -80,7 +92,7 @@ export function AlertsView() {
   );
 }
 
-/** Null in a replay, which nobody is told of. */
+/** Null in a replay, which nobody is told of, and for a viewer. */
 export interface AlertActions {
   /** For an hour, or until it is resolved. */
   readonly silence: (alert: SessionAlert, hour: boolean) => void;

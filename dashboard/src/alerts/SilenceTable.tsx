@@ -47,9 +47,11 @@ export function SilenceTable(props: {
                   {silence.config ? (
                     <span class="dim">config file</span>
                   ) : (
-                    <button type="button" onClick={() => actions?.unsilence(silence.id)}>
-                      remove
-                    </button>
+                    actions !== null && (
+                      <button type="button" onClick={() => actions.unsilence(silence.id)}>
+                        remove
+                      </button>
+                    )
                   )}
                 </td>
               </tr>

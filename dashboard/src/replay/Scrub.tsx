@@ -4,7 +4,7 @@ import { formatClockMs } from '../format/clock.ts';
 import { plural } from '../format/number.ts';
 import { visibleText } from '../format/visible.ts';
 import { cancelDraw, requestDraw } from '../frame.ts';
-import { store } from '../session.ts';
+import { mayOperate, store } from '../session.ts';
 import { theme } from '../theme.ts';
 import { seekBy, seekTo } from './controls.ts';
 import { drawScrub, HEIGHT } from './drawScrub.ts';
@@ -38,6 +38,7 @@ export function Scrub() {
       role="slider"
       tabIndex={0}
       aria-label="Time in the recording"
+      aria-disabled={!mayOperate.value}
       aria-valuemin={0}
       aria-valuemax={length}
       aria-valuenow={now}

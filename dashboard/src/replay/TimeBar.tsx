@@ -2,7 +2,7 @@ import { useComputed } from '@preact/signals';
 import type { ReplaySpeed } from '../../../server/protocol/replay.ts';
 import { formatClockMs } from '../format/clock.ts';
 import { useKeys } from '../keyboard.ts';
-import { route, store } from '../session.ts';
+import { mayOperate, route, store } from '../session.ts';
 import {
   changeSpeed,
   nextAlert,
@@ -26,24 +26,34 @@ function Bar() {
   useReplayKeys();
   return (
     <section class="timebar" aria-label="Replay">
-      <div class="timebar-controls">
-        <button type="button" title="to the event before (,)" onClick={() => stepEvent(true)}>
-          ‹ event
-        </button>
-        <PlayButton />
-        <button type="button" title="to the next event (.)" onClick={() => stepEvent(false)}>
-          event ›
-        </button>
-        <button type="button" title="to the next alert that fires (!)" onClick={nextAlert}>
-          alert ›
-        </button>
-        <TeardownButton />
-        <Speed />
-      </div>
+      {mayOperate.value ? (
+        <Controls />
+      ) : (
+        <p class="dim">This link is for looking: that of the operator moves the replay.</p>
+      )}
       <Scrub />
       <Time />
       <Message />
     </section>
+  );
+}
+
+function Controls() {
+  return (
+    <div class="timebar-controls">
+      <button type="button" title="to the event before (,)" onClick={() => stepEvent(true)}>
+        ‹ event
+      </button>
+      <PlayButton />
+      <button type="button" title="to the next event (.)" onClick={() => stepEvent(false)}>
+        event ›
+      </button>
+      <button type="button" title="to the next alert that fires (!)" onClick={nextAlert}>
+        alert ›
+      </button>
+      <TeardownButton />
+      <Speed />
+    </div>
   );
 }
 
@@ -140,7 +150,7 @@ function Message() {
 function useReplayKeys(): void {
   // the timeline of an inode has the arrows for itself
   const arrows = route.value.view !== 'inode';
-  useKeys([
+  const bindings = [
     { keys: [' ', 'p'], help: 'replay: play, pause', run: playOrPause },
     { keys: ['['], help: 'replay: slower', run: () => changeSpeed(-1) },
     { keys: [']'], help: 'replay: faster', run: () => changeSpeed(1) },
@@ -158,5 +168,6 @@ function useReplayKeys(): void {
           },
         ]
       : []),
-  ]);
+  ];
+  useKeys(mayOperate.value ? bindings : []);
 }

@@ -2,7 +2,7 @@ import { formatAge } from '../format/duration.ts';
 import { formatShort } from '../format/number.ts';
 import { Foreign } from '../parts/Foreign.tsx';
 import { STATUS_TONE } from '../parts/words.ts';
-import { go, isStale, linkTo, route, second, store } from '../session.ts';
+import { go, isStale, linkTo, mayOperate, route, second, store } from '../session.ts';
 import { nextTheme, themeChoice } from '../theme.ts';
 import { addLedgers, ledgerWord } from './ledgerText.ts';
 
@@ -19,6 +19,11 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
       </a>
       <HostSwitch />
       <Health />
+      {!mayOperate.value && (
+        <span class="dim" title="this link shows everything and changes nothing">
+          looking only
+        </span>
+      )}
       <span class="spring" />
       {store.hello.value?.mode !== 'compare' && (
         <>

@@ -77,6 +77,7 @@ function inodeCells(record: InodeRecord): Record<string, Scalar> {
 export function csvCell(value: Scalar): string {
   if (value === null) return '';
   if (typeof value !== 'string') return String(value);
-  const safe = plain(value).replace(/^(?=\s*[=+\-@])/, "'");
+  // the last four are those of East Asian keyboards, which some take as well
+  const safe = plain(value).replace(/^(?=\s*[=+\-@＝＋－＠])/, "'");
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
