@@ -115,7 +115,7 @@ class Client {
   #coalesced = 0;
   #slowSince = 0;
   #turn = 0;
-  #answeredAt = 0;
+  #answeredAt = Number.NEGATIVE_INFINITY;
   /** What each section said last, so that only changes are sent. */
   readonly #sent = new Map<Section, string>();
   /** Points of the history that the client has. */
