@@ -42,14 +42,19 @@ export function parseConfig(text: string, file: string): Config {
     throw refuse(file, [{ line: null, where: '', what: `is larger than ${MAX_BYTES >> 10} KB` }]);
   }
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, logLevel: 'error' });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    logLevel: 'error',
+    // each with a piece of the file: slow where there are thousands
+    prettyErrors: false,
+  });
   if (document.errors.length > 0) {
     throw refuse(
       file,
       document.errors.map((error) => ({
         line: lines.linePos(error.pos[0]).line,
         where: '',
-        what: sayNested(error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')),
+        what: sayNested(error.message),
       })),
     );
   }

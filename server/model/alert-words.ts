@@ -48,7 +48,10 @@ function render(
     Object.entries(templates).map(([name, template]) => [
       name,
       template
-        .replace(PLACEHOLDER, (_, field: Placeholder) => plain(VALUES[field](leak, now)))
+        // a recording of another lastref may have placeholders that are not known here
+        .replace(PLACEHOLDER, (all, field: string) =>
+          Object.hasOwn(VALUES, field) ? plain(VALUES[field as Placeholder](leak, now)) : all,
+        )
         .trim(),
     ]),
   );

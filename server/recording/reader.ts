@@ -100,6 +100,7 @@ export class RecordingReader implements Recording {
     let format: number;
     try {
       format = readFormat(this.#db, file);
+      mustHaveTablesOf(this.#db, format);
       upgrade(this.#db, format);
       this.epochs = readEpochs(this.#db);
       this.notes = notesOf(this.#db, format);
@@ -276,6 +277,15 @@ function readFormat(db: DatabaseSync, file: string): number {
     );
   }
   return format;
+}
+
+/** Read as another format than it is, it would be read wrong without a word. */
+function mustHaveTablesOf(db: DatabaseSync, format: number): void {
+  const times = db.prepare("SELECT 1 FROM pragma_table_info('chunks') WHERE name = 'times'").get();
+  const isNew = format >= 2;
+  if (isNew !== (times !== undefined)) {
+    throw new Error(`it says that it is of format ${format}, and its tables are of another`);
+  }
 }
 
 function readEpochs(db: DatabaseSync): EpochInfo[] {

@@ -138,9 +138,13 @@ const settled = async () => {
     receiver.taken.length >= inodes.length * 2
   );
 };
-await eventually(180_000, settled, 'an end of everything').catch((error: Error) =>
-  problems.push(error.message),
-);
+await eventually(180_000, settled, 'an end of everything').catch(async (error: Error) => {
+  problems.push(error.message);
+  const metrics = await fetch(new URL('/metrics', server.link), {
+    headers: { Authorization: `Bearer ${new URL(server.link).searchParams.get('token')}` },
+  });
+  say(/^lastref_(sink|notif)[^#]*/gm[Symbol.match](await metrics.text())?.join('') ?? '');
+});
 clearInterval(watch);
 const report = await server.report();
 const atEnd = openThings(server);
@@ -160,11 +164,15 @@ check(last <= first * GROWTH, `memory grew from ${first} to ${last} MB`);
 check(atEnd.files <= atBegin.files + 4, `descriptors: ${atBegin.files}, then ${atEnd.files}`);
 const told = alertsTold();
 check(told.twice === 0, `${told.twice} notifications were taken twice`);
+const { untold } = told;
 check(
-  told.firing === inodes.length,
-  `${told.firing} of ${inodes.length} pinned hugepages were told`,
+  untold.firing.length === 0 && told.firing === inodes.length,
+  `${told.firing} of ${inodes.length} pinned hugepages were told, not: ${untold.firing.join(', ')}`,
 );
-check(told.resolved === inodes.length, `${told.resolved} of ${inodes.length} ends were told`);
+check(
+  untold.resolved.length === 0 && told.resolved === inodes.length,
+  `${told.resolved} of ${inodes.length} ends were told, not: ${untold.resolved.join(', ')}`,
+);
 for (const file of recordings) {
   const recording = openRecording(file);
   let frames = 0;
@@ -216,16 +224,26 @@ function openThings(of: RunningServer): { files: number } {
 }
 
 /** By what the webhook took: each alert is told once that it fires and once that it is over. */
-function alertsTold(): { firing: number; resolved: number; twice: number } {
+function alertsTold() {
   const { taken } = receiver;
-  const statuses = receiver.received
+  const ours = receiver.received
     .filter(({ mood }) => mood === 200)
-    .map(({ notification }) => notification)
-    .filter(({ labels }) => inodes.includes(String(labels.ino)));
+    .map(({ notification }) => notification);
+  const of = (wanted: 'firing' | 'resolved') =>
+    ours
+      .filter(({ status, labels }) => status === wanted && inodes.includes(String(labels.ino)))
+      .map(({ labels }) => String(labels.ino));
+  const [firing, resolved] = [of('firing'), of('resolved')];
+  const without = (told: readonly string[]) =>
+    inodes
+      .map((ino, i) => (told.includes(ino) ? '' : `${ino} (pin ${i + 1})`))
+      .filter((text) => text !== '');
   return {
-    firing: statuses.filter(({ status }) => status === 'firing').length,
-    resolved: statuses.filter(({ status }) => status === 'resolved').length,
+    firing: firing.length,
+    resolved: resolved.length,
     twice: taken.length - new Set(taken).size,
+    before_the_kill: pinnedBefore.length,
+    untold: { firing: without(firing), resolved: without(resolved) },
   };
 }
 

@@ -184,6 +184,11 @@ describe('labels', () => {
     expect(fingerprintOf({ a: '1', b: '2' })).not.toBe(fingerprintOf({ a: '1b', '': '2' }));
   });
 
+  it('and annotations keep a placeholder that only another lastref knows', () => {
+    const asked = { ...rule(), annotations: { a: '{{kind}} {{constructor}} {{moon}}' } };
+    expect(annotationsOf(asked, leakOf(), 9e9).a).toBe('pinned {{constructor}} {{moon}}');
+  });
+
   it('and annotations hold no control character, whatever a process calls itself', () => {
     const name = fc.string({ unit: 'binary', maxLength: 15 });
     fc.assert(

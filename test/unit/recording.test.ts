@@ -311,6 +311,14 @@ describe('a damaged recording', () => {
     expect(read(file).frames).toEqual(frames.slice(0, 2));
   });
 
+  it('is refused where its format is not that of its tables', () => {
+    write([{ epoch: 1, kind: 'out', text: 'tick 4259000000000 0 0 0 1\n' }]);
+    const db = new DatabaseSync(file);
+    db.exec("UPDATE meta SET value = '1' WHERE key = 'format'");
+    db.close();
+    expect(() => read(file)).toThrow(/is damaged: .*of format 1, and its tables are of another/);
+  });
+
   it('is refused where it tells a time that cannot be', () => {
     write([{ epoch: 1, kind: 'out', text: 'a\n' }]);
     const db = new DatabaseSync(file);
