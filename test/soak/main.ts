@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import type { SessionAlert } from '../../server/protocol/alerts.ts';
 import type { HostState } from '../../server/protocol/messages.ts';
 import { openRecording } from '../../server/recording/open.ts';
 import { type Mood, Receiver } from '../fixtures/sinks.ts';
@@ -110,6 +111,15 @@ const watch = setInterval(() => memory.push(residentMb(server)), 2000);
 await sleep(seconds * 1000 * KILL_AT);
 pinning.abort();
 const pinnedBefore = await pinned;
+// the guest may lag: what is not known yet at the kill is nobody's to tell
+const known = async () => {
+  const alerts = await server.get<SessionAlert[]>('/api/alerts');
+  const fired = new Set(alerts.map(({ labels }) => labels.ino));
+  return pinnedBefore.every((ino) => fired.has(ino));
+};
+await eventually(60_000, known, 'an alert of each pinned hugepage').catch((error: Error) =>
+  problems.push(error.message),
+);
 tracing = false;
 await server.stop('SIGKILL');
 say('the server was killed; another one starts');
