@@ -6,6 +6,7 @@
 import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
 import type { Hugepage, Incarnation } from './incarnation.ts';
+import { NumberMap } from './number-map.ts';
 import { Recent } from './recent.ts';
 
 /** Of a mapping that may be shared (include/linux/mm.h). */
@@ -45,7 +46,7 @@ export class Hugepages {
   /** Left a page cache and not yet freed. */
   outstanding = 0;
   /** By folio address; from tracepoints by -1 - pfn. Only those not (known to be) in the pool. */
-  private readonly _known = new Map<number, Hugepage>();
+  private readonly _known = new NumberMap<number, Hugepage>();
   /** Of these, those that left a page cache and are not freed, oldest first. */
   private readonly _removed = new Set<Hugepage>();
   /** Taken for a private mapping of an inode. */
@@ -57,7 +58,7 @@ export class Hugepages {
   /** Open inodes with hugepages in their page cache, and since when, ns: the longest first. */
   readonly holding = new Map<Incarnation, number>();
   /** Freed a moment ago, waiting for the word where they went. Bounded by the CPUs. */
-  private readonly _freeing = new Map<number, Hugepage>();
+  private readonly _freeing = new NumberMap<number, Hugepage>();
   /** Where the array of struct page begins (x86-64, sparse vmemmap), to tell page frame numbers. */
   vmemmap: { base: Address; pageSize: number } | null = null;
   private readonly _observesFree: boolean;

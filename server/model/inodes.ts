@@ -5,6 +5,7 @@
 import type { Address } from '../protocol/units.ts';
 import { Histogram } from './histogram.ts';
 import { Incarnation } from './incarnation.ts';
+import { NumberMap } from './number-map.ts';
 
 /** What is counted by filesystem, for all time. */
 export interface FsCounts {
@@ -41,8 +42,10 @@ export class Inodes {
   /** Told of each end, and again of one that was taken as lost and ends all the same. */
   onEnded: ((inode: Incarnation) => void) | null = null;
   private _next = 1;
-  private readonly _byNumber = new Map<number, Incarnation>();
-  private readonly _byKey = new Map<number | string, Incarnation>();
+  private readonly _byNumber = new NumberMap<number, Incarnation>();
+  private readonly _byKey = new NumberMap<number, Incarnation>();
+  /** Those whose key is no number. */
+  private readonly _byName = new Map<string, Incarnation>();
   /** Ended ones, oldest first, from _oldest on. */
   private _ended: Incarnation[] = [];
   private _oldest = 0;
@@ -67,7 +70,7 @@ export class Inodes {
 
   /** The incarnation that an address (or, without addresses, a device and number) names now. */
   current(key: number | string): Incarnation | undefined {
-    return this._byKey.get(key);
+    return typeof key === 'number' ? this._byKey.get(key) : this._byName.get(key);
   }
 
   begin(
@@ -79,7 +82,7 @@ export class Inodes {
     ts: number,
   ): Incarnation {
     const inode = this.beginPast(fs, dev, address, ino, ts);
-    this._byKey.set(key, inode);
+    this.#name(key, inode);
     return inode;
   }
 
@@ -94,7 +97,9 @@ export class Inodes {
 
   /** Nothing later will name this incarnation by its key. */
   release(key: number | string, inode: Incarnation): void {
-    if (this._byKey.get(key) === inode) this._byKey.delete(key);
+    if (this.current(key) !== inode) return;
+    if (typeof key === 'number') this._byKey.delete(key);
+    else this._byName.delete(key);
   }
 
   /** Its memory went back (`ended`), or its end fell into a gap (`lost`). */
@@ -119,7 +124,7 @@ export class Inodes {
     const at = this._ended.indexOf(inode, this._oldest);
     if (at < 0) return false;
     this._ended.splice(at, 1);
-    this._byKey.set(key, inode);
+    this.#name(key, inode);
     inode.state = inode.at('destroy_inode') === null ? 'evicting' : 'grace';
     if (!inode.canary) {
       const counts = this.counts(inode.fs);
@@ -193,7 +198,7 @@ export class Inodes {
 
   /** What a checkpoint holds apart from the rest of the state: see `relist`. */
   listed(): {
-    readonly known: ReadonlyMap<number, Incarnation>;
+    readonly known: NumberMap<number, Incarnation>;
     readonly ended: readonly Incarnation[];
   } {
     if (this._oldest > 0) this._ended = this._ended.slice(this._oldest);
@@ -207,6 +212,11 @@ export class Inodes {
     for (const inode of known) this._byNumber.set(inode.number, inode);
     this._ended = [...ended];
     this._oldest = 0;
+  }
+
+  #name(key: number | string, inode: Incarnation): void {
+    if (typeof key === 'number') this._byKey.set(key, inode);
+    else this._byName.set(key, inode);
   }
 
   #dropOldest(): void {

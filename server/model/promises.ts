@@ -11,6 +11,7 @@
 import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
 import type { Incarnation } from './incarnation.ts';
+import { NumberMap } from './number-map.ts';
 import { Ranges } from './ranges.ts';
 
 export interface PromisedPages {
@@ -37,7 +38,7 @@ const MAX_TASKS = 1000;
 
 export class Promises {
   private readonly _byInode = new Map<Incarnation, Entry>();
-  private readonly _byMap = new Map<Address, { entry: Entry; pages: number }>();
+  private readonly _byMap = new NumberMap<Address, { entry: Entry; pages: number }>();
   /** By task: the resv_map it made last; its owner is told next. */
   private readonly _newest = new Map<number, Address>();
   /** hugetlb_reserve_pages() was seen to return a number: then 0 is none. */

@@ -1,6 +1,7 @@
 /** The way of a hugepage out of the page cache and back (R12 to R15). */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import type { Address } from '../../protocol/units.ts';
+import { NumberMap } from '../number-map.ts';
 import type { HugetlbfsRules } from './hugetlbfs.ts';
 import { type InodeLife, subject } from './inode-life.ts';
 import type { Lives } from './lives.ts';
@@ -38,7 +39,7 @@ interface Removed extends Waiting<EventOf<'hugepage_remove'>> {
   since: number | null;
 }
 
-type Queue<E extends TraceEvent> = Map<Address, Waiting<E>>;
+type Queue<E extends TraceEvent> = NumberMap<Address, Waiting<E>>;
 
 export class HugepageRules {
   private readonly _verdicts: Verdicts;
@@ -51,14 +52,14 @@ export class HugepageRules {
   private _lastReleased: number | null = null;
   /** By task: when it was last seen to do something outside free_huge_folio(). */
   private readonly _wentOn = new Map<number, number>();
-  private readonly _cached = new Map<
+  private readonly _cached = new NumberMap<
     Address,
     { add: EventOf<'hugepage_add'>; life: InodeLife | null }
   >();
   /** Removed by evict() and held by nobody else. */
-  private readonly _removed = new Map<Address, Removed>();
-  private readonly _freed: Queue<EventOf<'hugepage_free'>> = new Map();
-  private readonly _leaving: Queue<EventOf<'hugepage_to_buddy'>> = new Map();
+  private readonly _removed = new NumberMap<Address, Removed>();
+  private readonly _freed: Queue<EventOf<'hugepage_free'>> = new NumberMap();
+  private readonly _leaving: Queue<EventOf<'hugepage_to_buddy'>> = new NumberMap();
 
   constructor(
     verdicts: Verdicts,

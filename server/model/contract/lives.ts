@@ -5,6 +5,7 @@
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import type { Address } from '../../protocol/units.ts';
 import type { Inodes } from '../inodes.ts';
+import { NumberMap } from '../number-map.ts';
 import { Recent } from '../recent.ts';
 import type { Superblocks } from '../superblocks.ts';
 import { InodeLife } from './inode-life.ts';
@@ -31,7 +32,7 @@ export class Lives {
   heldAt = 0;
   private readonly _superblocks: Superblocks;
   private readonly _inodes: Inodes;
-  private readonly _lives = new Map<number, InodeLife>();
+  private readonly _lives = new NumberMap<number, InodeLife>();
   /** Whose evict() runs in a task, the innermost last. */
   private readonly _evicting = new Map<number, InodeLife[]>();
 

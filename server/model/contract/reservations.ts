@@ -1,6 +1,7 @@
 /** Promised hugepages: subpool counters (R17, R18), the pool at rest (R16), resv_maps (R20). */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import type { Address } from '../../protocol/units.ts';
+import { NumberMap } from '../number-map.ts';
 import type { PoolSample } from '../pools.ts';
 import { Recent } from '../recent.ts';
 import { HUGETLBFS, type InodeLife, subject, wholeSubject } from './inode-life.ts';
@@ -40,7 +41,7 @@ export class ReservationRules {
   private _lastOther = { tid: -1, ts: Number.NEGATIVE_INFINITY };
   /** Refused, and changed something: it waits until nobody else is seen to have done it. */
   private _refused: { event: EventOf<'reserve'>; reserving: Reserving }[] = [];
-  private readonly _maps = new Map<Address, ResvMap>();
+  private readonly _maps = new NumberMap<Address, ResvMap>();
   private readonly _mapsOf = new Map<InodeLife, Set<Address>>();
   /** By task: the latest one, whose owner the next line tells. */
   private readonly _newest = new Map<number, Address>();
