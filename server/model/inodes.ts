@@ -4,7 +4,7 @@
  */
 import type { Address } from '../protocol/units.ts';
 import { Histogram } from './histogram.ts';
-import { Incarnation } from './incarnation.ts';
+import { Incarnation, STAGE_PLACE } from './incarnation.ts';
 import { NumberMap } from './number-map.ts';
 
 /** What is counted by filesystem, for all time. */
@@ -24,6 +24,16 @@ export const LATENCY_PAIRS = [
   ['evict_inode', 'free_inode'],
   ['evict', 'i_callback'],
 ] as const;
+
+/** Of each pair, the places of its stages. */
+const FROM = LATENCY_PAIRS.map(([from]) => STAGE_PLACE[from]);
+const TO = LATENCY_PAIRS.map(([, to]) => STAGE_PLACE[to]);
+
+/** The pairs that end with free_inode, by the stage they begin with. */
+const PAIR_TO_FREE = {
+  i_callback: LATENCY_PAIRS.findIndex(([a, b]) => a === 'i_callback' && b === 'free_inode'),
+  evict_inode: LATENCY_PAIRS.findIndex(([a, b]) => a === 'evict_inode' && b === 'free_inode'),
+};
 
 export class Inodes {
   readonly byFs = new Map<string, FsCounts>();
@@ -166,34 +176,35 @@ export class Inodes {
   }
 
   /** The latency that is known only after the end: free_inode runs inside i_callback. */
-  measurePair(inode: Incarnation, from: 'i_callback' | 'evict_inode', to: 'free_inode'): void {
+  measureFree(inode: Incarnation, from: 'i_callback' | 'evict_inode'): void {
     if (inode.canary) return;
-    const pair = LATENCY_PAIRS.findIndex((stages) => stages[0] === from && stages[1] === to);
-    this.#measurePair(inode, pair);
+    this.#measurePair(inode, PAIR_TO_FREE[from]);
   }
 
   #measure(inode: Incarnation): void {
-    for (let pair = 0; pair < LATENCY_PAIRS.length; pair++) {
-      if (LATENCY_PAIRS[pair]![1] !== 'free_inode') this.#measurePair(inode, pair);
+    for (let pair = 0; pair < TO.length; pair++) {
+      if (TO[pair] !== STAGE_PLACE.free_inode) this.#measurePair(inode, pair);
     }
   }
 
   #measurePair(inode: Incarnation, pair: number): void {
-    const [from, to] = LATENCY_PAIRS[pair]!;
-    const ns = inode.between(from, to);
-    if (ns === null || ns < 0) return;
-    let ofFs = this._latencies.get(inode.fs);
+    const ns = inode.timeAt(TO[pair]!) - inode.timeAt(FROM[pair]!);
+    // not a number: one of them was not seen
+    if (ns >= 0) this.#histogramOf(inode.fs, pair).add(ns);
+  }
+
+  #histogramOf(fs: string, pair: number): Histogram {
+    let ofFs = this._latencies.get(fs);
     if (ofFs === undefined) {
       ofFs = LATENCY_PAIRS.map(() => null);
-      this._latencies.set(inode.fs, ofFs);
+      this._latencies.set(fs, ofFs);
     }
-    let histogram = ofFs[pair]!;
-    if (histogram === null) {
-      histogram = new Histogram();
-      ofFs[pair] = histogram;
-      this.latencies.set(`${from}..${to} ${inode.fs}`, histogram);
-    }
-    histogram.add(ns);
+    const known = ofFs[pair]!;
+    if (known !== null) return known;
+    const histogram = new Histogram();
+    ofFs[pair] = histogram;
+    this.latencies.set(`${LATENCY_PAIRS[pair]!.join('..')} ${fs}`, histogram);
+    return histogram;
   }
 
   /** What a checkpoint holds apart from the rest of the state: see `relist`. */

@@ -82,7 +82,9 @@ export class NumberMap<K extends number, V extends NonNullable<unknown>> {
 
   /** Where an entry is; -1 for none. */
   #find(key: number): number {
-    const [places, keys] = [this._places, this._keys];
+    if (this._size === 0) return -1;
+    const places = this._places;
+    const keys = this._keys;
     const mask = places.length - 1;
     for (let at = hashOf(key) & mask; ; at = (at + 1) & mask) {
       const entry = places[at]! - 1;

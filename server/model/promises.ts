@@ -23,6 +23,7 @@ export interface PromisedPages {
 }
 
 interface Entry {
+  readonly inode: Incarnation;
   /** Indices of the file, promised and not in its page cache. */
   readonly shared: Ranges;
   /** Promised when the file was made, to its first `setup` indices. */
@@ -37,7 +38,8 @@ const MAX_MAPS = 65_536;
 const MAX_TASKS = 1000;
 
 export class Promises {
-  private readonly _byInode = new Map<Incarnation, Entry>();
+  /** By number of the inode. */
+  private readonly _byInode = new NumberMap<number, Entry>();
   private readonly _byMap = new NumberMap<Address, { entry: Entry; pages: number }>();
   /** By task: the resv_map it made last; its owner is told next. */
   private readonly _newest = new Map<number, Address>();
@@ -47,7 +49,7 @@ export class Promises {
   /** `toldMaps`: each resv_map_alloc() is told, so that a private mapping is known to be one. */
   reserve(event: EventOf<'reserve'>, inode: Incarnation | undefined, toldMaps: boolean): void {
     const map = this._newest.get(event.tid);
-    this._newest.delete(event.tid);
+    if (map !== undefined) this._newest.delete(event.tid);
     const { from, to, ret } = event;
     if (ret > 0) this._counts = true;
     if (inode === undefined || ret < 0 || to <= from || (this._counts && ret === 0)) return;
@@ -72,11 +74,11 @@ export class Promises {
   /** It entered the page cache: the promise is kept. */
   added(event: EventOf<'hugepage_add'>, inode: Incarnation | undefined): void {
     if (this._byInode.size === 0 || inode === undefined || event.ret !== 0) return;
-    this._byInode.get(inode)?.shared.remove(event.index, event.index + 1);
+    this._byInode.get(inode.number)?.shared.remove(event.index, event.index + 1);
   }
 
   unreserve(event: EventOf<'unreserve'>, inode: Incarnation | undefined): void {
-    if (inode !== undefined) this._byInode.get(inode)?.shared.remove(event.start, event.end);
+    if (inode !== undefined) this._byInode.get(inode.number)?.shared.remove(event.start, event.end);
   }
 
   mapAlloc(event: EventOf<'resv_map_alloc'>): void {
@@ -86,7 +88,7 @@ export class Promises {
 
   /** hugetlbfs_get_inode() makes the resv_map of an inode, then the inode. */
   born(tid: number): void {
-    this._newest.delete(tid);
+    if (this._newest.size > 0) this._newest.delete(tid);
   }
 
   mapRelease(event: EventOf<'resv_map_release'>): void {
@@ -98,11 +100,12 @@ export class Promises {
 
   /** It is gone, or its end was lost. */
   ended(inode: Incarnation): void {
-    if (this._byInode.size > 0) this._byInode.delete(inode);
+    if (this._byInode.size > 0) this._byInode.delete(inode.number);
   }
 
   *all(): Iterable<PromisedPages> {
-    for (const [inode, entry] of this._byInode) {
+    for (const entry of this._byInode.values()) {
+      const { inode } = entry;
       // nothing is mapped any more
       const pages = entry.shared.size + (inode.state === 'open' ? entry.private : 0);
       if (pages > 0) yield { inode, pages, exact: entry.exact };
@@ -110,10 +113,10 @@ export class Promises {
   }
 
   #entryOf(inode: Incarnation): Entry {
-    const known = this._byInode.get(inode);
+    const known = this._byInode.get(inode.number);
     if (known !== undefined) return known;
-    const entry: Entry = { shared: new Ranges(), setup: 0, private: 0, exact: true };
-    this._byInode.set(inode, entry);
+    const entry: Entry = { inode, shared: new Ranges(), setup: 0, private: 0, exact: true };
+    this._byInode.set(inode.number, entry);
     return entry;
   }
 }

@@ -125,8 +125,8 @@ export class Pipeline {
       changed: (alert) => options.onAlert?.(this, alert),
     });
     const { onEvent } = options;
-    this._reorder = new Reorder(buffersOf(info), (event) => {
-      this.model.apply(event);
+    this._reorder = new Reorder(buffersOf(info), (event, ts) => {
+      this.model.apply(event, ts);
       onEvent?.(event);
       // in trace time, so that a replay comes to the same
       if (event.kind === 'tick') this.alerts.update(this.leaks(), this.model.now);

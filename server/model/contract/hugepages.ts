@@ -51,7 +51,7 @@ export class HugepageRules {
   /** Of the hugepages the page allocator got: when the one queued last was queued. */
   private _lastReleased: number | null = null;
   /** By task: when it was last seen to do something outside free_huge_folio(). */
-  private readonly _wentOn = new Map<number, number>();
+  private readonly _wentOn = new Map<number, { ts: number }>();
   private readonly _cached = new NumberMap<
     Address,
     { add: EventOf<'hugepage_add'>; life: InodeLife | null }
@@ -160,7 +160,9 @@ export class HugepageRules {
   /** A task that is in free_huge_folio() does nothing of this. */
   wentOn({ tid, ts }: TraceEvent): void {
     if (this._wentOn.size > MAX_TASKS) this._wentOn.clear();
-    this._wentOn.set(tid, ts);
+    const task = this._wentOn.get(tid);
+    if (task === undefined) this._wentOn.set(tid, { ts });
+    else task.ts = ts;
   }
 
   /** `passed`: time that the host was seen to run, which a stopped guest does not. */
@@ -175,7 +177,7 @@ export class HugepageRules {
       rule: 'R13',
       seen: 'free_huge_folio() ran and it is neither in the pool nor given back',
       expected: 'enqueue_hugetlb_folio() or update_and_free_hugetlb_folio()',
-      proven: ({ tid, ts }) => (this._wentOn.get(tid) ?? 0) > ts,
+      proven: ({ tid, ts }) => (this._wentOn.get(tid)?.ts ?? 0) > ts,
     });
     this.#overdue(this._leaving, now, RELEASED_NS, {
       rule: 'R14',

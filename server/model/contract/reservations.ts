@@ -42,7 +42,6 @@ export class ReservationRules {
   /** Refused, and changed something: it waits until nobody else is seen to have done it. */
   private _refused: { event: EventOf<'reserve'>; reserving: Reserving }[] = [];
   private readonly _maps = new NumberMap<Address, ResvMap>();
-  private readonly _mapsOf = new Map<InodeLife, Set<Address>>();
   /** By task: the latest one, whose owner the next line tells. */
   private readonly _newest = new Map<number, Address>();
   private readonly _released = new Recent<Address, EventOf<'resv_map_release'>>(MAX_RELEASED);
@@ -162,14 +161,12 @@ export class ReservationRules {
 
   /** The inode is destroyed: its resv_map and those of its mappings must be gone. */
   emptied(life: InodeLife, end: TraceEvent): void {
-    const maps = this._mapsOf.get(life);
-    if (maps === undefined) return;
-    for (const map of maps) {
+    for (const map of life.maps) {
       const known = this._maps.get(map)!;
       this.#unreleased(map, known, end, `its inode came to ${end.kind}`);
       this._maps.delete(map);
     }
-    this._mapsOf.delete(life);
+    life.maps = [];
   }
 
   sample(sample: PoolSample): void {
@@ -198,7 +195,7 @@ export class ReservationRules {
   /** `passed`: time that the host was seen to run, which a stopped guest does not. */
   tick(now: number, passed: number): void {
     this.#decideRefused(now);
-    const held = this._lives.holders.size > 0 || this._mounts.hasSubpool;
+    const held = this._lives.holders > 0 || this._mounts.hasSubpool;
     const since = Math.max(this._lives.heldAt, this._mounts.heldAt);
     if (held) this._rest = null;
     else if (this._rest?.since !== since) this._rest = { since, passed };
@@ -279,18 +276,14 @@ export class ReservationRules {
     const known = this._maps.get(map);
     if (known === undefined) return;
     known.life = life;
-    const maps = this._mapsOf.get(life) ?? new Set();
-    maps.add(map);
-    this._mapsOf.set(life, maps);
+    if (!life.maps.includes(map)) life.maps = [...life.maps, map];
   }
 
   #forgetMap(map: Address): void {
     const known = this._maps.get(map);
     this._maps.delete(map);
     if (known?.life == null) return;
-    const maps = this._mapsOf.get(known.life);
-    maps?.delete(map);
-    if (maps?.size === 0) this._mapsOf.delete(known.life);
+    known.life.maps = known.life.maps.filter((other) => other !== map);
   }
 
   #unreleased(map: Address, known: ResvMap, end: TraceEvent, seen: string): void {
