@@ -243,8 +243,7 @@ export class Hugepages {
   freeing(event: EventOf<'hugepage_free'>, evicting: Incarnation | undefined): Incarnation | null {
     this.freed++;
     this._pins.delete(event.folio);
-    const page = this._known.get(event.folio);
-    this._known.delete(event.folio);
+    const page = this._known.take(event.folio);
     if (page !== undefined) this.#forget(page);
     this.lastEvent = event.ts;
     // an anonymous page has left what we knew of it behind: that it was freed then, was lost
@@ -300,9 +299,8 @@ export class Hugepages {
 
   /** The freed page is on the pool's free list, or on its way to the page allocator. */
   went(folio: Address, fate: 'pool' | 'buddy'): Incarnation | null {
-    const page = this._freeing.get(folio);
+    const page = this._freeing.take(folio);
     if (page === undefined) return null;
-    this._freeing.delete(folio);
     page.fate = fate;
     return page.owner;
   }

@@ -15,6 +15,9 @@ export class NumberMap<K extends number, V extends NonNullable<unknown>> {
   private _values: (V | undefined)[] = [];
   /** Entries from here on may be there; those before were deleted. */
   private _first = 0;
+  /** The key that was looked for last, and where it is: it is often asked for again. */
+  private _lastKey = Number.NaN;
+  private _lastAt = -1;
 
   get size(): number {
     return this._size;
@@ -42,13 +45,20 @@ export class NumberMap<K extends number, V extends NonNullable<unknown>> {
   }
 
   delete(key: K): boolean {
+    return this.take(key) !== undefined;
+  }
+
+  /** Deletes a key, and gives its value; undefined when it was not there. */
+  take(key: K): V | undefined {
     const at = this.#find(key);
-    if (at < 0) return false;
+    if (at < 0) return undefined;
+    const value = this._values[at];
     // its place stays taken until all is rebuilt: NaN is no key
     this._keys[at] = Number.NaN;
     this._values[at] = undefined;
     this._size--;
-    return true;
+    this._lastAt = -1;
+    return value;
   }
 
   /** Forgets the key that came first of those that are there. */
@@ -83,12 +93,16 @@ export class NumberMap<K extends number, V extends NonNullable<unknown>> {
   /** Where an entry is; -1 for none. */
   #find(key: number): number {
     if (this._size === 0) return -1;
+    if (key === this._lastKey) return this._lastAt;
     const places = this._places;
     const keys = this._keys;
     const mask = places.length - 1;
     for (let at = hashOf(key) & mask; ; at = (at + 1) & mask) {
       const entry = places[at]! - 1;
-      if (entry < 0 || keys[entry] === key) return entry;
+      if (entry >= 0 && keys[entry] !== key) continue;
+      this._lastKey = key;
+      this._lastAt = entry;
+      return entry;
     }
   }
 
@@ -98,7 +112,9 @@ export class NumberMap<K extends number, V extends NonNullable<unknown>> {
     const mask = places.length - 1;
     let at = hashOf(key) & mask;
     while (places[at] !== 0) at = (at + 1) & mask;
-    this._keys[this._values.length] = key;
+    this._lastKey = key;
+    this._lastAt = this._values.length;
+    this._keys[this._lastAt] = key;
     places[at] = this._values.push(value);
   }
 
@@ -110,6 +126,7 @@ export class NumberMap<K extends number, V extends NonNullable<unknown>> {
     this._places = new Int32Array(2 * room);
     this._keys = new Float64Array(room);
     this._values = [];
+    this._lastKey = Number.NaN;
     const first = this._size === 0 ? values.length : this._first;
     this._first = 0;
     for (let at = first; at < values.length; at++) {

@@ -42,14 +42,13 @@ export class Promises {
   private readonly _byInode = new NumberMap<number, Entry>();
   private readonly _byMap = new NumberMap<Address, { entry: Entry; pages: number }>();
   /** By task: the resv_map it made last; its owner is told next. */
-  private readonly _newest = new Map<number, Address>();
+  private readonly _newest = new NumberMap<number, Address>();
   /** hugetlb_reserve_pages() was seen to return a number: then 0 is none. */
   private _counts = false;
 
   /** `toldMaps`: each resv_map_alloc() is told, so that a private mapping is known to be one. */
   reserve(event: EventOf<'reserve'>, inode: Incarnation | undefined, toldMaps: boolean): void {
-    const map = this._newest.get(event.tid);
-    if (map !== undefined) this._newest.delete(event.tid);
+    const map = this._newest.take(event.tid);
     const { from, to, ret } = event;
     if (ret > 0) this._counts = true;
     if (inode === undefined || ret < 0 || to <= from || (this._counts && ret === 0)) return;
@@ -88,13 +87,12 @@ export class Promises {
 
   /** hugetlbfs_get_inode() makes the resv_map of an inode, then the inode. */
   born(tid: number): void {
-    if (this._newest.size > 0) this._newest.delete(tid);
+    this._newest.delete(tid);
   }
 
   mapRelease(event: EventOf<'resv_map_release'>): void {
-    const promise = this._byMap.get(event.resv_map);
+    const promise = this._byMap.take(event.resv_map);
     if (promise === undefined) return;
-    this._byMap.delete(event.resv_map);
     promise.entry.private = Math.max(0, promise.entry.private - promise.pages);
   }
 

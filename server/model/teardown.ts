@@ -10,6 +10,7 @@ import type { Gaps } from './gaps.ts';
 import type { Hugepages } from './hugepages.ts';
 import type { Incarnation } from './incarnation.ts';
 import type { Inodes } from './inodes.ts';
+import { NumberMap } from './number-map.ts';
 import { NumberedSet } from './numbered-set.ts';
 import type { Promises } from './promises.ts';
 import type { Superblocks } from './superblocks.ts';
@@ -43,7 +44,7 @@ export class Teardown {
   /** Time of the newest event, ns of the epoch; 0 before the first. */
   now = 0;
   /** Whose evict() runs in which task. */
-  readonly evicting = new Map<number, Incarnation>();
+  readonly evicting = new NumberMap<number, Incarnation>();
   /** In evict() or waiting for RCU, oldest first. */
   readonly waiting = new NumberedSet<Incarnation>();
   /**

@@ -51,7 +51,7 @@ export class HugepageRules {
   /** Of the hugepages the page allocator got: when the one queued last was queued. */
   private _lastReleased: number | null = null;
   /** By task: when it was last seen to do something outside free_huge_folio(). */
-  private readonly _wentOn = new Map<number, { ts: number }>();
+  private readonly _wentOn = new NumberMap<number, { ts: number }>();
   private readonly _cached = new NumberMap<
     Address,
     { add: EventOf<'hugepage_add'>; life: InodeLife | null }
@@ -98,15 +98,13 @@ export class HugepageRules {
   }
 
   move(event: EventOf<'hugepage_move'>): void {
-    const cached = this._cached.get(event.from);
-    this._cached.delete(event.from);
+    const cached = this._cached.take(event.from);
     if (cached !== undefined) this._cached.set(event.to, cached);
   }
 
   free(event: EventOf<'hugepage_free'>): void {
     const { folio } = event;
-    const removed = this._removed.get(folio);
-    this._removed.delete(folio);
+    const removed = this._removed.take(folio);
     const evicting = this._lives.evictedBy(event.tid);
     const who = removed?.who ?? pageOf(folio, evicting ?? null);
     if (evicting !== undefined) this._lives.note(evicting, event);
@@ -115,8 +113,7 @@ export class HugepageRules {
       if (removed.claim !== null) this._verdicts.withdraw(removed.claim);
       else this._verdicts.held('R12', who);
     }
-    const cached = this._cached.get(folio);
-    this._cached.delete(folio);
+    const cached = this._cached.take(folio);
     if (cached !== undefined && this._seesMove) {
       const inCache = { ...who, inode: cached.life?.inode ?? null };
       this.#claim('R12', inCache, [cached.add, event], {
@@ -137,9 +134,8 @@ export class HugepageRules {
       const who = pageOf(event.folio, evicting ?? null);
       this._leaving.set(event.folio, { event, who, claim: null });
     }
-    const freed = this._freed.get(event.folio);
+    const freed = this._freed.take(event.folio);
     if (freed === undefined) return; // the pool grows or shrinks
-    this._freed.delete(event.folio);
     if (freed.claim !== null) return this._verdicts.withdraw(freed.claim);
     if (freed.event.tid === event.tid) return this._verdicts.held('R13', freed.who);
     this.#claim('R13', freed.who, [freed.event, event], {
@@ -149,9 +145,8 @@ export class HugepageRules {
   }
 
   released(event: EventOf<'hugepage_released'>): void {
-    const leaving = this._leaving.get(event.folio);
+    const leaving = this._leaving.take(event.folio);
     if (leaving === undefined) return;
-    this._leaving.delete(event.folio);
     this._lastReleased = Math.max(leaving.event.ts, this._lastReleased ?? 0);
     if (leaving.claim !== null) this._verdicts.withdraw(leaving.claim);
     else this._verdicts.held('R14', leaving.who);
@@ -207,12 +202,10 @@ export class HugepageRules {
 
   /** Somebody has it again: what it waited for was left out. */
   #reused(folio: Address, event: TraceEvent): void {
-    const freed = this._freed.get(folio);
+    const freed = this._freed.take(folio);
     if (freed !== undefined) this.#unplaced(freed, event);
-    this._freed.delete(folio);
     this._leaving.delete(folio);
-    const removed = this._removed.get(folio);
-    this._removed.delete(folio);
+    const removed = this._removed.take(folio);
     if (removed === undefined || removed.claim !== null) return;
     this.#claim('R12', removed.who, [removed.event, event], {
       seen: `it left the page cache and is used again (${event.kind}) without being freed`,

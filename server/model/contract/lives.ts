@@ -36,7 +36,7 @@ export class Lives {
   private readonly _open = new Map<number, { count: number }>();
   private _next = 1;
   /** Whose evict() runs in a task, the innermost last. */
-  private readonly _evicting = new Map<number, InodeLife[]>();
+  private readonly _evicting = new NumberMap<number, InodeLife[]>();
 
   constructor(superblocks: Superblocks, inodes: Inodes) {
     this._superblocks = superblocks;

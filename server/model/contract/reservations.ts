@@ -35,7 +35,7 @@ export class ReservationRules {
   private readonly _verdicts: Verdicts;
   private readonly _lives: Lives;
   private readonly _mounts: Mounts;
-  private readonly _reserving = new Map<number, Reserving>();
+  private readonly _reserving = new NumberMap<number, Reserving>();
   /** The latest line that may have changed a subpool, and the latest of another task. */
   private _lastUse = { tid: -1, ts: Number.NEGATIVE_INFINITY };
   private _lastOther = { tid: -1, ts: Number.NEGATIVE_INFINITY };
@@ -43,7 +43,7 @@ export class ReservationRules {
   private _refused: { event: EventOf<'reserve'>; reserving: Reserving }[] = [];
   private readonly _maps = new NumberMap<Address, ResvMap>();
   /** By task: the latest one, whose owner the next line tells. */
-  private readonly _newest = new Map<number, Address>();
+  private readonly _newest = new NumberMap<number, Address>();
   private readonly _released = new Recent<Address, EventOf<'resv_map_release'>>(MAX_RELEASED);
   /** Samples that the events have not reached yet. */
   private _samples: PoolSample[] = [];
@@ -100,11 +100,9 @@ export class ReservationRules {
   }
 
   reserve(event: EventOf<'reserve'>, life: InodeLife | null): void {
-    const reserving = this._reserving.get(event.tid);
-    this._reserving.delete(event.tid);
-    const map = this._newest.get(event.tid);
+    const reserving = this._reserving.take(event.tid);
+    const map = this._newest.take(event.tid);
     if (map !== undefined && event.vma !== 0 && life !== null) this.#own(map, life);
-    this._newest.delete(event.tid);
     if (event.ret >= 0 || reserving?.after == null) return;
     const { before, after } = reserving;
     if (before.inode !== event.inode) return;
@@ -131,8 +129,7 @@ export class ReservationRules {
 
   /** hugetlbfs_get_inode() makes the resv_map, then the inode. */
   born(event: EventOf<'alloc_inode'>, life: InodeLife | null): void {
-    const map = this._newest.get(event.tid);
-    this._newest.delete(event.tid);
+    const map = this._newest.take(event.tid);
     if (map !== undefined && life?.magic === HUGETLBFS) this.#own(map, life);
   }
 
