@@ -26,8 +26,8 @@ type Scan = (buf: Buffer, start: number, blank: number, cursor: Cursor) => Trace
 const LONGEST_NAME = Math.max(...LINE_NAMES.map((name) => name.length));
 
 /**
- * The event of the line at `start`, with `cursor.next` behind it and its head there; null when the line is
- * not an ordinary one. There must be a newline at or after `start`.
+ * The event of the line at `start`, with `cursor.next` behind it and its head there; null
+ * when the line is not an ordinary one. There must be a newline at or after `start`.
  */
 export function scanLine(buf: Buffer, start: number, cursor: Cursor): TraceEvent | null {
   let blank = start;
