@@ -7,10 +7,22 @@ const PF_KTHREAD = 0x0020_0000;
 /** RCU callbacks run in a softirq on top of any task, in ksoftirqd, or in a thread of RCU (rcu_nocbs). */
 export function callbackContext(flags: number, comm: string): Context {
   if ((flags & PF_KTHREAD) !== 0) {
-    if (/^rcu(op|og|oc|c|b)\//.test(comm) || comm.startsWith('rcu_')) return 'rcu-thread';
+    if (comm.startsWith('rcu') && /^rcu((op|og|oc|c|b)\/|_)/.test(comm)) return 'rcu-thread';
     if (comm.startsWith('ksoftirqd/')) return 'ksoftirqd';
   }
   return 'softirq';
+}
+
+/** Kernel threads that RCU calls back in, by the first four bytes of their names. */
+const CONTEXTS = new Map<number, Context>([
+  ...['rcuo', 'rcuc', 'rcug', 'rcub', 'rcu_'].map(
+    (name) => [firstBytes(name), 'rcu-thread'] as const,
+  ),
+  [firstBytes('ksof'), 'ksoftirqd'],
+]);
+
+function firstBytes(name: string): number {
+  return Buffer.from(name, 'latin1').readInt32LE(0);
 }
 
 /** Where RCU called back, from the flags of the task it borrowed and the first bytes of its name. */
@@ -21,9 +33,7 @@ export function lifeContext({
   readonly flags: number;
   readonly by: number;
 }): Context {
-  if ((flags & PF_KTHREAD) === 0) return callbackContext(flags, '');
-  const name = String.fromCharCode(by & 0xff, (by >>> 8) & 0xff, (by >>> 16) & 0xff, by >>> 24);
-  // `rcuo`, `rcuc`, `rcub`, `rcu_`, `ksof`: as much of the name as the line has room for
-  const full: Record<string, string> = { ksof: 'ksoftirqd/', rcu_: 'rcu_' };
-  return callbackContext(flags, full[name] ?? (/^rcu[ocgb]/.test(name) ? 'rcuop/' : name));
+  if ((flags & PF_KTHREAD) === 0) return 'softirq';
+  // as much of the name as the line has room for
+  return CONTEXTS.get(by | 0) ?? 'softirq';
 }

@@ -72,7 +72,7 @@ export class EndLines {
     this._teardown.disownCanary(inode);
     hugepages.unmapped(inode, begin);
     this._teardown.end(inode, 'ended');
-    inodes.measurePair(inode, 'i_callback', 'free_inode');
+    inodes.measureFree(inode, 'i_callback');
     inodes.release(event.inode, inode);
   }
 
@@ -102,7 +102,7 @@ export class EndLines {
     inode.freeContext = lifeContext(event);
     this._teardown.disownCanary(inode);
     this._teardown.end(inode, 'ended');
-    inodes.measurePair(inode, 'evict_inode', 'free_inode');
+    inodes.measureFree(inode, 'evict_inode');
     inodes.release(key, inode);
   }
 }

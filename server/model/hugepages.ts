@@ -6,6 +6,8 @@
 import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
 import type { Hugepage, Incarnation } from './incarnation.ts';
+import { NumberMap } from './number-map.ts';
+import { NumberedSet } from './numbered-set.ts';
 import { Recent } from './recent.ts';
 
 /** Of a mapping that may be shared (include/linux/mm.h). */
@@ -45,19 +47,20 @@ export class Hugepages {
   /** Left a page cache and not yet freed. */
   outstanding = 0;
   /** By folio address; from tracepoints by -1 - pfn. Only those not (known to be) in the pool. */
-  private readonly _known = new Map<number, Hugepage>();
+  private readonly _known = new NumberMap<number, Hugepage>();
   /** Of these, those that left a page cache and are not freed, oldest first. */
-  private readonly _removed = new Set<Hugepage>();
+  private _next = 1;
+  private readonly _removed = new NumberedSet<Hugepage>();
   /** Taken for a private mapping of an inode. */
   private readonly _private = new Map<Incarnation, Set<Hugepage>>();
   /** Time of the last line about a hugepage that came or went, ns of the epoch. */
   lastEvent = 0;
   /** Told of each hugepage that is forgotten; where it went is told a moment later, in `page`. */
   onGone: ((gone: GoneHugepage) => void) | null = null;
-  /** Open inodes with hugepages in their page cache, and since when, ns: the longest first. */
-  readonly holding = new Map<Incarnation, number>();
+  /** Open inodes with hugepages in their page cache, the longest first. */
+  readonly holding = new NumberedSet<Incarnation>();
   /** Freed a moment ago, waiting for the word where they went. Bounded by the CPUs. */
-  private readonly _freeing = new Map<number, Hugepage>();
+  private readonly _freeing = new NumberMap<number, Hugepage>();
   /** Where the array of struct page begins (x86-64, sparse vmemmap), to tell page frame numbers. */
   vmemmap: { base: Address; pageSize: number } | null = null;
   private readonly _observesFree: boolean;
@@ -83,7 +86,7 @@ export class Hugepages {
   }
 
   /** Those that left a page cache and are not freed, oldest first. */
-  get left(): ReadonlySet<Hugepage> {
+  get left(): Pick<NumberedSet<Hugepage>, 'has' | typeof Symbol.iterator> {
     return this._removed;
   }
 
@@ -131,20 +134,8 @@ export class Hugepages {
     }
     this.allocated++;
     this.lastEvent = ts;
-    const page: Hugepage = {
-      folio,
-      pfn: null,
-      index: 0,
-      owner: null,
-      state: 'allocated',
-      fate: null,
-      since: ts,
-      removedAt: Number.NaN,
-      freedAt: Number.NaN,
-      extraRefs: null,
-      privateSince: null,
-      taker: { pid, comm, inode, dev },
-    };
+    const page = this.#page(folio, null, 0, ts);
+    page.taker = { pid, comm, inode, dev };
     this._known.set(folio, page);
     const isPrivate = Math.floor(event.flags / VM_MAYSHARE) % 2 === 0;
     if (inode === null || !isPrivate) return;
@@ -158,7 +149,7 @@ export class Hugepages {
    * private to one was freed with it, or somebody has a reference.
    */
   unmapped(inode: Incarnation, ts: number): void {
-    const pages = this._private.get(inode);
+    const pages = this._private.size === 0 ? undefined : this._private.get(inode);
     if (pages === undefined) return;
     this._private.delete(inode);
     if (!this._observesFree) return;
@@ -193,27 +184,20 @@ export class Hugepages {
     // seen being added again: its free was lost
     if (before !== undefined) this.#forget(before);
     this.lastEvent = ts;
-    const page: Hugepage = {
-      folio,
-      pfn,
-      index,
-      owner,
-      state: 'cached',
-      fate: null,
-      since: ts,
-      removedAt: Number.NaN,
-      freedAt: Number.NaN,
-      extraRefs: null,
-      privateSince: null,
-      taker: before?.state === 'allocated' ? before.taker : null,
-    };
+    const page = this.#page(folio, pfn, index, ts);
+    page.state = 'cached';
+    page.owner = owner;
+    if (before?.state === 'allocated') page.taker = before.taker;
     this._known.set(key, page);
     if (before?.state !== 'allocated') {
       this.allocated++;
       if (before !== undefined) this.#gone(before);
     }
     owner.pages++;
-    if (owner.state === 'open' && !this.holding.has(owner)) this.holding.set(owner, ts);
+    if (owner.state === 'open' && !this.holding.has(owner)) {
+      owner.holdsSince = ts;
+      this.holding.add(owner);
+    }
     owner.take(page);
   }
 
@@ -233,20 +217,7 @@ export class Hugepages {
     if (page === undefined || page.state !== 'cached' || page.owner !== owner) {
       if (page !== undefined && page.state !== 'allocated') this.#gone(page);
       // in the cache before tracing began, or its add was lost
-      page = {
-        folio,
-        pfn,
-        index: Math.floor(basePage / this._indexUnit),
-        owner,
-        state: 'cached',
-        fate: null,
-        since: ts,
-        removedAt: ts,
-        freedAt: Number.NaN,
-        extraRefs: null,
-        privateSince: null,
-        taker: null,
-      };
+      page = this.#page(folio, pfn, Math.floor(basePage / this._indexUnit), ts);
       owner.take(page);
       this._known.set(key, page);
     }
@@ -272,8 +243,7 @@ export class Hugepages {
   freeing(event: EventOf<'hugepage_free'>, evicting: Incarnation | undefined): Incarnation | null {
     this.freed++;
     this._pins.delete(event.folio);
-    const page = this._known.get(event.folio);
-    this._known.delete(event.folio);
+    const page = this._known.take(event.folio);
     if (page !== undefined) this.#forget(page);
     this.lastEvent = event.ts;
     // an anonymous page has left what we knew of it behind: that it was freed then, was lost
@@ -293,6 +263,25 @@ export class Hugepages {
     return owner;
   }
 
+  /** One that is in no page cache, as far as is known. */
+  #page(folio: Address, pfn: number | null, index: number, ts: number): Hugepage {
+    return {
+      number: this._next++,
+      folio,
+      pfn,
+      index,
+      owner: null,
+      state: 'allocated',
+      fate: null,
+      since: ts,
+      removedAt: Number.NaN,
+      freedAt: Number.NaN,
+      extraRefs: null,
+      privateSince: null,
+      taker: null,
+    };
+  }
+
   /** Its free was not seen. */
   #gone(page: Hugepage): void {
     this.onGone?.({ page, folio: page.folio, owner: page.owner, freedAt: null });
@@ -310,9 +299,8 @@ export class Hugepages {
 
   /** The freed page is on the pool's free list, or on its way to the page allocator. */
   went(folio: Address, fate: 'pool' | 'buddy'): Incarnation | null {
-    const page = this._freeing.get(folio);
+    const page = this._freeing.take(folio);
     if (page === undefined) return null;
-    this._freeing.delete(folio);
     page.fate = fate;
     return page.owner;
   }

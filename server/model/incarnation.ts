@@ -15,6 +15,8 @@ const MAX_HUGEPAGES = 1024;
 
 /** One hugepage while it is known, by folio address or, from tracepoints, by pfn. */
 export interface Hugepage {
+  /** Counts up in the epoch. */
+  readonly number: number;
   /** Folio address, or 0 where only the pfn is known. */
   folio: Address;
   readonly pfn: number | null;
@@ -47,9 +49,9 @@ export interface Taker {
 }
 
 /** By stage: its place in INODE_STAGES. */
-const STAGE_INDEX = Object.fromEntries(INODE_STAGES.map((stage, i) => [stage, i])) as Readonly<
-  Record<InodeStage, number>
->;
+export const STAGE_PLACE = Object.fromEntries(
+  INODE_STAGES.map((stage, i) => [stage, i]),
+) as Readonly<Record<InodeStage, number>>;
 
 /** No stage was seen. Copied, since an array of numbers is made far faster than a typed one. */
 const NEVER: readonly number[] = INODE_STAGES.map(() => Number.NaN);
@@ -92,6 +94,8 @@ export class Incarnation {
   freed = 0;
   /** Of `freed`, those given back before evict: truncated, or holes. */
   freedBefore = 0;
+  /** Since when it is open and has hugepages, ns; see Hugepages.holding. */
+  holdsSince = Number.NaN;
   hugepages: Hugepage[] = NONE;
   hugepagesMore = 0;
   evidence: TraceEvent[] = NONE;
@@ -120,12 +124,17 @@ export class Incarnation {
 
   /** Time of a stage in nanoseconds of the epoch; null when not seen. */
   at(stage: InodeStage): number | null {
-    const ts = this._times[STAGE_INDEX[stage]]!;
+    const ts = this.timeAt(STAGE_PLACE[stage]);
     return Number.isNaN(ts) ? null : ts;
   }
 
+  /** The same by its place in INODE_STAGES; NaN when not seen. */
+  timeAt(place: number): number {
+    return this._times[place]!;
+  }
+
   reach(stage: InodeStage, ts: number): void {
-    this._times[STAGE_INDEX[stage]] = ts;
+    this._times[STAGE_PLACE[stage]] = ts;
   }
 
   /** From one stage to another, in ns; null unless both were seen. */

@@ -4,7 +4,8 @@
  */
 import type { Address } from '../protocol/units.ts';
 import { Histogram } from './histogram.ts';
-import { Incarnation } from './incarnation.ts';
+import { Incarnation, STAGE_PLACE } from './incarnation.ts';
+import { NumberMap } from './number-map.ts';
 
 /** What is counted by filesystem, for all time. */
 export interface FsCounts {
@@ -24,6 +25,16 @@ export const LATENCY_PAIRS = [
   ['evict', 'i_callback'],
 ] as const;
 
+/** Of each pair, the places of its stages. */
+const FROM = LATENCY_PAIRS.map(([from]) => STAGE_PLACE[from]);
+const TO = LATENCY_PAIRS.map(([, to]) => STAGE_PLACE[to]);
+
+/** The pairs that end with free_inode, by the stage they begin with. */
+const PAIR_TO_FREE = {
+  i_callback: LATENCY_PAIRS.findIndex(([a, b]) => a === 'i_callback' && b === 'free_inode'),
+  evict_inode: LATENCY_PAIRS.findIndex(([a, b]) => a === 'evict_inode' && b === 'free_inode'),
+};
+
 export class Inodes {
   readonly byFs = new Map<string, FsCounts>();
   /** Ended incarnations that were dropped from memory. */
@@ -41,8 +52,10 @@ export class Inodes {
   /** Told of each end, and again of one that was taken as lost and ends all the same. */
   onEnded: ((inode: Incarnation) => void) | null = null;
   private _next = 1;
-  private readonly _byNumber = new Map<number, Incarnation>();
-  private readonly _byKey = new Map<number | string, Incarnation>();
+  private readonly _byNumber = new NumberMap<number, Incarnation>();
+  private readonly _byKey = new NumberMap<number, Incarnation>();
+  /** Those whose key is no number. */
+  private readonly _byName = new Map<string, Incarnation>();
   /** Ended ones, oldest first, from _oldest on. */
   private _ended: Incarnation[] = [];
   private _oldest = 0;
@@ -67,7 +80,7 @@ export class Inodes {
 
   /** The incarnation that an address (or, without addresses, a device and number) names now. */
   current(key: number | string): Incarnation | undefined {
-    return this._byKey.get(key);
+    return typeof key === 'number' ? this._byKey.get(key) : this._byName.get(key);
   }
 
   begin(
@@ -79,7 +92,7 @@ export class Inodes {
     ts: number,
   ): Incarnation {
     const inode = this.beginPast(fs, dev, address, ino, ts);
-    this._byKey.set(key, inode);
+    this.#name(key, inode);
     return inode;
   }
 
@@ -94,7 +107,9 @@ export class Inodes {
 
   /** Nothing later will name this incarnation by its key. */
   release(key: number | string, inode: Incarnation): void {
-    if (this._byKey.get(key) === inode) this._byKey.delete(key);
+    if (this.current(key) !== inode) return;
+    if (typeof key === 'number') this._byKey.delete(key);
+    else this._byName.delete(key);
   }
 
   /** Its memory went back (`ended`), or its end fell into a gap (`lost`). */
@@ -119,7 +134,7 @@ export class Inodes {
     const at = this._ended.indexOf(inode, this._oldest);
     if (at < 0) return false;
     this._ended.splice(at, 1);
-    this._byKey.set(key, inode);
+    this.#name(key, inode);
     inode.state = inode.at('destroy_inode') === null ? 'evicting' : 'grace';
     if (!inode.canary) {
       const counts = this.counts(inode.fs);
@@ -161,39 +176,40 @@ export class Inodes {
   }
 
   /** The latency that is known only after the end: free_inode runs inside i_callback. */
-  measurePair(inode: Incarnation, from: 'i_callback' | 'evict_inode', to: 'free_inode'): void {
+  measureFree(inode: Incarnation, from: 'i_callback' | 'evict_inode'): void {
     if (inode.canary) return;
-    const pair = LATENCY_PAIRS.findIndex((stages) => stages[0] === from && stages[1] === to);
-    this.#measurePair(inode, pair);
+    this.#measurePair(inode, PAIR_TO_FREE[from]);
   }
 
   #measure(inode: Incarnation): void {
-    for (let pair = 0; pair < LATENCY_PAIRS.length; pair++) {
-      if (LATENCY_PAIRS[pair]![1] !== 'free_inode') this.#measurePair(inode, pair);
+    for (let pair = 0; pair < TO.length; pair++) {
+      if (TO[pair] !== STAGE_PLACE.free_inode) this.#measurePair(inode, pair);
     }
   }
 
   #measurePair(inode: Incarnation, pair: number): void {
-    const [from, to] = LATENCY_PAIRS[pair]!;
-    const ns = inode.between(from, to);
-    if (ns === null || ns < 0) return;
-    let ofFs = this._latencies.get(inode.fs);
+    const ns = inode.timeAt(TO[pair]!) - inode.timeAt(FROM[pair]!);
+    // not a number: one of them was not seen
+    if (ns >= 0) this.#histogramOf(inode.fs, pair).add(ns);
+  }
+
+  #histogramOf(fs: string, pair: number): Histogram {
+    let ofFs = this._latencies.get(fs);
     if (ofFs === undefined) {
       ofFs = LATENCY_PAIRS.map(() => null);
-      this._latencies.set(inode.fs, ofFs);
+      this._latencies.set(fs, ofFs);
     }
-    let histogram = ofFs[pair]!;
-    if (histogram === null) {
-      histogram = new Histogram();
-      ofFs[pair] = histogram;
-      this.latencies.set(`${from}..${to} ${inode.fs}`, histogram);
-    }
-    histogram.add(ns);
+    const known = ofFs[pair]!;
+    if (known !== null) return known;
+    const histogram = new Histogram();
+    ofFs[pair] = histogram;
+    this.latencies.set(`${LATENCY_PAIRS[pair]!.join('..')} ${fs}`, histogram);
+    return histogram;
   }
 
   /** What a checkpoint holds apart from the rest of the state: see `relist`. */
   listed(): {
-    readonly known: ReadonlyMap<number, Incarnation>;
+    readonly known: NumberMap<number, Incarnation>;
     readonly ended: readonly Incarnation[];
   } {
     if (this._oldest > 0) this._ended = this._ended.slice(this._oldest);
@@ -207,6 +223,11 @@ export class Inodes {
     for (const inode of known) this._byNumber.set(inode.number, inode);
     this._ended = [...ended];
     this._oldest = 0;
+  }
+
+  #name(key: number | string, inode: Incarnation): void {
+    if (typeof key === 'number') this._byKey.set(key, inode);
+    else this._byName.set(key, inode);
   }
 
   #dropOldest(): void {

@@ -139,14 +139,15 @@ export class Model {
     return this._seesFree;
   }
 
-  apply(event: TraceEvent): void {
+  /** `ts`: of the event. */
+  apply(event: TraceEvent, ts: number = event.ts): void {
+    if (ts > this._teardown.now) this._teardown.now = ts;
     this.#take(event);
-    this.contract.applied(event);
+    this.contract.applied(event, ts);
     if (event.kind === 'tick') this.leaks.tick(this.now);
   }
 
   #take(event: TraceEvent): void {
-    if (event.ts > this._teardown.now) this._teardown.now = event.ts;
     switch (event.kind) {
       case 'tick':
         return this._teardown.presumeLost();

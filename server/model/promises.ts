@@ -11,6 +11,7 @@
 import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
 import type { Incarnation } from './incarnation.ts';
+import { NumberMap } from './number-map.ts';
 import { Ranges } from './ranges.ts';
 
 export interface PromisedPages {
@@ -22,6 +23,7 @@ export interface PromisedPages {
 }
 
 interface Entry {
+  readonly inode: Incarnation;
   /** Indices of the file, promised and not in its page cache. */
   readonly shared: Ranges;
   /** Promised when the file was made, to its first `setup` indices. */
@@ -36,17 +38,17 @@ const MAX_MAPS = 65_536;
 const MAX_TASKS = 1000;
 
 export class Promises {
-  private readonly _byInode = new Map<Incarnation, Entry>();
-  private readonly _byMap = new Map<Address, { entry: Entry; pages: number }>();
+  /** By number of the inode. */
+  private readonly _byInode = new NumberMap<number, Entry>();
+  private readonly _byMap = new NumberMap<Address, { entry: Entry; pages: number }>();
   /** By task: the resv_map it made last; its owner is told next. */
-  private readonly _newest = new Map<number, Address>();
+  private readonly _newest = new NumberMap<number, Address>();
   /** hugetlb_reserve_pages() was seen to return a number: then 0 is none. */
   private _counts = false;
 
   /** `toldMaps`: each resv_map_alloc() is told, so that a private mapping is known to be one. */
   reserve(event: EventOf<'reserve'>, inode: Incarnation | undefined, toldMaps: boolean): void {
-    const map = this._newest.get(event.tid);
-    this._newest.delete(event.tid);
+    const map = this._newest.take(event.tid);
     const { from, to, ret } = event;
     if (ret > 0) this._counts = true;
     if (inode === undefined || ret < 0 || to <= from || (this._counts && ret === 0)) return;
@@ -71,11 +73,11 @@ export class Promises {
   /** It entered the page cache: the promise is kept. */
   added(event: EventOf<'hugepage_add'>, inode: Incarnation | undefined): void {
     if (this._byInode.size === 0 || inode === undefined || event.ret !== 0) return;
-    this._byInode.get(inode)?.shared.remove(event.index, event.index + 1);
+    this._byInode.get(inode.number)?.shared.remove(event.index, event.index + 1);
   }
 
   unreserve(event: EventOf<'unreserve'>, inode: Incarnation | undefined): void {
-    if (inode !== undefined) this._byInode.get(inode)?.shared.remove(event.start, event.end);
+    if (inode !== undefined) this._byInode.get(inode.number)?.shared.remove(event.start, event.end);
   }
 
   mapAlloc(event: EventOf<'resv_map_alloc'>): void {
@@ -89,19 +91,19 @@ export class Promises {
   }
 
   mapRelease(event: EventOf<'resv_map_release'>): void {
-    const promise = this._byMap.get(event.resv_map);
+    const promise = this._byMap.take(event.resv_map);
     if (promise === undefined) return;
-    this._byMap.delete(event.resv_map);
     promise.entry.private = Math.max(0, promise.entry.private - promise.pages);
   }
 
   /** It is gone, or its end was lost. */
   ended(inode: Incarnation): void {
-    if (this._byInode.size > 0) this._byInode.delete(inode);
+    if (this._byInode.size > 0) this._byInode.delete(inode.number);
   }
 
   *all(): Iterable<PromisedPages> {
-    for (const [inode, entry] of this._byInode) {
+    for (const entry of this._byInode.values()) {
+      const { inode } = entry;
       // nothing is mapped any more
       const pages = entry.shared.size + (inode.state === 'open' ? entry.private : 0);
       if (pages > 0) yield { inode, pages, exact: entry.exact };
@@ -109,10 +111,10 @@ export class Promises {
   }
 
   #entryOf(inode: Incarnation): Entry {
-    const known = this._byInode.get(inode);
+    const known = this._byInode.get(inode.number);
     if (known !== undefined) return known;
-    const entry: Entry = { shared: new Ranges(), setup: 0, private: 0, exact: true };
-    this._byInode.set(inode, entry);
+    const entry: Entry = { inode, shared: new Ranges(), setup: 0, private: 0, exact: true };
+    this._byInode.set(inode.number, entry);
     return entry;
   }
 }

@@ -4,7 +4,7 @@ import { INODE_STAGES, type InodeStage } from '../protocol/stages.ts';
 import type { Address } from '../protocol/units.ts';
 import { callbackContext } from './context.ts';
 import type { GuestMemfds } from './guest-memfds.ts';
-import type { Incarnation } from './incarnation.ts';
+import { type Incarnation, STAGE_PLACE } from './incarnation.ts';
 import type { Teardown } from './teardown.ts';
 
 /** The stages inside evict(), which all run in one task, in this order. */
@@ -88,7 +88,7 @@ export class StageLines {
     inode.reach('free_inode', event.ts);
     inode.note(event);
     if (inode.state === 'ended') {
-      this._teardown.inodes.measurePair(inode, 'i_callback', 'free_inode');
+      this._teardown.inodes.measureFree(inode, 'i_callback');
     } else this._teardown.end(inode, 'ended'); // i_callback itself was lost
     this._teardown.touch();
   }
@@ -126,11 +126,11 @@ export class StageLines {
 /** Whether a stage at this time cannot be this incarnation's: its address was used again. */
 function isOfAnotherLife(inode: Incarnation, event: TraceEvent, stage: EvictStage): boolean {
   if (event.tid !== inode.tid) return true;
-  const until = stage === 'evict_end' ? 'i_callback' : 'never'; // RCU may be faster than the task
-  for (let i = INODE_STAGES.indexOf(stage); i < INODE_STAGES.length; i++) {
-    if (INODE_STAGES[i] === until) return false;
-    const at = inode.at(INODE_STAGES[i]!);
-    if (at !== null && at < event.ts) return true;
+  const { ts } = event;
+  // RCU may be faster than the task
+  const until = stage === 'evict_end' ? STAGE_PLACE.i_callback : INODE_STAGES.length;
+  for (let place = STAGE_PLACE[stage]; place < until; place++) {
+    if (inode.timeAt(place) < ts) return true;
   }
   return false;
 }

@@ -10,6 +10,8 @@ import type { Gaps } from './gaps.ts';
 import type { Hugepages } from './hugepages.ts';
 import type { Incarnation } from './incarnation.ts';
 import type { Inodes } from './inodes.ts';
+import { NumberMap } from './number-map.ts';
+import { NumberedSet } from './numbered-set.ts';
 import type { Promises } from './promises.ts';
 import type { Superblocks } from './superblocks.ts';
 
@@ -42,9 +44,9 @@ export class Teardown {
   /** Time of the newest event, ns of the epoch; 0 before the first. */
   now = 0;
   /** Whose evict() runs in which task. */
-  readonly evicting = new Map<number, Incarnation>();
+  readonly evicting = new NumberMap<number, Incarnation>();
   /** In evict() or waiting for RCU, oldest first. */
-  readonly waiting = new Set<Incarnation>();
+  readonly waiting = new NumberedSet<Incarnation>();
   /**
    * Lines that must have been and were not seen, found by what came before and
    * after them in the life of an inode. A witness beside the kernel's own counts:
@@ -143,6 +145,7 @@ export class Teardown {
 
   /** Its eviction took very long, with a gap in between, and it was taken as lost: it was not. */
   recovered(key: number | string, isIt: (lost: Incarnation) => boolean): Incarnation | undefined {
+    if (this._presumed.size === 0) return undefined;
     const presumed = this._presumed.get(key);
     if (presumed === undefined || !isIt(presumed.inode)) return undefined;
     this._presumed.delete(key);

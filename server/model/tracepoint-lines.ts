@@ -40,7 +40,7 @@ export class TracepointLines {
         this._teardown.missed(this._teardown.asked === 'steps' ? 'tp_evict_inode' : 'tp_life');
       }
       this._teardown.end(inode, 'ended');
-      inodes.measurePair(inode, 'evict_inode', 'free_inode');
+      inodes.measureFree(inode, 'evict_inode');
       inodes.release(key, inode);
       return;
     }

@@ -6,12 +6,15 @@
 import type { TraceEvent } from '../protocol/events.ts';
 import { GRAMMAR_VERSION } from '../protocol/grammar.ts';
 import { readUnsigned } from './fields.ts';
+import { headOf, type LineHead } from './line-head.ts';
 import { Rejection, readLine } from './line-reader.ts';
-import { type Cursor, scanLine } from './line-scanner.ts';
+import { scanLine } from './line-scanner.ts';
+import { type Cursor, newCursor } from './scan-fields.ts';
 
 /** What a decoder has to say, in the order of the lines. */
 export interface DecoderSink {
-  event(event: TraceEvent): void;
+  /** `head` is that of this event until the next one comes. */
+  event(event: TraceEvent, head: LineHead): void;
   /** `print(@hits)`: how many lines the program with this key has meant to print since it began. */
   hits(key: number, count: number): void;
   /** bpftrace says that this many events did not fit into its buffer. */
@@ -41,7 +44,7 @@ export class Decoder {
   private _rest: Buffer = NOTHING;
   /** Inside a line that was too long, until its newline. */
   private _skipping = false;
-  private readonly _cursor: Cursor = { originS: -1, originNs: 0, next: 0 };
+  private readonly _cursor: Cursor = newCursor();
 
   constructor(sink: DecoderSink) {
     this._sink = sink;
@@ -89,7 +92,7 @@ export class Decoder {
     while (start < until) {
       const event = this._skipping ? null : scanLine(buf, start, cursor);
       if (event !== null) {
-        this._sink.event(event);
+        this._sink.event(event, cursor);
         start = cursor.next;
         continue;
       }
@@ -122,7 +125,7 @@ export class Decoder {
       // what is damaged may not say when the epoch began
       if (isFirst) cursor.originS = -1;
       this.#reject(buf, start, end, event.why);
-    } else this._sink.event(event);
+    } else this._sink.event(event, headOf(event));
   }
 
   /** The bound reader of times, so that no closure is made per line. */

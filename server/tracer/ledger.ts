@@ -3,9 +3,10 @@
  * the counters in the kernel (@hits, recursion_misses) and what arrived here,
  * with what bpftrace itself says it lost. They must agree to the last event.
  */
-import { COUNTED_LINES, LINES, type LineName } from '../protocol/grammar.ts';
+import { COUNTED_LINES, LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
 import type { Ledger } from '../protocol/messages.ts';
 import type { ResumeFrame } from '../protocol/recording.ts';
+import { LINE_PLACE } from './line-head.ts';
 
 /** Ticks (of 100 ms) without an event after which nothing is on its way any more. */
 const QUIET_TICKS = 3;
@@ -43,6 +44,8 @@ export class TracerLedger {
   /** Events that bpftrace says did not fit into its buffer. */
   private _reported = 0;
   private readonly _rows = new Map<LineName, Row>();
+  /** The same by LINE_PLACE: a line comes with each event. */
+  private readonly _byPlace: (Row | undefined)[] = LINE_NAMES.map(() => undefined);
   /** Lines that must have been and were not seen, by the model; see Model.unseen. */
   private readonly _unseen: ReadonlyMap<LineName, number>;
   /** Inodes of which the kernel side owes a line, and when that or their lines last changed. */
@@ -71,14 +74,15 @@ export class TracerLedger {
     this._countsMisses = countsMisses;
   }
 
-  decoded(name: LineName): void {
+  /** `place`: of the name. */
+  decoded(name: LineName, place = LINE_PLACE[name]): void {
     if (name === 'beat' || name === 'vmemmap' || name === 'detail') return;
     if (name === 'tick') {
       this._tick++;
       this.#explain();
       return;
     }
-    const row = this._rows.get(name) ?? this.#row(name);
+    const row = this._byPlace[place] ?? this.#row(name);
     row.decoded++;
     row.counted = false;
     this._lastDecodeTick = this._tick;
@@ -306,6 +310,7 @@ export class TracerLedger {
         counted: true,
       };
       this._rows.set(name, row);
+      this._byPlace[LINE_PLACE[name]] = row;
     }
     return row;
   }

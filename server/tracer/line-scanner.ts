@@ -6,19 +6,19 @@
  * Both give the same event for the same line; a property test holds them together.
  */
 import type { TraceEvent } from '../protocol/events.ts';
-import { type FieldType, LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
-import { HEX_DIGIT, readComm, readSymbol } from './fields.ts';
-import { readText } from './line-reader.ts';
-import { SeenWords } from './seen-words.ts';
-
-/** Where the scanner is, and the time that counts as zero. */
-export interface Cursor {
-  /** The epoch's first time: seconds, -1 before the first line, and nanoseconds. */
-  originS: number;
-  originNs: number;
-  /** Behind the newline of the line that was read last. */
-  next: number;
-}
+import { type FieldType, LINE_NAMES, LINES, type LineName, trackOf } from '../protocol/grammar.ts';
+import { LINE_PLACE } from './line-head.ts';
+import {
+  type Cursor,
+  scanAddress,
+  scanComm,
+  scanHex,
+  scanSigned,
+  scanSymbol,
+  scanText,
+  scanTime,
+  scanUnsigned,
+} from './scan-fields.ts';
 
 /** Reads the line at `start`, of which a newline must be in the buffer. */
 type Scan = (buf: Buffer, start: number, blank: number, cursor: Cursor) => TraceEvent | null;
@@ -26,8 +26,8 @@ type Scan = (buf: Buffer, start: number, blank: number, cursor: Cursor) => Trace
 const LONGEST_NAME = Math.max(...LINE_NAMES.map((name) => name.length));
 
 /**
- * The event of the line at `start`, with `cursor.next` behind it; null when the line is
- * not an ordinary one. There must be a newline at or after `start`.
+ * The event of the line at `start`, with `cursor.next` behind it and its head there; null
+ * when the line is not an ordinary one. There must be a newline at or after `start`.
  */
 export function scanLine(buf: Buffer, start: number, cursor: Cursor): TraceEvent | null {
   let blank = start;
@@ -62,85 +62,19 @@ function findFactor(): number {
   return factor;
 }
 
-/** What reads a field from `p` into `v`, leaves `p` behind it, and returns null for what it does not know. */
-const FIELD: Record<FieldType | 'T', (v: string) => string> = {
-  u: unsigned,
-  i: (v) => `
-    let ${v};
-    if (buf[p] === 45) {
-      p++;
-      ${unsigned(`${v}_`)}
-      ${v} = -${v}_;
-    } else {
-      ${unsigned(`${v}_`)}
-      ${v} = ${v}_;
-    }`,
-  x: (v) => `
-    let ${v} = 0;
-    q = p;
-    for (const to = p + 7; p < to && (c = DIGIT[buf[p]]) >= 0; p++) ${v} = (${v} << 4) | c;
-    if (p === q) return null;
-    if (p === q + 7) for (; (c = DIGIT[buf[p]]) >= 0; p++) ${v} = ${v} * 16 + c;
-    if (p - q > 16) return null;`,
-  // see readAddress: 53 bits, of which each half is a small integer here
-  a: (v) => `
-    let ${v} = 0;
-    if (buf[p] === 48 && buf[p + 1] <= 32) p++;
-    else {
-      if (p + 16 > buf.length || buf[p] !== 102 || buf[p + 1] !== 102) return null;
-      let high = 0, low = 0, bad = 0;
-      for (q = p + 2; q < p + 9; q++) { c = DIGIT[buf[q]]; bad |= c; high = (high << 4) | c; }
-      for (; q < p + 15; q++) { c = DIGIT[buf[q]]; bad |= c; low = (low << 4) | c; }
-      c = DIGIT[buf[q]];
-      if (bad < 0 || (c !== 0 && c !== 8)) return null;
-      ${v} = high * ${2 ** 25} + ((low << 1) | (c >> 3));
-      if (${v} === 0) return null;
-      p += 16;
-    }`,
-  s: (v) => `
-    c = 0;
-    for (q = p; buf[q] > 32; q++) c = (Math.imul(c, 31) + buf[q]) | 0;
-    const ${v} = symbols.get(buf, p, q, c);
-    if (${v} === '') return null;
-    p = q;`,
-  c: (v) => toTheEnd(v, 'comms'),
-  t: (v) => toTheEnd(v, 'texts'),
-  // as Decoder reads it: the last nine digits are nanoseconds
-  T: (v) => `
-    for (q = p; buf[q] > 32; q++);
-    if (q - p < 10 || q - p > 18 || cursor.originS < 0) return null;
-    let s = 0, ns = 0;
-    for (const to = q - 9; p < to; p++) {
-      if ((c = buf[p] - 48) < 0 || c > 9) return null;
-      s = s * 10 + c;
-    }
-    for (; p < q; p++) {
-      if ((c = buf[p] - 48) < 0 || c > 9) return null;
-      ns = ns * 10 + c;
-    }
-    const ${v} = (s - cursor.originS) * 1e9 + (ns - cursor.originNs);`,
-};
+/** What reads a field of each type; T: the time. */
+const READERS = {
+  T: scanTime,
+  u: scanUnsigned,
+  i: scanSigned,
+  x: scanHex,
+  a: scanAddress,
+  s: scanSymbol,
+  c: scanComm,
+  t: scanText,
+} satisfies Record<FieldType | 'T', (buf: Buffer, cursor: Cursor) => unknown>;
 
-/** Small integers as far as nine digits go: by far the most are smaller. */
-function unsigned(v: string): string {
-  return `
-    let ${v} = 0;
-    q = p;
-    for (const to = p + 9; p < to && (c = buf[p] - 48) >= 0 && c <= 9; p++) ${v} = ${v} * 10 + c;
-    if (p === q) return null;
-    if (p === q + 9) for (; (c = buf[p] - 48) >= 0 && c <= 9; p++) ${v} = ${v} * 10 + c;
-    if (p - q > 20) return null;`;
-}
-
-function toTheEnd(v: string, words: string): string {
-  return `
-    c = 0;
-    for (q = p; buf[q] !== 10; q++) c = (Math.imul(c, 31) + buf[q]) | 0;
-    const ${v} = ${words}.get(buf, p, q, c);
-    if (${v} === null) return null;
-    p = q;`;
-}
-
+/** The name is compared, each field read, and the event made as a literal. */
 function compile(name: LineName): Scan {
   const fields: (readonly [string, FieldType | 'T'])[] = [
     ['ts', 'T'],
@@ -149,27 +83,29 @@ function compile(name: LineName): Scan {
     ['tid', 'u'],
     ...LINES[name].fields,
   ];
-  const body: string[] = [];
   const bytes = [...Buffer.from(name)];
   const differs = bytes.map((byte, i) => `buf[start + ${i}] !== ${byte}`).join(' || ');
-  body.push(`if (blank !== start + ${bytes.length} || ${differs}) return null;`);
-  body.push('let p = blank, q = 0, c = 0;');
-  fields.forEach(([, type], i) => {
-    body.push('if (buf[p++] !== 32) return null;', FIELD[type](`v${i}`));
-  });
-  body.push('if (buf[p] !== 10) return null;', 'cursor.next = p + 1;');
   const values = fields.map(([field], i) => `${JSON.stringify(field)}: v${i}`).join(', ');
-  body.push(`return { kind: ${JSON.stringify(name)}, ${values} };`);
+  // a beat says it itself, in its one field
+  const track = name === 'beat' ? 'v4' : trackOf(name);
+  const body = [
+    `if (blank !== start + ${bytes.length} || ${differs}) return null;`,
+    'cursor.next = blank;',
+    ...fields.map(
+      ([, type], i) => `const v${i} = ${type}(buf, cursor); if (cursor.next < 0) return null;`,
+    ),
+    'if (buf[cursor.next] !== 10) return null;',
+    'cursor.next++;',
+    `cursor.kind = ${JSON.stringify(name)}; cursor.place = ${LINE_PLACE[name]};`,
+    `cursor.track = ${track}; cursor.ts = v0; cursor.cpu = v1;`,
+    `return { kind: ${JSON.stringify(name)}, ${values} };`,
+  ].join('\n');
   const make = new Function(
-    ...['DIGIT', 'symbols', 'comms', 'texts'],
-    `return (buf, start, blank, cursor) => { ${body.join('\n')} };`,
+    ...Object.keys(READERS),
+    `return (buf, start, blank, cursor) => { ${body} };`,
   );
-  return make(HEX_DIGIT, symbols, comms, texts) as Scan;
+  return make(...Object.values(READERS)) as Scan;
 }
-
-const symbols = new SeenWords(readSymbol);
-const comms = new SeenWords(readComm);
-const texts = new SeenWords(readText);
 
 const FACTOR = findFactor();
 const SCANS: readonly Scan[] = LINE_NAMES.map(compile);

@@ -9,14 +9,7 @@ import type { Holder, Pinner, Segment } from '../model/leaks/scan.ts';
 import { Model } from '../model/model.ts';
 import type { Alert } from '../protocol/alerts.ts';
 import type { TraceEvent } from '../protocol/events.ts';
-import {
-  HITS_PER_LINE,
-  LINE_NAMES,
-  LINES,
-  type LineName,
-  TRACKS,
-  trackOf,
-} from '../protocol/grammar.ts';
+import { HITS_PER_LINE, LINE_NAMES, LINES, type LineName, TRACKS } from '../protocol/grammar.ts';
 import type { Leak } from '../protocol/leaks.ts';
 import type { EpochInfo, FrameKind, ResumeFrame } from '../protocol/recording.ts';
 import { INODE_STAGES, isObserved, type PlanEntry } from '../protocol/stages.ts';
@@ -24,6 +17,7 @@ import { type AgentLine, LineSplitter, type ProgramMisses, parseAgentLine } from
 import { Decoder } from './decoder.ts';
 import { FILESYSTEMS } from './filesystems.ts';
 import { TracerLedger } from './ledger.ts';
+import type { LineHead } from './line-head.ts';
 import { Reorder, type ReorderOptions } from './reorder.ts';
 import { Settlement } from './settlement.ts';
 import { hasRingBuffer, isBpftrace } from './versions.ts';
@@ -131,15 +125,15 @@ export class Pipeline {
       changed: (alert) => options.onAlert?.(this, alert),
     });
     const { onEvent } = options;
-    this._reorder = new Reorder(buffersOf(info), (event) => {
-      this.model.apply(event);
+    this._reorder = new Reorder(buffersOf(info), (event, ts) => {
+      this.model.apply(event, ts);
       onEvent?.(event);
       // in trace time, so that a replay comes to the same
       if (event.kind === 'tick') this.alerts.update(this.leaks(), this.model.now);
     });
     this._agent = new LineSplitter((line) => this.#said(parseAgentLine(line)));
     this._decoder = new Decoder({
-      event: (event) => this.#event(event),
+      event: (event, head) => this.#event(event, head),
       hits: (key, count) => this.#hits(key, count),
       lost: (events) => this.#lost(events),
       full: (inodes) => this.#full(inodes),
@@ -278,16 +272,16 @@ export class Pipeline {
     return this._leaksListed.list;
   }
 
-  #event(event: TraceEvent): void {
-    this.ledger.decoded(event.kind);
-    if (event.kind === 'hugepage_pin') {
+  #event(event: TraceEvent, head: LineHead): void {
+    const { kind, place } = head;
+    this.ledger.decoded(kind, place);
+    if (kind === 'hugepage_pin') {
       this._stack = [];
       this.model.stacks.set(event, this._stack);
     }
-    const track = event.kind === 'beat' ? event.track : trackOf(event.kind);
-    this._settlement.line(event.kind, track, event.ts);
-    this._reorder.push(event);
-    if (event.kind !== 'tick') return;
+    this._settlement.line(kind, head.track, head.ts, place);
+    this._reorder.push(event, head);
+    if (kind !== 'tick') return;
     // with the tick, so that it does not depend on how the bytes were cut
     this.#settle();
     if (this.readyAt === null) this.#checkReady();
@@ -507,10 +501,7 @@ function buffersOf(info: EpochInfo): ReorderOptions {
     buffers: perTrack * (both ? TRACKS : 1),
     slackNs: SLACK_NS,
     boundNs: BOUND_NS,
-    bufferOf: (event) => {
-      const track = event.kind === 'beat' ? event.track : trackOf(event.kind);
-      // a CPU that came up later than we counted shares the place of another
-      return (both && track === 1 ? perTrack : 0) + (event.cpu % perTrack);
-    },
+    // a CPU that came up later than we counted shares the place of another
+    bufferOf: ({ track, cpu }) => (both && track === 1 ? perTrack : 0) + (cpu % perTrack),
   };
 }

@@ -8,36 +8,50 @@
  * function of the lines alone, so that a replay gives the same order.
  */
 import type { TraceEvent } from '../protocol/events.ts';
+import { headOf, type LineHead } from './line-head.ts';
 
 /** The waiting events of one buffer, ascending by time. */
 class BufferQueue {
   newest = Number.NEGATIVE_INFINITY;
+  /** Time of the first one that waits; infinite when none does. */
+  first = Number.POSITIVE_INFINITY;
   private _events: TraceEvent[] = [];
+  /** The time of each. */
+  private _times: number[] = [];
   private _head = 0;
 
-  get first(): TraceEvent | undefined {
-    return this._events[this._head];
+  /** An interrupt may write between taking the time and writing: look back a little. */
+  push(event: TraceEvent, ts: number): void {
+    const times = this._times;
+    let at = times.length;
+    while (at > this._head && times[at - 1]! > ts) at--;
+    if (at === times.length) {
+      this._events.push(event);
+      times.push(ts);
+    } else {
+      this._events.splice(at, 0, event);
+      times.splice(at, 0, ts);
+    }
+    this.first = times[this._head]!;
+    if (ts > this.newest) this.newest = ts;
   }
 
-  /** An interrupt may write between taking the time and writing: look back a little. */
-  push(event: TraceEvent): void {
-    const events = this._events;
-    let at = events.length;
-    while (at > this._head && events[at - 1]!.ts > event.ts) at--;
-    if (at === events.length) events.push(event);
-    else events.splice(at, 0, event);
-    if (event.ts > this.newest) this.newest = event.ts;
+  get isEmpty(): boolean {
+    return this._head === this._events.length;
   }
 
   shift(): TraceEvent {
     const event = this._events[this._head++]!;
     if (this._head === this._events.length) {
-      this._events = [];
+      this._events.length = 0;
+      this._times.length = 0;
       this._head = 0;
     } else if (this._head === 4096) {
       this._events = this._events.slice(this._head);
+      this._times = this._times.slice(this._head);
       this._head = 0;
     }
+    this.first = this._times[this._head] ?? Number.POSITIVE_INFINITY;
     return event;
   }
 }
@@ -45,7 +59,7 @@ class BufferQueue {
 export interface ReorderOptions {
   readonly buffers: number;
   /** Which buffer an event came from, from 0. */
-  readonly bufferOf: (event: TraceEvent) => number;
+  readonly bufferOf: (head: LineHead) => number;
   readonly slackNs: number;
   readonly boundNs: number;
 }
@@ -53,16 +67,16 @@ export interface ReorderOptions {
 export class Reorder {
   /** Events passed on after one of a later time. */
   late = 0;
-  private readonly _emit: (event: TraceEvent) => void;
+  private readonly _emit: (event: TraceEvent, ts: number) => void;
   private readonly _boundNs: number;
   private readonly _slackNs: number;
-  private readonly _bufferOf: (event: TraceEvent) => number;
+  private readonly _bufferOf: (head: LineHead) => number;
   private readonly _queues: BufferQueue[];
   // the first line to arrive sets time zero: others may be older
   private _max = Number.NEGATIVE_INFINITY;
   private _passed = Number.NEGATIVE_INFINITY;
 
-  constructor(options: ReorderOptions, emit: (event: TraceEvent) => void) {
+  constructor(options: ReorderOptions, emit: (event: TraceEvent, ts: number) => void) {
     this._queues = Array.from({ length: options.buffers }, () => new BufferQueue());
     this._boundNs = options.boundNs;
     this._slackNs = options.slackNs;
@@ -70,15 +84,15 @@ export class Reorder {
     this._emit = emit;
   }
 
-  push(event: TraceEvent): void {
-    if (event.ts < this._passed) {
+  push(event: TraceEvent, head = headOf(event)): void {
+    const { ts } = head;
+    if (ts < this._passed) {
       this.late++;
-      this._emit(event);
+      this._emit(event, ts);
       return;
     }
-    const queue = this._queues[this._bufferOf(event)]!;
-    queue.push(event);
-    if (event.ts > this._max) this._max = event.ts;
+    this._queues[this._bufferOf(head)]!.push(event, ts);
+    if (ts > this._max) this._max = ts;
     this.#release(this.#watermark());
   }
 
@@ -99,18 +113,16 @@ export class Reorder {
       let least: BufferQueue | null = null;
       let ts = watermark;
       for (const queue of this._queues) {
-        const first = queue.first;
-        if (first !== undefined && first.ts <= ts) {
-          // equal times: the first buffer goes first, whatever came first
-          if (least !== null && first.ts === ts) continue;
+        // equal times: the first buffer goes first, whatever came first
+        if (least === null ? queue.first <= ts : queue.first < ts) {
           least = queue;
-          ts = first.ts;
+          ts = queue.first;
         }
       }
-      if (least === null) return;
-      const event = least.shift();
-      this._passed = event.ts;
-      this._emit(event);
+      // after the last one, watermark and time of none may both be infinite
+      if (least === null || least.isEmpty) return;
+      this._passed = ts;
+      this._emit(least.shift(), ts);
     }
   }
 }

@@ -5,13 +5,16 @@
  * and not told yet. When they are ahead by exactly what it told to be lost, all of
  * before is explained; under load that has to wait for a quiet moment.
  */
-import { LINES, type LineName, trackOf, UNCOUNTED_LINES } from '../protocol/grammar.ts';
+import { COUNTED_LINES, LINE_NAMES, LINES, type LineName, trackOf } from '../protocol/grammar.ts';
 import type { ResumeFrame } from '../protocol/recording.ts';
+import { LINE_PLACE } from './line-head.ts';
 
 /** Ticks (of 100 ms) without a line, after which nothing is in the buffer any more. */
 const QUIET_TICKS = 5;
 
-const UNCOUNTED: ReadonlySet<LineName> = new Set(UNCOUNTED_LINES);
+/** By LINE_PLACE. */
+const IS_COUNTED = LINE_NAMES.map((name) => COUNTED_LINES.includes(name));
+const NONE: readonly number[] = LINE_NAMES.map(() => 0);
 
 /** The counts of a track, as they were read last. */
 interface Snapshot {
@@ -37,7 +40,8 @@ export class Settlement {
   private _accepted = 0;
   private _tick = 0;
   private _lastLineTick = 0;
-  private readonly _decoded = new Map<LineName, { count: number }>();
+  /** Lines that arrived, by LINE_PLACE. */
+  private _decoded: number[] = NONE.slice();
   private readonly _missing = new Map<LineName, number>();
   private readonly _snapshots = new Map<number, Snapshot>();
   /** Counts that are being printed: by track, what was known as they began. */
@@ -63,7 +67,8 @@ export class Settlement {
     this._reported = 0;
     this._accepted = 0;
     this._lastLineTick = this._tick;
-    for (const map of [this._decoded, this._missing, this._snapshots, this._printing]) map.clear();
+    this._decoded = NONE.slice();
+    for (const map of [this._missing, this._snapshots, this._printing]) map.clear();
   }
 
   /** Missing for good and never told, in this run. */
@@ -77,22 +82,20 @@ export class Settlement {
     reported,
     accepted,
   }: Pick<ResumeFrame, 'lines' | 'reported' | 'accepted'>): void {
-    for (const [line, , count] of lines) this._decoded.set(line, { count });
+    for (const [line, , count] of lines) this._decoded[LINE_PLACE[line]] = count;
     this._reported = reported;
     this._accepted = accepted;
   }
 
-  /** A line of a track arrived. */
-  line(name: LineName, track: number, ts: number): void {
+  /** A line of a track arrived. `place`: of the name. */
+  line(name: LineName, track: number, ts: number, place = LINE_PLACE[name]): void {
     if (ts > this.newest) this.newest = ts;
     if (this._printing.size > 0 && this._printing.has(track)) this.#printed(track);
     if (name === 'tick') {
       this._tick++;
       this.#whenQuiet();
-    } else if (!UNCOUNTED.has(name)) {
-      const decoded = this._decoded.get(name);
-      if (decoded === undefined) this._decoded.set(name, { count: 1 });
-      else decoded.count++;
+    } else if (IS_COUNTED[place]!) {
+      this._decoded[place]!++;
       this._lastLineTick = this._tick;
     }
   }
@@ -109,7 +112,7 @@ export class Settlement {
       this._printing.set(track, printing);
     }
     printing.keys.add(key);
-    this._missing.set(name, Math.max(0, count - (this._decoded.get(name)?.count ?? 0)));
+    this._missing.set(name, Math.max(0, count - this._decoded[LINE_PLACE[name]]!));
   }
 
   /** bpftrace says that so many lines were lost: some time since all was explained. */

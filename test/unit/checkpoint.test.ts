@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NumberMap } from '../../server/model/number-map.ts';
 import { GraphDecoder } from '../../server/recording/checkpoint/decode.ts';
 import { GraphEncoder } from '../../server/recording/checkpoint/encode.ts';
 import { CheckpointError } from '../../server/recording/checkpoint/graph.ts';
@@ -182,6 +183,19 @@ describe('an object graph', () => {
     copy.bump('a');
     expect([...copy.counts]).toEqual([['a', 3]]);
     expect([...saved.counts]).toEqual([['a', 2]]);
+  });
+
+  it('holds maps of numbers, in their order and without what was deleted', () => {
+    const saved = { byAddress: new NumberMap<number, object>() };
+    const values = Array.from({ length: 20 }, (_, n) => ({ n }));
+    for (const value of values) saved.byAddress.set(2 ** 52 - value.n * 640, value);
+    for (const { n } of values) if (n % 3 === 0) saved.byAddress.delete(2 ** 52 - n * 640);
+    const fresh = () => ({ byAddress: new NumberMap<number, object>() });
+    const there = fresh();
+    const copy = again(saved, fresh(), there) as typeof saved;
+    expect(copy.byAddress).toBe(there.byAddress);
+    expect([...copy.byAddress]).toEqual([...saved.byAddress]);
+    expect([...(again(saved) as typeof saved).byAddress]).toEqual([...saved.byAddress]);
   });
 
   it('is refused with a function that nobody would make again, or an unknown class', () => {

@@ -3,8 +3,10 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type FieldType, LINE_NAMES, LINES, type LineName } from '../../server/protocol/grammar.ts';
 import { readUnsigned } from '../../server/tracer/fields.ts';
+import { headOf } from '../../server/tracer/line-head.ts';
 import { Rejection, readLine } from '../../server/tracer/line-reader.ts';
 import { scanLine } from '../../server/tracer/line-scanner.ts';
+import { newCursor } from '../../server/tracer/scan-fields.ts';
 
 const ORIGIN_S = 4258;
 const ORIGIN_NS = 966_300_180;
@@ -21,8 +23,9 @@ function both(line: string): { scanned: unknown; read: unknown; next: number; en
   const buf = Buffer.from(`${before}${line}\n${before}`, 'latin1');
   const start = before.length;
   const end = start + line.length;
-  const cursor = { originS: ORIGIN_S, originNs: ORIGIN_NS, next: -1 };
+  const cursor = { ...newCursor(), originS: ORIGIN_S, originNs: ORIGIN_NS };
   const scanned = scanLine(buf, start, cursor);
+  if (scanned !== null) expect(cursor).toMatchObject(headOf(scanned));
   return { scanned, read: readLine(buf, start, end, time), next: cursor.next, end };
 }
 

@@ -10,7 +10,7 @@ const options = (buffers: number, boundNs: number) => ({
   buffers,
   boundNs,
   slackNs: 0,
-  bufferOf: (e: TraceEvent) => e.cpu,
+  bufferOf: (e: { cpu: number }) => e.cpu,
 });
 
 /** Passes events through a Reorder and gives the times in the order they came out. */

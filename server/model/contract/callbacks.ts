@@ -1,5 +1,7 @@
 /** What follows destroy_inode(): the callback of RCU and what it calls (R4 to R7). */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
+import { NumberMap } from '../number-map.ts';
+import { NumberedSet } from '../numbered-set.ts';
 import { HUGETLBFS, type InodeLife } from './inode-life.ts';
 import type { Lives } from './lives.ts';
 import { OneLine } from './one-line.ts';
@@ -17,9 +19,9 @@ export class CallbackRules {
   private readonly _lives: Lives;
   private readonly _oneLine: OneLine;
   /** destroy_inode() was seen, oldest first. */
-  private readonly _waiting = new Set<InodeLife>();
+  private readonly _waiting = new NumberedSet<InodeLife>();
   /** By CPU: the latest destroy_inode() there whose callback has run. */
-  private readonly _calledBack = new Map<number, number>();
+  private readonly _calledBack = new NumberMap<number, number>();
   /** By task: a second i_callback(), which an alloc_inode() that fails would explain. */
   private readonly _second = new Map<number, Claim>();
 
@@ -155,7 +157,7 @@ export class CallbackRules {
     this._waiting.delete(life);
     if (life.destroy !== null) {
       const { cpu, ts } = life.destroy;
-      this._calledBack.set(cpu, Math.max(ts, this._calledBack.get(cpu) ?? 0));
+      if (ts > (this._calledBack.get(cpu) ?? 0)) this._calledBack.set(cpu, ts);
     }
     const sb = life.superblock;
     if (sb === undefined || evicted === undefined || life.freesItself) return;

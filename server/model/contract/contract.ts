@@ -121,11 +121,11 @@ export class Contract {
     return (held & bit) !== 0 ? 'held' : null;
   }
 
-  /** The model has taken this line. */
-  applied(event: TraceEvent): void {
+  /** The model has taken this line, of this time. */
+  applied(event: TraceEvent, ts: number): void {
     // behind one of a later time: what depends on the order is in doubt
-    if (event.ts < this._newest) this.watch.doubt(event.ts, this._newest);
-    else this._newest = event.ts;
+    if (ts < this._newest) this.watch.doubt(ts, this._newest);
+    else this._newest = ts;
     this.#rules(event);
   }
 

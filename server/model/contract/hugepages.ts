@@ -1,6 +1,7 @@
 /** The way of a hugepage out of the page cache and back (R12 to R15). */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import type { Address } from '../../protocol/units.ts';
+import { NumberMap } from '../number-map.ts';
 import type { HugetlbfsRules } from './hugetlbfs.ts';
 import { type InodeLife, subject } from './inode-life.ts';
 import type { Lives } from './lives.ts';
@@ -38,7 +39,7 @@ interface Removed extends Waiting<EventOf<'hugepage_remove'>> {
   since: number | null;
 }
 
-type Queue<E extends TraceEvent> = Map<Address, Waiting<E>>;
+type Queue<E extends TraceEvent> = NumberMap<Address, Waiting<E>>;
 
 export class HugepageRules {
   private readonly _verdicts: Verdicts;
@@ -50,15 +51,15 @@ export class HugepageRules {
   /** Of the hugepages the page allocator got: when the one queued last was queued. */
   private _lastReleased: number | null = null;
   /** By task: when it was last seen to do something outside free_huge_folio(). */
-  private readonly _wentOn = new Map<number, number>();
-  private readonly _cached = new Map<
+  private readonly _wentOn = new NumberMap<number, { ts: number }>();
+  private readonly _cached = new NumberMap<
     Address,
     { add: EventOf<'hugepage_add'>; life: InodeLife | null }
   >();
   /** Removed by evict() and held by nobody else. */
-  private readonly _removed = new Map<Address, Removed>();
-  private readonly _freed: Queue<EventOf<'hugepage_free'>> = new Map();
-  private readonly _leaving: Queue<EventOf<'hugepage_to_buddy'>> = new Map();
+  private readonly _removed = new NumberMap<Address, Removed>();
+  private readonly _freed: Queue<EventOf<'hugepage_free'>> = new NumberMap();
+  private readonly _leaving: Queue<EventOf<'hugepage_to_buddy'>> = new NumberMap();
 
   constructor(
     verdicts: Verdicts,
@@ -97,15 +98,13 @@ export class HugepageRules {
   }
 
   move(event: EventOf<'hugepage_move'>): void {
-    const cached = this._cached.get(event.from);
-    this._cached.delete(event.from);
+    const cached = this._cached.take(event.from);
     if (cached !== undefined) this._cached.set(event.to, cached);
   }
 
   free(event: EventOf<'hugepage_free'>): void {
     const { folio } = event;
-    const removed = this._removed.get(folio);
-    this._removed.delete(folio);
+    const removed = this._removed.take(folio);
     const evicting = this._lives.evictedBy(event.tid);
     const who = removed?.who ?? pageOf(folio, evicting ?? null);
     if (evicting !== undefined) this._lives.note(evicting, event);
@@ -114,8 +113,7 @@ export class HugepageRules {
       if (removed.claim !== null) this._verdicts.withdraw(removed.claim);
       else this._verdicts.held('R12', who);
     }
-    const cached = this._cached.get(folio);
-    this._cached.delete(folio);
+    const cached = this._cached.take(folio);
     if (cached !== undefined && this._seesMove) {
       const inCache = { ...who, inode: cached.life?.inode ?? null };
       this.#claim('R12', inCache, [cached.add, event], {
@@ -136,9 +134,8 @@ export class HugepageRules {
       const who = pageOf(event.folio, evicting ?? null);
       this._leaving.set(event.folio, { event, who, claim: null });
     }
-    const freed = this._freed.get(event.folio);
+    const freed = this._freed.take(event.folio);
     if (freed === undefined) return; // the pool grows or shrinks
-    this._freed.delete(event.folio);
     if (freed.claim !== null) return this._verdicts.withdraw(freed.claim);
     if (freed.event.tid === event.tid) return this._verdicts.held('R13', freed.who);
     this.#claim('R13', freed.who, [freed.event, event], {
@@ -148,9 +145,8 @@ export class HugepageRules {
   }
 
   released(event: EventOf<'hugepage_released'>): void {
-    const leaving = this._leaving.get(event.folio);
+    const leaving = this._leaving.take(event.folio);
     if (leaving === undefined) return;
-    this._leaving.delete(event.folio);
     this._lastReleased = Math.max(leaving.event.ts, this._lastReleased ?? 0);
     if (leaving.claim !== null) this._verdicts.withdraw(leaving.claim);
     else this._verdicts.held('R14', leaving.who);
@@ -159,7 +155,9 @@ export class HugepageRules {
   /** A task that is in free_huge_folio() does nothing of this. */
   wentOn({ tid, ts }: TraceEvent): void {
     if (this._wentOn.size > MAX_TASKS) this._wentOn.clear();
-    this._wentOn.set(tid, ts);
+    const task = this._wentOn.get(tid);
+    if (task === undefined) this._wentOn.set(tid, { ts });
+    else task.ts = ts;
   }
 
   /** `passed`: time that the host was seen to run, which a stopped guest does not. */
@@ -174,7 +172,7 @@ export class HugepageRules {
       rule: 'R13',
       seen: 'free_huge_folio() ran and it is neither in the pool nor given back',
       expected: 'enqueue_hugetlb_folio() or update_and_free_hugetlb_folio()',
-      proven: ({ tid, ts }) => (this._wentOn.get(tid) ?? 0) > ts,
+      proven: ({ tid, ts }) => (this._wentOn.get(tid)?.ts ?? 0) > ts,
     });
     this.#overdue(this._leaving, now, RELEASED_NS, {
       rule: 'R14',
@@ -204,12 +202,10 @@ export class HugepageRules {
 
   /** Somebody has it again: what it waited for was left out. */
   #reused(folio: Address, event: TraceEvent): void {
-    const freed = this._freed.get(folio);
+    const freed = this._freed.take(folio);
     if (freed !== undefined) this.#unplaced(freed, event);
-    this._freed.delete(folio);
     this._leaving.delete(folio);
-    const removed = this._removed.get(folio);
-    this._removed.delete(folio);
+    const removed = this._removed.take(folio);
     if (removed === undefined || removed.claim !== null) return;
     this.#claim('R12', removed.who, [removed.event, event], {
       seen: `it left the page cache and is used again (${event.kind}) without being freed`,

@@ -16,7 +16,11 @@ export const GUEST_MEMFD = 0x474d454d;
 const MAX_BEFORE = 16;
 const MAX_AFTER = 120;
 
+const NO_MAPS: readonly Address[] = [];
+
 export class InodeLife implements Subject {
+  /** Counts up in the epoch. */
+  readonly number: number;
   readonly address: Address;
   readonly dev: number;
   readonly magic: number;
@@ -44,12 +48,26 @@ export class InodeLife implements Subject {
   release: EventOf<'resv_map_release'> | null = null;
   /** Rules about its hugepages were checked. */
   emptied = false;
+  /** Known and not evicted, and counted so; see Lives. */
+  open = false;
+  /** Counted among those that may hold some of the pool; see Lives. */
+  holds = false;
+  /** The resv_maps of it and of its mappings. */
+  maps: readonly Address[] = NO_MAPS;
   /** kvm_gmem_create() gave it to a process. */
   gmemGiven = false;
   gmemReleased = false;
   readonly lines: TraceEvent[] = [];
 
-  constructor(address: Address, dev: number, magic: number, ts: number, born: boolean) {
+  constructor(
+    number: number,
+    address: Address,
+    dev: number,
+    magic: number,
+    ts: number,
+    born: boolean,
+  ) {
+    this.number = number;
     this.address = address;
     this.dev = dev;
     this.magic = magic;

@@ -228,8 +228,7 @@ export class InodeRules {
       if (!('dev' in event)) return null;
       life = this._lives.begin(event.inode as Address, event.dev, magic, event);
     }
-    this._lives.holders.add(life);
-    this._lives.heldAt = event.ts;
+    this._lives.holds(life, event.ts);
     this._lives.note(life, event);
     return life;
   }
@@ -283,7 +282,7 @@ export class InodeRules {
   #empty(life: InodeLife, event: TraceEvent): void {
     if (life.emptied) return;
     life.emptied = true;
-    if (this._lives.holders.delete(life)) this._lives.heldAt = event.ts;
+    if (this._lives.letsGo(life)) this._lives.heldAt = event.ts;
     this._emptied(life, event);
   }
 

@@ -4,7 +4,9 @@
  */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import type { Address } from '../../protocol/units.ts';
+import type { Incarnation } from '../incarnation.ts';
 import type { Inodes } from '../inodes.ts';
+import { NumberMap } from '../number-map.ts';
 import { Recent } from '../recent.ts';
 import type { Superblocks } from '../superblocks.ts';
 import { InodeLife } from './inode-life.ts';
@@ -19,21 +21,22 @@ const MAX_NESTED = 16;
 const MAX_TASKS = 4096;
 
 export class Lives {
-  /** By superblock: inodes that are known and not evicted. */
-  readonly openByDev = new Map<number, Set<InodeLife>>();
   /** Freed, and nothing has named the address since; oldest first. */
   readonly freed = new Recent<number, InodeLife>(MAX_FREED);
   /** free_inode pointers that i_callback() was seen with: of those it is told here. */
   readonly callbacksSeen = new Set<string>();
-  /** Not evicted, and seen with hugepages or reservations: they may hold some of the pool. */
-  readonly holders = new Set<InodeLife>();
+  /** How many are not evicted and were seen with hugepages or reservations: they may hold some of the pool. */
+  holders = 0;
   /** When one of them was used or evicted last, ns of the epoch. */
   heldAt = 0;
   private readonly _superblocks: Superblocks;
   private readonly _inodes: Inodes;
-  private readonly _lives = new Map<number, InodeLife>();
+  private readonly _lives = new NumberMap<number, InodeLife>();
+  /** By superblock: how many are known and not evicted. */
+  private readonly _open = new Map<number, { count: number }>();
+  private _next = 1;
   /** Whose evict() runs in a task, the innermost last. */
-  private readonly _evicting = new Map<number, InodeLife[]>();
+  private readonly _evicting = new NumberMap<number, InodeLife[]>();
 
   constructor(superblocks: Superblocks, inodes: Inodes) {
     this._superblocks = superblocks;
@@ -60,13 +63,14 @@ export class Lives {
 
   begin(address: Address, dev: number, magic: number, event: TraceEvent): InodeLife {
     const born = event.kind === 'alloc_inode';
-    const life = new InodeLife(address, dev, magic, event.ts, born);
+    const life = new InodeLife(this._next++, address, dev, magic, event.ts, born);
     this.freed.delete(address);
     if (this._lives.size >= MAX_LIVES) return life;
     this._lives.set(address, life);
-    const open = this.openByDev.get(dev);
-    if (open === undefined) this.openByDev.set(dev, new Set([life]));
-    else open.add(life);
+    life.open = true;
+    const open = this._open.get(dev);
+    if (open === undefined) this._open.set(dev, { count: 1 });
+    else open.count++;
     if (born) this.note(life, event);
     return life;
   }
@@ -110,17 +114,44 @@ export class Lives {
 
   /** It is not open any more. */
   close(life: InodeLife): void {
-    const open = this.openByDev.get(life.dev);
-    open?.delete(life);
-    if (open?.size === 0) this.openByDev.delete(life.dev);
+    if (!life.open) return;
+    life.open = false;
+    if (--this._open.get(life.dev)!.count === 0) this._open.delete(life.dev);
+  }
+
+  /** Those of a superblock that are known and not evicted, in the order in which they came. */
+  openOf(dev: number): InodeLife[] {
+    if (!this._open.has(dev)) return [];
+    return [...this._lives.values()].filter((life) => life.open && life.dev === dev);
+  }
+
+  /** It was seen with hugepages or reservations. */
+  holds(life: InodeLife, ts: number): void {
+    this.heldAt = ts;
+    if (life.holds) return;
+    life.holds = true;
+    this.holders++;
+  }
+
+  /** False: it was not known to hold any. */
+  letsGo(life: InodeLife): boolean {
+    if (!life.holds) return false;
+    life.holds = false;
+    this.holders--;
+    return true;
   }
 
   note(life: InodeLife, event: TraceEvent): void {
-    life.inode ??= this._inodes.current(life.address) ?? null;
+    life.inode ??= this.#incarnationOf(life, event);
+    life.note(event);
+  }
+
+  #incarnationOf({ address }: InodeLife, event: TraceEvent): Incarnation | null {
+    const current = this._inodes.current(address);
+    if (current !== undefined) return current;
     // one that is told in one line has ended in the model already
     const { latest } = this._inodes;
-    if (event.kind === 'life' && latest?.address === life.address) life.inode ??= latest;
-    life.note(event);
+    return event.kind === 'life' && latest?.address === address ? latest : null;
   }
 
   /** Whether the end of this life would be told here. */
@@ -138,7 +169,7 @@ export class Lives {
 
   forget(life: InodeLife): void {
     this.close(life);
-    this.holders.delete(life);
+    this.letsGo(life);
     if (this._lives.get(life.address) === life) this._lives.delete(life.address);
   }
 

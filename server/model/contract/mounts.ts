@@ -145,9 +145,9 @@ export class Mounts {
 
   /** R22: inodes of that superblock that were not evicted. */
   #busy(event: EventOf<'shutdown_super'>): void {
-    const left = [...(this._lives.openByDev.get(event.dev) ?? [])].filter(
-      (life) => life.magic === event.magic && life.first < event.ts,
-    );
+    const left = this._lives
+      .openOf(event.dev)
+      .filter((life) => life.magic === event.magic && life.first < event.ts);
     const mount = wholeSubject(`mount ${formatDev(event.dev as SbDev)}`);
     if (left.length === 0) return this._verdicts.held('R22', mount);
     for (const life of left.slice(0, MAX_BUSY)) {

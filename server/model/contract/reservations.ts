@@ -1,6 +1,7 @@
 /** Promised hugepages: subpool counters (R17, R18), the pool at rest (R16), resv_maps (R20). */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import type { Address } from '../../protocol/units.ts';
+import { NumberMap } from '../number-map.ts';
 import type { PoolSample } from '../pools.ts';
 import { Recent } from '../recent.ts';
 import { HUGETLBFS, type InodeLife, subject, wholeSubject } from './inode-life.ts';
@@ -34,16 +35,15 @@ export class ReservationRules {
   private readonly _verdicts: Verdicts;
   private readonly _lives: Lives;
   private readonly _mounts: Mounts;
-  private readonly _reserving = new Map<number, Reserving>();
+  private readonly _reserving = new NumberMap<number, Reserving>();
   /** The latest line that may have changed a subpool, and the latest of another task. */
   private _lastUse = { tid: -1, ts: Number.NEGATIVE_INFINITY };
   private _lastOther = { tid: -1, ts: Number.NEGATIVE_INFINITY };
   /** Refused, and changed something: it waits until nobody else is seen to have done it. */
   private _refused: { event: EventOf<'reserve'>; reserving: Reserving }[] = [];
-  private readonly _maps = new Map<Address, ResvMap>();
-  private readonly _mapsOf = new Map<InodeLife, Set<Address>>();
+  private readonly _maps = new NumberMap<Address, ResvMap>();
   /** By task: the latest one, whose owner the next line tells. */
-  private readonly _newest = new Map<number, Address>();
+  private readonly _newest = new NumberMap<number, Address>();
   private readonly _released = new Recent<Address, EventOf<'resv_map_release'>>(MAX_RELEASED);
   /** Samples that the events have not reached yet. */
   private _samples: PoolSample[] = [];
@@ -100,11 +100,9 @@ export class ReservationRules {
   }
 
   reserve(event: EventOf<'reserve'>, life: InodeLife | null): void {
-    const reserving = this._reserving.get(event.tid);
-    this._reserving.delete(event.tid);
-    const map = this._newest.get(event.tid);
+    const reserving = this._reserving.take(event.tid);
+    const map = this._newest.take(event.tid);
     if (map !== undefined && event.vma !== 0 && life !== null) this.#own(map, life);
-    this._newest.delete(event.tid);
     if (event.ret >= 0 || reserving?.after == null) return;
     const { before, after } = reserving;
     if (before.inode !== event.inode) return;
@@ -131,8 +129,7 @@ export class ReservationRules {
 
   /** hugetlbfs_get_inode() makes the resv_map, then the inode. */
   born(event: EventOf<'alloc_inode'>, life: InodeLife | null): void {
-    const map = this._newest.get(event.tid);
-    this._newest.delete(event.tid);
+    const map = this._newest.take(event.tid);
     if (map !== undefined && life?.magic === HUGETLBFS) this.#own(map, life);
   }
 
@@ -161,14 +158,12 @@ export class ReservationRules {
 
   /** The inode is destroyed: its resv_map and those of its mappings must be gone. */
   emptied(life: InodeLife, end: TraceEvent): void {
-    const maps = this._mapsOf.get(life);
-    if (maps === undefined) return;
-    for (const map of maps) {
+    for (const map of life.maps) {
       const known = this._maps.get(map)!;
       this.#unreleased(map, known, end, `its inode came to ${end.kind}`);
       this._maps.delete(map);
     }
-    this._mapsOf.delete(life);
+    life.maps = [];
   }
 
   sample(sample: PoolSample): void {
@@ -197,7 +192,7 @@ export class ReservationRules {
   /** `passed`: time that the host was seen to run, which a stopped guest does not. */
   tick(now: number, passed: number): void {
     this.#decideRefused(now);
-    const held = this._lives.holders.size > 0 || this._mounts.hasSubpool;
+    const held = this._lives.holders > 0 || this._mounts.hasSubpool;
     const since = Math.max(this._lives.heldAt, this._mounts.heldAt);
     if (held) this._rest = null;
     else if (this._rest?.since !== since) this._rest = { since, passed };
@@ -278,18 +273,14 @@ export class ReservationRules {
     const known = this._maps.get(map);
     if (known === undefined) return;
     known.life = life;
-    const maps = this._mapsOf.get(life) ?? new Set();
-    maps.add(map);
-    this._mapsOf.set(life, maps);
+    if (!life.maps.includes(map)) life.maps = [...life.maps, map];
   }
 
   #forgetMap(map: Address): void {
     const known = this._maps.get(map);
     this._maps.delete(map);
     if (known?.life == null) return;
-    const maps = this._mapsOf.get(known.life);
-    maps?.delete(map);
-    if (maps?.size === 0) this._mapsOf.delete(known.life);
+    known.life.maps = known.life.maps.filter((other) => other !== map);
   }
 
   #unreleased(map: Address, known: ResvMap, end: TraceEvent, seen: string): void {

@@ -43,8 +43,8 @@ export class HeldWatch implements LeakWatch {
     const after = this._leaks.after.held;
     if (now - asked < Math.min(SLOWEST_NS, Math.max(FASTEST_NS, after / 2))) return false;
     if (this._shown.size > 0) return true;
-    for (const [inode, since] of this._leaks.model.hugepages.holding) {
-      if (now - since < after) return false;
+    for (const inode of this._leaks.model.hugepages.holding) {
+      if (now - inode.holdsSince < after) return false;
       if (!inode.canary) return true;
     }
     return false;
@@ -54,8 +54,9 @@ export class HeldWatch implements LeakWatch {
   pending(now: number): boolean {
     const soon = this._leaks.after.held + FASTEST_NS;
     for (const { leak } of this._shown.values()) if (leak === null) return true;
-    for (const [inode, since] of this._leaks.model.hugepages.holding) {
-      if (!inode.canary && inode.state === 'open' && now - since < soon) return true;
+    for (const inode of this._leaks.model.hugepages.holding) {
+      const { canary, state, holdsSince } = inode;
+      if (!canary && state === 'open' && now - holdsSince < soon) return true;
     }
     return false;
   }
@@ -127,14 +128,14 @@ export class HeldWatch implements LeakWatch {
    */
   #unheld(held: ReadonlyMap<string, unknown>, ts: number): void {
     const { model, after } = this._leaks;
-    for (const [inode, since] of model.hugepages.holding) {
-      if (ts - since < after.held) break;
+    for (const inode of model.hugepages.holding) {
+      if (ts - inode.holdsSince < after.held) break;
       const { dev, ino } = inode;
       const key = `${dev}:${ino}`;
       if (dev !== model.namelessDev || inode.canary || held.has(key) || this._shown.has(key))
         continue;
       if (inode.pages === 0 || !this.#counts(inode)) continue;
-      const first = since + after.held;
+      const first = inode.holdsSince + after.held;
       this._shown.set(key, { dev, ino, first, scans: 0, holders: [], inode, leak: null });
     }
   }
@@ -172,8 +173,8 @@ export class HeldWatch implements LeakWatch {
 
   /** Since when it is known to hold hugepages. */
   #since({ inode, first }: Shown): number {
-    const told = inode === null ? undefined : this._leaks.model.hugepages.holding.get(inode);
-    if (inode === null || told === undefined) return first;
+    if (inode === null || !this._leaks.model.hugepages.holding.has(inode)) return first;
+    const told = inode.holdsSince;
     return this.#counts(inode) ? told : Math.min(told, first);
   }
 

@@ -14,7 +14,7 @@ const NONE = 0 as Address;
 
 export const CLASSES: ReadonlyMap<string, () => object> = new Map<string, () => object>([
   ['Incarnation', () => new Incarnation(0, '', 0, NONE, 0, 0)],
-  ['InodeLife', () => new InodeLife(NONE, 0, 0, 0, false)],
+  ['InodeLife', () => new InodeLife(0, NONE, 0, 0, 0, false)],
   ['Histogram', () => new Histogram()],
   ['Ranges', () => new Ranges()],
   [

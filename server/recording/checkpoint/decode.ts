@@ -1,4 +1,5 @@
 /** Bytes of GraphEncoder back into objects, those of a fresh pipeline where it has them. */
+import { NumberMap } from '../../model/number-map.ts';
 import { CLASSES } from './classes.ts';
 import {
   CheckpointError,
@@ -9,6 +10,12 @@ import {
   TYPED_ARRAYS,
   type TypedArray,
 } from './graph.ts';
+
+/** What a Map and a NumberMap have in common. */
+type AnyMap = Pick<
+  Map<unknown, unknown>,
+  'size' | 'clear' | 'get' | 'set' | typeof Symbol.iterator
+>;
 
 type Fields = Record<string, unknown>;
 
@@ -104,7 +111,11 @@ export class GraphDecoder {
       case TAG.array:
         return this.#array(this.#places.take(there, Array.prototype) as unknown[] | undefined);
       case TAG.map:
-        return this.#map(this.#places.take(there, Map.prototype) as Map<unknown, unknown>);
+        return this.#map((this.#places.take(there, Map.prototype) as AnyMap) ?? new Map());
+      case TAG.numbers:
+        return this.#map(
+          (this.#places.take(there, NumberMap.prototype) as AnyMap) ?? new NumberMap(),
+        );
       case TAG.set:
         return this.#set(this.#places.take(there, Set.prototype) as Set<unknown>);
       case TAG.bytes: {
@@ -136,8 +147,8 @@ export class GraphDecoder {
     return array;
   }
 
-  #map(place: Map<unknown, unknown> | undefined): Map<unknown, unknown> {
-    const map = this.#keep(place ?? new Map<unknown, unknown>());
+  #map(empty: AnyMap): AnyMap {
+    const map = this.#keep(empty);
     const before = map.size === 0 ? null : new Map(map);
     map.clear();
     for (let left = this.#u32(); left > 0; left--) {

@@ -1,4 +1,5 @@
 /** The state of an object graph as bytes; see graph.ts. */
+import { NumberMap } from '../../model/number-map.ts';
 import { CLASSES } from './classes.ts';
 import {
   CheckpointError,
@@ -10,6 +11,9 @@ import {
   type TypedArray,
 } from './graph.ts';
 import { ByteWriter } from './writer.ts';
+
+/** What a Map and a NumberMap have in common. */
+type AnyMap = Pick<ReadonlyMap<unknown, unknown>, 'size' | 'get' | typeof Symbol.iterator>;
 
 /** The keys of an object in their order; one for all objects that have the same. */
 interface Shape {
@@ -115,7 +119,10 @@ export class GraphEncoder {
     const place = this.#places.take(twin, prototype);
     if (Array.isArray(value)) return this.#array(value, place as unknown[] | undefined);
     if (prototype === Map.prototype) {
-      return this.#map(value as Map<unknown, unknown>, place as Map<unknown, unknown> | undefined);
+      return this.#map(TAG.map, value as AnyMap, place as AnyMap | undefined);
+    }
+    if (prototype === NumberMap.prototype) {
+      return this.#map(TAG.numbers, value as AnyMap, place as AnyMap | undefined);
     }
     if (prototype === Set.prototype) return this.#set(value as Set<unknown>);
     if (ArrayBuffer.isView(value)) return this.#view(value);
@@ -130,8 +137,8 @@ export class GraphEncoder {
     this.#path.pop();
   }
 
-  #map(value: ReadonlyMap<unknown, unknown>, place: ReadonlyMap<unknown, unknown> | undefined) {
-    this.#out.u8(TAG.map);
+  #map(tag: number, value: AnyMap, place: AnyMap | undefined): void {
+    this.#out.u8(tag);
     this.#out.u32(value.size);
     this.#path.push('{}');
     for (const [key, entry] of value) {

@@ -42,6 +42,8 @@ export const TAG = {
   /** An object whose values are all primitive. */
   flat: 17,
   object: 18,
+  /** A NumberMap. */
+  numbers: 19,
   SMALL: 128,
 } as const;
 
