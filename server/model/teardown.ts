@@ -55,9 +55,9 @@ export class Teardown {
   readonly unseen = new Map<LineName, number>();
   /**
    * The trace begins in the middle, and lines up to this time may have been read before it: one
-   * bpftrace is read ahead of the other. 0 where it begins with tracing.
+   * bpftrace is read ahead of the other.
    */
-  readBefore = 0;
+  readBefore = Number.NEGATIVE_INFINITY;
   /** The mount of hugetlbfs that only the kernel has: memfds and SysV segments, without names. */
   namelessDev: number | null = null;
   readonly plan: Plan;
