@@ -44,6 +44,10 @@ export class TracepointLines {
       inodes.release(key, inode);
       return;
     }
+    if (event.kind === 'tp_hugepage_remove') {
+      // evict() took so long that it was taken as lost, and goes on in its task
+      inode ??= this._teardown.recovered(key, ({ tid }) => tid === event.tid);
+    }
     const begins = event.kind === 'tp_alloc_inode' || inode?.state === 'evicting';
     const reused = begins && event.kind !== 'tp_hugepage_remove' && event.ts > (inode?.last ?? 0);
     if (inode === undefined || reused) {

@@ -472,6 +472,22 @@ describe('a line at the end', () => {
     expect([...model.unseen.values()]).toEqual([0]);
   });
 
+  it('by tracepoints, whose hugepages still went when it had been taken as lost, is the same life', () => {
+    const rows = Array.from({ length: 20 }, (_, i) => `${1000 + i * 1000} 0 a/1 tick seq=${i}`);
+    const { model } = pipelineOf(
+      `
+      0      0  perl/391  tp_hugepage_add ino=7 pfn=512 index=0
+      10     0  perl/391  tp_evict_inode ino=7 blocks=4096
+      Lost 1 events
+      ${rows.join('\n')}
+      20500  0  perl/391  tp_hugepage_remove ino=7 pfn=512 index=0
+      21000  0  perl/391  tp_life ino=7 blocks=4096 evict_inode=20990000000
+    `,
+      { ...lifecycle, plan: planOf(TRACEPOINT_STAGES) },
+    );
+    expect(only(model)).toMatchObject({ state: 'ended', number: 1, removed: 1 });
+  });
+
   it('by tracepoints, of an inode known by its number alone', () => {
     const { model } = pipelineOf(
       `
