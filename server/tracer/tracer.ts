@@ -416,7 +416,7 @@ function nothingToAttach(host: string, plan: TracePlan): HostError {
 
 /** What would help to see evict(), without which little is seen; a line of its own. */
 function helpFor({ plan: { evict } }: TracePlan): string {
-  return 'missing' in evict && evict.help !== undefined ? `Try: ${evict.help}\n` : '';
+  return 'missing' in evict && evict.help !== undefined ? `${evict.help}\n` : '';
 }
 
 function describeEnd(

@@ -4,6 +4,7 @@
  */
 import { type AgentLine, LineSplitter, parseAgentLine } from '../../server/tracer/agent-lines.ts';
 import { framesOf, RECORDINGS } from '../fixtures/recordings.ts';
+import { Random } from '../support/random.ts';
 import {
   cutTail,
   type Damage,
@@ -18,7 +19,6 @@ import {
   replaceWord,
   splice,
 } from './mutate.ts';
-import { Random } from './random.ts';
 import { Failed, must, type Target } from './target.ts';
 
 /** Of each kind of line so many real ones are kept. */

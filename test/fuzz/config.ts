@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parseConfig } from '../../server/cli/config.ts';
 import { CliError, EXIT } from '../../server/cli/exit.ts';
 import { RecordedAlerting, recordedAlerting } from '../../server/protocol/config.ts';
+import type { Random } from '../support/random.ts';
 import {
   cutTail,
   duplicate,
@@ -14,7 +15,6 @@ import {
   replaceWord,
   splice,
 } from './mutate.ts';
-import type { Random } from './random.ts';
 import { Failed, must, mustBeQuick, type Target } from './target.ts';
 
 /** Files in a batch. */

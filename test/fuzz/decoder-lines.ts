@@ -2,6 +2,7 @@
 import { type FieldType, LINE_NAMES, LINES, type LineSpec } from '../../server/protocol/grammar.ts';
 import { framesOf, RECORDINGS } from '../fixtures/recordings.ts';
 import { commWords } from '../fixtures/trace.ts';
+import { Random } from '../support/random.ts';
 import {
   cutTail,
   type Damage,
@@ -17,7 +18,6 @@ import {
   replaceWord,
   splice,
 } from './mutate.ts';
-import { Random } from './random.ts';
 
 /** Of each kind of line so many real ones are kept, and so many are made up. */
 const REAL = 200;

@@ -7,10 +7,10 @@ import type { TraceEvent } from '../../server/protocol/events.ts';
 import { Decoder, type DecoderSink } from '../../server/tracer/decoder.ts';
 import { readUnsigned } from '../../server/tracer/fields.ts';
 import { Rejection, readLine } from '../../server/tracer/line-reader.ts';
+import { Random } from '../support/random.ts';
 import { DecoderLines, LONGEST } from './decoder-lines.ts';
 import { differs, fieldsOf, isLine, write } from './grammar.ts';
 import { ROOM } from './mutate.ts';
-import { Random } from './random.ts';
 import { Failed, must, type Target } from './target.ts';
 
 /** Of a stream, bytes; a stretch without newline may make it longer. */

@@ -9,8 +9,9 @@ import {
   parseFilter,
 } from '../../server/protocol/filter.ts';
 import type { InodeRow } from '../../server/protocol/messages.ts';
+import { ROW } from '../fixtures/inode-row.ts';
+import type { Random } from '../support/random.ts';
 import { duplicate, flipBit, insert, remove, repeatTo, replaceByte, splice } from './mutate.ts';
-import type { Random } from './random.ts';
 import { Failed, must, mustBeQuick, type Target } from './target.ts';
 
 /** Expressions in a batch. */
@@ -82,25 +83,5 @@ function check(expression: string, isLong: boolean): void {
   });
 }
 
-const ROW: InodeRow = {
-  id: '1.7',
-  host: 'vm',
-  fs: 'hugetlbfs',
-  dev: '0:17',
-  ino: 3057,
-  address: 'ff4976125cb4b180',
-  state: 'grace',
-  at_ms: 0,
-  pid: 391,
-  comm: 'qemu-kvm',
-  pages: 2,
-  freed: 1,
-  owed: 1,
-  size: 4194304,
-  nlink: 0,
-  evict_ns: 2.5e6,
-  grace_ns: null,
-  doubtful: false,
-};
 /** What a pattern may be slow on: a long name of few letters. */
 const LONG_ROW: InodeRow = { ...ROW, comm: 'ab'.repeat(5000) };

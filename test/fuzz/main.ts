@@ -11,7 +11,7 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Random } from './random.ts';
+import { Random } from '../support/random.ts';
 import { Failed } from './target.ts';
 import { isTarget, makeTarget, TARGETS, type TargetName } from './targets.ts';
 

@@ -2,7 +2,7 @@
  * Damages a piece of text in place. A damage takes the bytes from `at` on, `length` of
  * them, and gives their new length; behind them the buffer has room for ROOM more.
  */
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** More than any damage but `repeat` adds to a line; `repeat` is told what room there is. */
 export const ROOM = 512;

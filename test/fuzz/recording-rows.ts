@@ -1,8 +1,8 @@
 /** A recording whose tables are whole, and say what no lastref would write. */
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import type { Random } from '../support/random.ts';
 import { duplicate, flipBit, insert, ROOM, remove, replaceByte, replaceWord } from './mutate.ts';
-import type { Random } from './random.ts';
 
 const DAMAGES = [replaceByte, flipBit, remove, duplicate, insert, replaceWord];
 

@@ -11,6 +11,7 @@ import { Replay } from '../../server/recording/replay.ts';
 import { RecordingWriter } from '../../server/recording/writer.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { DEMO, framesOf, RECORDINGS } from '../fixtures/recordings.ts';
+import type { Random } from '../support/random.ts';
 import {
   type Damage,
   duplicate,
@@ -20,7 +21,6 @@ import {
   replaceByte,
   replaceWord,
 } from './mutate.ts';
-import type { Random } from './random.ts';
 import { changeRow } from './recording-rows.ts';
 import { Failed, must, mustBeQuick, type Target } from './target.ts';
 

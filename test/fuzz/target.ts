@@ -1,5 +1,5 @@
 /** What every target of the fuzzer has. */
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 export interface Target {
   /** Makes some inputs, checks each, and says how many they were. Throws Failed. */

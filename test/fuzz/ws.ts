@@ -14,8 +14,8 @@ import { LIMITS } from '../../server/web/limits.ts';
 import { Stream } from '../../server/web/stream.ts';
 import { Views } from '../../server/web/views.ts';
 import { DEMO } from '../fixtures/recordings.ts';
+import type { Random } from '../support/random.ts';
 import { duplicate, flipBit, insert, ROOM, remove, replaceByte, replaceWord } from './mutate.ts';
-import type { Random } from './random.ts';
 import { Failed, must, mustBeQuick, type Target } from './target.ts';
 
 /** Messages in a batch, all of one client. */

@@ -5,22 +5,11 @@ import { WebSocket } from 'ws';
 import { VIEWS } from '../../server/protocol/messages.ts';
 import { tracingPids, workload } from '../support/cli.ts';
 import type { Guest } from '../support/guest.ts';
+import type { Random } from '../support/random.ts';
 
-/** From 0 to 1, the same for the same seed (mulberry32). */
-export type Random = () => number;
-
-export function randomOf(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), state | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
+/** From `from` to `to`. */
 export const between = (random: Random, from: number, to: number) =>
-  from + Math.floor(random() * (to - from + 1));
+  from + random.below(to - from + 1);
 
 export interface Stage {
   readonly random: Random;
@@ -89,8 +78,8 @@ export async function pages(stage: Stage, link: () => string): Promise<void> {
       const url = new URL(link());
       const socket = new WebSocket(`ws://${url.host}/ws?token=${url.searchParams.get('token')}`);
       open.add(socket);
-      const view = VIEWS[between(stage.random, 0, VIEWS.length - 1)];
-      const sleepy = stage.random() < 0.2;
+      const view = stage.random.pick(VIEWS);
+      const sleepy = stage.random.once(5);
       const stays = between(stage.random, 1, 30) * 1000;
       socket.on('open', () => {
         count(stage, sleepy ? 'pages that slept' : 'pages opened');

@@ -13,16 +13,8 @@ import { openRecording } from '../../server/recording/open.ts';
 import { type Mood, Receiver } from '../fixtures/sinks.ts';
 import { agentPids, bpftracePids, eventually, RunningServer } from '../support/cli.ts';
 import { Guest } from '../support/guest.ts';
-import {
-  between,
-  churnGuest,
-  churnHere,
-  faultsHere,
-  pages,
-  pins,
-  randomOf,
-  type Stage,
-} from './actors.ts';
+import { Random } from '../support/random.ts';
+import { churnGuest, churnHere, faultsHere, pages, pins, type Stage } from './actors.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -48,7 +40,7 @@ const say = (text: string) => {
   const at = String(Math.round((performance.now() - began) / 1000)).padStart(5);
   process.stderr.write(`${at} s  ${text}\n`);
 };
-const random = randomOf(seed);
+const random = new Random(seed);
 const directory = mkdtempSync(join(tmpdir(), 'lastref-soak-'));
 const problems: string[] = [];
 const check = (good: boolean, what: string) => {
@@ -64,7 +56,7 @@ const paths = {
 };
 const receiver = await Receiver.start();
 const moods: Mood[] = [200, 200, 200, 500, 503, 'hang', 'close', 'half'];
-receiver.mood = () => moods[between(random, 0, moods.length - 1)]!;
+receiver.mood = () => random.pick(moods);
 const config = join(directory, 'config.yaml');
 writeFileSync(
   config,

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { RuleId } from '../../server/model/contract/rules.ts';
 import type { Finding } from '../../server/model/contract/verdicts.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
+import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
 import {
   BUGS,
   type Bug,
@@ -33,18 +34,9 @@ const KINDS = [
   ...(['truncate', 'punch', 'pin', 'unpin', 'remount', 'sleep', 'fail'] as const),
 ] as const;
 
-const op: fc.Arbitrary<Op> = fc.record({
-  kind: fc.constantFrom(...KINDS),
-  task: fc.nat(7),
-  pick: fc.nat(11),
-  count: fc.integer({ min: 1, max: 8 }),
-});
+const op = anyOp(KINDS);
 
-const loss = fc.record({
-  at: fc.double({ min: 0, max: 0.7, noNaN: true }),
-  length: fc.double({ min: 0, max: 0.3, noNaN: true }),
-  how: fc.constantFrom('ring' as const, 'not_run' as const),
-});
+const loss = anyLoss(0.7);
 
 const settings = (
   losses: fc.Arbitrary<Delivery['losses']>,

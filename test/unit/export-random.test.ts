@@ -7,6 +7,7 @@ import type { InodeStage } from '../../server/protocol/stages.ts';
 import { exportRecording } from '../../server/recording/export/export.ts';
 import type { Readable } from '../../server/recording/export/walk.ts';
 import { makeReport } from '../../server/tracer/report.ts';
+import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
 import {
   type Delivery,
   type Detail,
@@ -39,17 +40,8 @@ interface Settings {
   readonly losses: Delivery['losses'];
 }
 
-const op: fc.Arbitrary<Op> = fc.record({
-  kind: fc.constantFrom(...OP_KINDS),
-  task: fc.nat(7),
-  pick: fc.nat(11),
-  count: fc.integer({ min: 1, max: 8 }),
-});
-const loss = fc.record({
-  at: fc.double({ min: 0, max: 1, noNaN: true }),
-  length: fc.double({ min: 0, max: 0.3, noNaN: true }),
-  how: fc.constantFrom('ring' as const, 'not_run' as const),
-});
+const op = anyOp(OP_KINDS);
+const loss = anyLoss();
 const worlds = (losses: fc.Arbitrary<Delivery['losses']>, fullEvery: fc.Arbitrary<number>) =>
   fc.record<Settings>({
     tracepoints: fc.boolean(),

@@ -7,27 +7,8 @@ import {
   parseFilter,
 } from '../../server/protocol/filter.ts';
 import type { InodeRow } from '../../server/protocol/messages.ts';
+import { ROW } from '../fixtures/inode-row.ts';
 
-const ROW: InodeRow = {
-  id: '1.7',
-  host: 'vm',
-  fs: 'hugetlbfs',
-  dev: '0:17',
-  ino: 3057,
-  address: 'ff4976125cb4b180',
-  state: 'grace',
-  at_ms: 0,
-  pid: 1289,
-  comm: 'qemu-system-x86',
-  pages: 2,
-  freed: 1,
-  owed: 1,
-  size: 4194304,
-  nlink: 0,
-  evict_ns: 2_500_000,
-  grace_ns: null,
-  doubtful: false,
-};
 const row = (some: Partial<InodeRow>): InodeRow => ({ ...ROW, ...some });
 const matches = (expression: string, some: Partial<InodeRow> = {}) =>
   parseFilter(expression)(row(some));

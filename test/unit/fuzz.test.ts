@@ -2,9 +2,9 @@
 import { randomInt } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Random } from '../fuzz/random.ts';
 import type { Target } from '../fuzz/target.ts';
 import { makeTarget, TARGETS, type TargetName } from '../fuzz/targets.ts';
+import { Random } from '../support/random.ts';
 
 const CORPUS = new URL('../fuzz/corpus/', import.meta.url).pathname;
 const SEED = randomInt(2 ** 32);

@@ -4,28 +4,19 @@ import { describe, expect, it } from 'vitest';
 import { LEAK_AFTER } from '../../server/protocol/config.ts';
 import type { Leak } from '../../server/protocol/leaks.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
+import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
 import {
   type Delivery,
   type Detail,
   deliver,
   Kernel,
   OP_KINDS,
-  type Op,
   programsOf,
 } from '../fixtures/reference-model.ts';
 import { epochOf, planOf } from '../fixtures/trace.ts';
 
-const op: fc.Arbitrary<Op> = fc.record({
-  kind: fc.constantFrom(...OP_KINDS, 'pin', 'sleep'),
-  task: fc.nat(7),
-  pick: fc.nat(11),
-  count: fc.integer({ min: 1, max: 8 }),
-});
-const loss = fc.record({
-  at: fc.double({ min: 0, max: 1, noNaN: true }),
-  length: fc.double({ min: 0, max: 0.3, noNaN: true }),
-  how: fc.constantFrom('ring' as const, 'not_run' as const),
-});
+const op = anyOp([...OP_KINDS, 'pin', 'sleep']);
+const loss = anyLoss();
 const settings = (losses: fc.Arbitrary<Delivery['losses']>) =>
   fc.record({
     detail: fc.constantFrom<Detail>('steps', 'lifecycle', 'auto'),

@@ -8,6 +8,7 @@ import { INODE_STAGES } from '../../server/protocol/stages.ts';
 import { formatAddress } from '../../server/protocol/units.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { makeReport } from '../../server/tracer/report.ts';
+import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
 import {
   type Delivered,
   type Delivery,
@@ -534,18 +535,9 @@ interface World {
   origin: number;
 }
 
-const op: fc.Arbitrary<Op> = fc.record({
-  kind: fc.constantFrom(...OP_KINDS),
-  task: fc.nat(7),
-  pick: fc.nat(11),
-  count: fc.integer({ min: 1, max: 8 }),
-});
+const op = anyOp(OP_KINDS);
 
-const loss = fc.record({
-  at: fc.double({ min: 0, max: 1, noNaN: true }),
-  length: fc.double({ min: 0, max: 0.3, noNaN: true }),
-  how: fc.constantFrom('ring' as const, 'not_run' as const),
-});
+const loss = anyLoss();
 
 interface Settings {
   readonly tracepoints: boolean;
