@@ -59,14 +59,19 @@ describe.runIf(tracepointsOnly)('a host that offers tracepoints only', () => {
       await eventually(
         90_000,
         async () => {
-          const { events, losses } = await server.report();
-          return losses.balanced === true && events.decoded + lostOf(losses) === expected;
+          const { events, losses, inodes } = await server.report();
+          const exact = losses.balanced === true && events.decoded + lostOf(losses) === expected;
+          // of an inode whose eviction and release were both lost in the buffer, nothing tells
+          return exact && (losses.ring_buffer > 0 || inodes.by_fs.hugetlbfs!.live === 0);
         },
-        'an exact ledger',
+        'an exact ledger, and the end of each',
       );
       const report = await server.report();
-      expect(report.losses.balanced).toBe(true);
-      expect(report.inodes.by_fs.hugetlbfs).toMatchObject({ ended: 200_000, live: 0 });
+      const { ended, live } = report.inodes.by_fs.hugetlbfs!;
+      const { ring_buffer } = report.losses;
+      expect(ended).toBeGreaterThanOrEqual(200_000 - ring_buffer);
+      expect(live).toBeLessThanOrEqual(ring_buffer);
+      expect(ended + live).toBeLessThanOrEqual(200_000);
       if ((report.losses.not_run ?? 0) > 0) {
         expect(report.gaps.some((gap) => gap.where === 'not_run')).toBe(true);
       }

@@ -6,7 +6,7 @@ import { linkTime, timeOfLink } from './time.ts';
 /** What the menu of speeds offers; the command line may have asked for another. */
 export const SPEEDS: readonly ReplaySpeed[] = [0.1, 0.5, 1, 2, 10, 100, 'max'];
 
-/** A link to a time this near to what plays is the page's own, loaded again. */
+/** While it plays, a link to a time this near is the page's own, loaded again. */
 const NEAR_MS = 3000;
 /** How often the address follows while it plays. */
 const ADDRESS_MS = 1000;
@@ -86,8 +86,14 @@ export function startReplay(): void {
 /** True: it goes where the link says, and stays there. */
 function openLink(status: ReplayStatus): boolean {
   const at = timeOfLink(route.peek().t, status);
-  if (at === null || Math.abs(at - status.at_ms) < NEAR_MS) return false;
+  if (at === null || isThere(at, status)) return false;
   sendCommand({ do: 'pause' });
   seekTo(at);
   return true;
+}
+
+function isThere(at: number, status: ReplayStatus): boolean {
+  return status.state === 'playing'
+    ? Math.abs(at - status.at_ms) < NEAR_MS
+    : status.state === 'paused' && linkTime(status) === route.peek().t;
 }
