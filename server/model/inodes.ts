@@ -235,7 +235,8 @@ export class Inodes {
     this._byNumber.delete(inode.number);
     this.release(inode.key, inode);
     if (!inode.canary) this.dropped++;
-    if (this._oldest > 8192) {
+    // those dropped are held no longer than an eighth as many as are kept
+    if (this._oldest > 64 + this._keep / 8) {
       this._ended = this._ended.slice(this._oldest);
       this._oldest = 0;
     }

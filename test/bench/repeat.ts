@@ -23,19 +23,29 @@ const NUMBER_STEP = 1_000_000;
 const TASK_STEP = 100_000;
 const POOL_PAGES = 10_000_000;
 
+export interface TimedFrame {
+  readonly kind: FrameKind;
+  readonly bytes: Buffer;
+  /** Nanoseconds after the tracer was ready; 0: before. */
+  readonly at: number;
+}
+
 export interface Input {
-  readonly frames: readonly { readonly kind: FrameKind; readonly bytes: Buffer }[];
+  readonly frames: readonly TimedFrame[];
   /** Lines of the lives, apart from ticks, beats and what came before. */
   readonly events: number;
   readonly inodes: number;
   readonly bytes: number;
 }
 
-/** `rate`: events in a second of the trace. */
-export function repeat(template: Template, events: number, rate: number): Input {
+/**
+ * `rate`: events in a second of the trace. `live`: bytes come with every tick, as from a
+ * bpftrace that is waited for.
+ */
+export function repeat(template: Template, events: number, rate: number, live = false): Input {
   const copies = Math.ceil(events / template.lines.length);
   const everyNs = Math.round((template.lines.length / rate) * 1e9);
-  return new Repetition(template, copies, everyNs).input();
+  return new Repetition(template, copies, everyNs, live).input();
 }
 
 class Repetition {
@@ -45,7 +55,8 @@ class Repetition {
   readonly #everyNs: number;
   /** Copies at the same time: an address comes again after so many. */
   readonly #overlap: number;
-  readonly #frames: { kind: FrameKind; bytes: Buffer }[] = [];
+  readonly #live: boolean;
+  readonly #frames: TimedFrame[] = [];
   readonly #counts: Map<LineName, number>;
   #lines: string[] = [];
   #length = 0;
@@ -55,8 +66,9 @@ class Repetition {
   /** Hugepages in page caches. */
   #used = 0;
 
-  constructor(template: Template, copies: number, everyNs: number) {
+  constructor(template: Template, copies: number, everyNs: number, live: boolean) {
     this.#template = template;
+    this.#live = live;
     this.#copies = copies;
     this.#everyNs = everyNs;
     this.#overlap = Math.ceil(template.lines.at(-1)!.at / everyNs) + 2;
@@ -66,7 +78,7 @@ class Repetition {
 
   input(): Input {
     const { before, readyAt, once, lines, lives, inodes } = this.#template;
-    for (const { kind, bytes } of before) this.#frames.push({ kind, bytes });
+    for (const { kind, bytes } of before) this.#frames.push({ kind, bytes, at: 0 });
     const from = Number(readyAt) + LEAD_NS;
     for (const line of once) this.#say(line, 0, Number(readyAt) + TICK_NS / 2);
     if (lives !== 'steps') this.#out(`detail ${Number(readyAt) + TICK_NS / 2} 0 0 0 0 100000`);
@@ -116,6 +128,7 @@ class Repetition {
       this.#out(`tick ${at} 0 0 0 ${++this.#ticks}`);
       for (const beat of this.#template.beats) this.#out(`beat ${at} ${beat}`);
       if (this.#ticks % 10 === 0) this.#account(at);
+      if (this.#live) this.#flush();
       this.#tickAt += TICK_NS;
     }
   }
@@ -154,7 +167,7 @@ class Repetition {
   #push(kind: FrameKind, text: string): void {
     const bytes = Buffer.from(text, 'latin1');
     this.#bytes += bytes.length;
-    this.#frames.push({ kind, bytes });
+    this.#frames.push({ kind, bytes, at: this.#tickAt - Number(this.#template.readyAt) });
   }
 }
 
