@@ -3,6 +3,7 @@ import { AlertsView } from './alerts/AlertsView.tsx';
 import { CallbacksView } from './CallbacksView.tsx';
 import { CompareView } from './compare/CompareView.tsx';
 import { ContractView } from './contract/ContractView.tsx';
+import { HostsView } from './hosts/HostsView.tsx';
 import { HugepagesView } from './hugepages/HugepagesView.tsx';
 import { InodeView } from './inode/InodeView.tsx';
 import { InodesView } from './inodes/InodesView.tsx';
@@ -58,12 +59,13 @@ const VIEWS: Record<PageView, () => preact.VNode> = {
   callbacks: CallbacksView,
   contract: ContractView,
   losses: LossesView,
+  hosts: HostsView,
   compare: CompareView,
 };
 
 function usePageKeys(showHelp: () => void): void {
   useKeys([
-    ...viewsOf(store.hello.value).map((item, index) => ({
+    ...viewsOf(store.hello.value, store.hosts.value.length).map((item, index) => ({
       keys: [String(index + 1), item.letter],
       help: item.view === 'inode' ? 'the last inode' : item.title,
       run: () => {

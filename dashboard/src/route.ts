@@ -39,6 +39,7 @@ export const PAGE_VIEWS = [
   'callbacks',
   'contract',
   'losses',
+  'hosts',
   'compare',
 ] as const;
 export type PageView = (typeof PAGE_VIEWS)[number];
@@ -126,13 +127,19 @@ export function subscriptionOf(route: Route): Subscribe {
   return {
     type: 'subscribe',
     view: route.view,
-    ...(route.host ? { host: route.host } : {}),
+    ...(hostOf(route) ? { host: hostOf(route) } : {}),
     ...(route.view === 'inodes'
       ? { filter: route.filter, sort: route.sort, descending: route.descending }
       : {}),
     ...(route.view === 'inode' ? { inode: route.inode } : {}),
     ...(route.view === 'contract' && route.finding ? { finding: route.finding } : {}),
   };
+}
+
+/** A pool names its host: `2048@vm`. */
+function hostOf({ view, host, pool }: Route): string {
+  if (host !== '' || view !== 'hugepages') return host;
+  return pool.includes('@') ? pool.slice(pool.indexOf('@') + 1) : '';
 }
 
 function decode(text: string): string {

@@ -1,13 +1,13 @@
 import { batch, type Signal, signal } from '@preact/signals';
 import type { AlertsView, FiringSummary } from '../../server/protocol/alerts.ts';
 import type { Comparison } from '../../server/protocol/compare.ts';
+import type { HostState } from '../../server/protocol/hosts.ts';
 import type {
   CallbackRow,
   ContractView,
   ErrorMessage,
   FindingDetail,
   Hello,
-  HostState,
   InodeDetail,
   InodePage,
   LossesView,
@@ -18,7 +18,7 @@ import type {
 } from '../../server/protocol/messages.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from '../../server/protocol/pool-map.ts';
 import type { ReplayMarks, ReplayStatus } from '../../server/protocol/replay.ts';
-import { foldUpdates } from './fold.ts';
+import { applyHosts, foldUpdates } from './fold.ts';
 import { SeriesBuffer } from './series.ts';
 
 /**
@@ -108,7 +108,7 @@ export class Store {
       this.latestAt.value = update.now_ms;
       if (this.firstAt.value === 0) this.firstAt.value = update.now_ms;
       // A dying tracer or a leak must not hide behind a pause: these are always live.
-      if (update.hosts) this.hosts.value = update.hosts;
+      if (update.hosts) this.hosts.value = applyHosts(this.hosts.value, update.hosts);
       if (update.firing) this.firing.value = update.firing;
       if (this.paused.value && !this.#letThrough) return;
       this.#next = null;

@@ -11,9 +11,10 @@
 import { z } from 'zod/mini';
 import type { AlertsView, FiringSummary } from './alerts.ts';
 import type { Comparison } from './compare.ts';
+import type { HostsUpdate, Ledger } from './hosts.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from './pool-map.ts';
 import type { ReplayMarks, ReplayStatus } from './replay.ts';
-import type { Context, InodeStage, Plan } from './stages.ts';
+import type { Context, InodeStage } from './stages.ts';
 
 export const MESSAGE_VERSION = 1;
 
@@ -26,6 +27,7 @@ export const VIEWS = [
   'contract',
   'alerts',
   'losses',
+  'hosts',
   'compare',
 ] as const;
 export type View = (typeof VIEWS)[number];
@@ -95,7 +97,7 @@ export interface Update {
   /** Server's wall clock, milliseconds since 1970; in a replay that of the recording. */
   readonly now_ms: number;
   /** In every view: each host with its tracer, plan and ledger. */
-  readonly hosts?: readonly HostState[];
+  readonly hosts?: HostsUpdate;
   /** In every view. */
   readonly firing?: FiringSummary;
   /** In every view of a replay. */
@@ -128,66 +130,6 @@ export interface Update {
   readonly compare?: Comparison | null;
 }
 
-export type TracerStatus =
-  | 'connecting' // reaching the host, booting a guest
-  | 'planning' // asking the host what it offers
-  | 'attaching' // bpftrace runs; no canary has come through yet
-  | 'ready' // a canary inode has come through every planned stage
-  | 'restarting' // bpftrace or the connection was lost; a gap is open
-  | 'stopped' // ended on purpose
-  | 'failed'; // cannot trace; `message` says why and what to do
-
-/** One host of the session. */
-export interface HostState {
-  readonly host: string;
-  readonly status: TracerStatus;
-  /** Progress while not ready; the reason and what to do when failed. */
-  readonly message: string;
-  /** Boot id: the epoch. Empty until known. */
-  readonly epoch: string;
-  readonly kernel: string;
-  readonly bpftrace: string;
-  readonly fs: readonly string[];
-  readonly plan: Plan | null;
-  /** Milliseconds since the tracer's last line; null before the first. */
-  readonly silent_ms: number | null;
-  readonly events_per_s: number;
-  readonly ledger: Ledger;
-  readonly gaps: number;
-  /** Certain and suspected breaches of the contract. */
-  readonly broken: number;
-  readonly suspected: number;
-  readonly detail: HostDetail | null;
-}
-
-/** What the kernel side tells of each inode at the moment; null before it is known. */
-export interface HostDetail {
-  readonly asked: 'steps' | 'lifecycle' | 'auto';
-  /** Each stage is told at once; otherwise in one line when the inode ends. */
-  readonly steps: boolean;
-  /** When that last changed by itself, milliseconds since 1970; 0: never. */
-  readonly since_ms: number;
-  /** Inodes a second when it changed. */
-  readonly rate: number;
-}
-
-/** Where every hit of a probe went. Counts of events. */
-export interface Ledger {
-  /** Hits of the kernel functions: programs run plus not_run. */
-  readonly kernel_hits: number;
-  /** Lines decoded into events. */
-  readonly decoded: number;
-  /** The program never ran: another tracing program was active on that CPU. Null: this kernel does not tell. */
-  readonly not_run: number | null;
-  readonly map_full: number;
-  readonly ring_buffer: number;
-  readonly rejected: number;
-  /** Hits counted in the kernel whose line has not arrived yet; 0 in a quiet second. */
-  readonly in_flight: number;
-  /** Hits = decoded + losses, exactly; null while events are in flight or the counts are not known. */
-  readonly balanced: boolean | null;
-}
-
 /** One probe's part of the ledger. */
 export interface ProbeLedger extends Ledger {
   readonly host: string;
@@ -202,9 +144,9 @@ export interface ProbeLedger extends Ledger {
 export interface Series {
   readonly reset: boolean;
   readonly t: readonly number[];
-  /** Inodes ended in that second, by `host fs`. */
+  /** Inodes ended in that second, by `host fs`; of all hosts together where they are many: ` fs`. */
   readonly ended: Readonly<Record<string, readonly number[]>>;
-  /** Pools, by `host size_kb node` (node -1: all nodes). */
+  /** Pools, by `host size_kb node` (node -1: all nodes); together: ` size_kb node`. */
   readonly pools: Readonly<Record<string, PoolSeries>>;
   /** Events decoded, and losses of every place, in that second. */
   readonly events: readonly number[];

@@ -4,7 +4,7 @@
  * with what bpftrace itself says it lost. They must agree to the last event.
  */
 import { COUNTED_LINES, LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
-import type { Ledger } from '../protocol/messages.ts';
+import type { Ledger } from '../protocol/hosts.ts';
 import type { ResumeFrame } from '../protocol/recording.ts';
 import { LINE_PLACE } from './line-head.ts';
 

@@ -7,7 +7,7 @@ import { agentScript } from '../host/agent.ts';
 import { type Host, HostError, type HostProcess } from '../host/host.ts';
 import { nowMs } from '../protocol/clock.ts';
 import type { RecordedAlerting } from '../protocol/config.ts';
-import type { TracerStatus } from '../protocol/messages.ts';
+import type { TracerStatus } from '../protocol/hosts.ts';
 import {
   type BeginFrame,
   byTrack,

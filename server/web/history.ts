@@ -17,9 +17,13 @@ interface Point {
   readonly pools: ReadonlyMap<string, readonly (number | null)[]>;
   readonly events: number;
   readonly lost: number;
-  /** Events by host. */
+  /** Events and losses by host. */
   readonly rates: ReadonlyMap<string, number>;
+  readonly losses: ReadonlyMap<string, number>;
 }
+
+/** With more hosts than this, what is shown of all of them is their sum. */
+export const APART = 8;
 
 const POOL_FIELDS = ['total', 'free', 'reserved', 'surplus'] as const;
 
@@ -31,6 +35,7 @@ export class History {
   readonly #points: Point[] = [];
   readonly #source: Source;
   readonly #before = new Map<string, number>();
+  readonly #sums = new WeakMap<Point, Point>();
 
   constructor(source: Source) {
     this.#source = source;
@@ -48,6 +53,7 @@ export class History {
     const ended = new Map<string, number>();
     const pools = new Map<string, readonly (number | null)[]>();
     const rates = new Map<string, number>();
+    const losses = new Map<string, number>();
     let events = 0;
     let lost = 0;
     pipelines.forEach((pipeline, epoch) => {
@@ -60,7 +66,9 @@ export class History {
       const rate = this.#since(`events ${epoch}`, pipeline.ledger.events);
       rates.set(host, (rates.get(host) ?? 0) + rate);
       events += rate;
-      lost += this.#since(`lost ${epoch}`, pipeline.ledger.lostEvents);
+      const lostHere = this.#since(`lost ${epoch}`, pipeline.ledger.lostEvents);
+      losses.set(host, (losses.get(host) ?? 0) + lostHere);
+      lost += lostHere;
     });
     for (const [host, pipeline] of currentEpochs(pipelines)) {
       for (const pool of pipeline.model.pools.latest()) {
@@ -69,7 +77,7 @@ export class History {
         pools.set(`${host} ${pool.sizeKb} ${pool.node}`, values);
       }
     }
-    this.#points.push({ t: this.#at, ended, pools, events, lost, rates });
+    this.#points.push({ t: this.#at, ended, pools, events, lost, rates, losses });
     if (this.#points.length > (mode === 'replay' ? REPLAY_POINTS : POINTS)) this.#points.shift();
     this.#taken++;
     this.sample(now, pipelines);
@@ -85,12 +93,16 @@ export class History {
     return this.#points.at(-1 - this.#ahead())?.rates.get(host) ?? 0;
   }
 
-  /** Points after the first `known` ever taken; null when there are none. */
-  since(known: number): Series | null {
+  /**
+   * Points after the first `known` ever taken, of one host or of all; null when there are
+   * none. Where there are many hosts, all of them are one.
+   */
+  since(known: number, host?: string): Series | null {
     const missing = this.taken - known;
     if (missing <= 0) return null;
     const end = this.#points.length - this.#ahead();
-    const points = this.#points.slice(Math.max(0, end - Math.min(missing, POINTS)), end);
+    const taken = this.#points.slice(Math.max(0, end - Math.min(missing, POINTS)), end);
+    const points = host === undefined ? this.#ofAll(taken) : taken.map((p) => ofHost(p, host));
     const reset = known === 0 || missing > points.length;
     return {
       reset,
@@ -102,6 +114,18 @@ export class History {
       events: points.map((p) => p.events),
       lost: points.map((p) => p.lost),
     };
+  }
+
+  #ofAll(points: readonly Point[]): readonly Point[] {
+    if (this.#source.hosts().length <= APART) return points;
+    return points.map((point) => {
+      let sum = this.#sums.get(point);
+      if (sum === undefined) {
+        sum = together(point);
+        this.#sums.set(point, sum);
+      }
+      return sum;
+    });
   }
 
   /** Points of a replay that lie after what is shown. */
@@ -124,6 +148,47 @@ export class History {
     // a loss that turns out to be none, or a canary disowned, takes a count back
     return Math.max(0, more);
   }
+}
+
+/** `host fs` and `host size_kb node`: a host's name may hold spaces. */
+const ENDED_WORDS = 1;
+const POOL_WORDS = 2;
+
+function hostOf(key: string, words: number): string {
+  return key.split(' ').slice(0, -words).join(' ');
+}
+
+function ofHost(point: Point, host: string): Point {
+  const only = <T>(map: ReadonlyMap<string, T>, words: number) =>
+    new Map([...map].filter(([key]) => hostOf(key, words) === host));
+  return {
+    ...point,
+    ended: only(point.ended, ENDED_WORDS),
+    pools: only(point.pools, POOL_WORDS),
+    events: point.rates.get(host) ?? 0,
+    lost: point.losses.get(host) ?? 0,
+  };
+}
+
+/** Sums over the hosts, under the name of none. */
+function together(point: Point): Point {
+  const ended = new Map<string, number>();
+  for (const [key, value] of point.ended) {
+    const sum = key.slice(hostOf(key, ENDED_WORDS).length);
+    ended.set(sum, (ended.get(sum) ?? 0) + value);
+  }
+  const pools = new Map<string, (number | null)[]>();
+  for (const [key, values] of point.pools) {
+    const sum = key.slice(hostOf(key, POOL_WORDS).length);
+    const before = pools.get(sum);
+    if (before === undefined) pools.set(sum, [...values]);
+    else {
+      values.forEach((value, i) => {
+        if (value !== null) before[i] = (before[i] ?? 0) + value;
+      });
+    }
+  }
+  return { ...point, ended, pools };
 }
 
 function keysOf<T>(points: readonly Point[], of: (p: Point) => ReadonlyMap<string, T>): string[] {

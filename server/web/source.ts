@@ -1,6 +1,6 @@
 /** What the web serves: a live session, a replay, or a comparison of two recordings. */
 import type { Comparison } from '../protocol/compare.ts';
-import type { TracerStatus } from '../protocol/messages.ts';
+import type { TracerStatus } from '../protocol/hosts.ts';
 import type { ReplayCommand, ReplayMarks, ReplayStatus } from '../protocol/replay.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 

@@ -19,7 +19,8 @@ import {
 } from '../protocol/messages.ts';
 import { ReplayMessage } from '../protocol/replay.ts';
 import { VERSION } from '../protocol/version.ts';
-import type { History } from './history.ts';
+import { APART, type History } from './history.ts';
+import { HostChanges } from './host-changes.ts';
 import { type Limits, Rates } from './limits.ts';
 import type { Source } from './source.ts';
 import type { Views } from './views.ts';
@@ -27,6 +28,8 @@ import type { Views } from './views.ts';
 const PERIOD_MS = 100;
 /** Sections that cost more than a millisecond or two are made less often. */
 const HEAVY_EVERY = 3;
+/** ... and take no more than a tenth of the time, however many inodes there are. */
+const HEAVY_SHARE = 9;
 /** Bytes waiting for a client beyond which it gets nothing new. */
 const SLOW_BYTES = 256 * 1024;
 /** A client that has taken nothing for so long is dropped. */
@@ -118,6 +121,9 @@ class Client {
   #answeredAt = Number.NEGATIVE_INFINITY;
   /** What each section said last, so that only changes are sent. */
   readonly #sent = new Map<Section, string>();
+  readonly #hosts = new HostChanges();
+  /** What is costly is made again when nine times as long has passed as it took. */
+  #heavyAt = 0;
   /** Points of the history that the client has. */
   #points = 0;
   /** What of a replay the client has seen. */
@@ -171,12 +177,12 @@ class Client {
     this.#slowSince = 0;
     this.#jumped();
     const shown = this.#stream.source.now();
-    const sections = this.#sections(ask, shown);
+    const sections = this.#sections(ask, shown, now);
     const parts: string[] = [];
     for (const [name, value] of sections) {
       const text = JSON.stringify(value);
       if (this.#sent.get(name) === text) continue;
-      if (name !== 'series') this.#sent.set(name, text);
+      if (name !== 'series' && name !== 'hosts') this.#sent.set(name, text);
       parts.push(`${JSON.stringify(name)}:${text}`);
     }
     if (parts.length === 0) return 'ok';
@@ -188,26 +194,27 @@ class Client {
       now_ms: shown,
     };
     this.#coalesced = 0;
+    this.#heavyAt = Math.max(this.#heavyAt, now + HEAVY_SHARE * (performance.now() - now));
     this.socket.send(`${JSON.stringify(head).slice(0, -1)},${parts.join(',')}}`);
     return 'ok';
   }
 
-  #sections(ask: Subscribe, now: number): [Section, unknown][] {
+  /** `shown`: the time that is shown as now. */
+  #sections(ask: Subscribe, shown: number, now: number): [Section, unknown][] {
     const { views, history, alerts } = this.#stream;
-    const out: [Section, unknown][] = [
-      ['hosts', views.hosts(now)],
-      ['firing', alerts.firing()],
-    ];
+    const out: [Section, unknown][] = [['firing', alerts.firing()]];
+    const hosts = this.#hosts.next(() => views.hosts(shown));
+    if (hosts !== null) out.push(['hosts', hosts]);
     const { controls } = this.#stream.source;
     if (controls !== undefined) {
       out.push(['replay', controls.status()]);
       if (controls.scan.revision !== this.#marks) out.push(['marks', controls.marks()]);
       this.#marks = controls.scan.revision;
     }
-    const heavy = this.#turn++ % HEAVY_EVERY === 0;
+    const heavy = now >= this.#heavyAt && this.#turn++ % HEAVY_EVERY === 0;
     switch (ask.view) {
       case 'overview': {
-        const series = history.since(this.#points);
+        const series = history.since(this.#points, ask.host);
         this.#points = history.taken;
         if (series !== null) out.push(['series', series]);
         out.push(['totals', views.totals(ask.host)]);
@@ -223,6 +230,8 @@ class Client {
         break;
       case 'hugepages': {
         if (!heavy) break;
+        // of many hosts, one is shown at a time
+        if (ask.host === undefined && this.#stream.source.hosts().length > APART) break;
         const leaks = views.leaks(alerts.list(), { host: ask.host });
         out.push(['leaks', leaks]);
         out.push(['pools', views.pools(ask.host)]);
@@ -300,6 +309,8 @@ class Client {
   /** Every section in full, next time. */
   #anew(): void {
     this.#sent.clear();
+    this.#hosts.reset();
+    this.#heavyAt = 0;
     this.#points = 0;
     this.#turn = 0;
     this.#marks = -1;

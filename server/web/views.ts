@@ -1,18 +1,17 @@
 /** The sections of each view, made from the model when a client shows that view. */
+import { Histogram } from '../model/histogram.ts';
 import type { Incarnation } from '../model/incarnation.ts';
 import type { SessionAlert } from '../protocol/alerts.ts';
 import { type Filter, parseFilter } from '../protocol/filter.ts';
+import type { HostDetail, HostState, Ledger } from '../protocol/hosts.ts';
 import type {
   CallbackRow,
   ContractView,
   FindingDetail,
   Gap,
-  HostDetail,
-  HostState,
   InodeDetail,
   InodePage,
   InodeRow,
-  Ledger,
   LossesView,
   StageLatency,
   Subscribe,
@@ -67,6 +66,9 @@ export class Views {
       gaps: pipeline?.model.gaps.list.length ?? 0,
       ...breaches(pipeline),
       detail: pipeline === null ? null : hostDetail(pipeline),
+      ...inodesOf(pipeline),
+      pool: pipeline === null ? null : poolOf(pipeline),
+      leaks: leaksOf(pipeline),
     }));
   }
 
@@ -87,22 +89,30 @@ export class Views {
     };
   }
 
+  /** Of one host, or of all of them together. */
   latencies(host?: string): StageLatency[] {
-    const out: StageLatency[] = [];
+    const byKey = new Map<string, Histogram[]>();
     for (const [, pipeline] of this.#pipelines(host)) {
       for (const [key, histogram] of pipeline.model.inodes.latencies) {
-        const [pair, fs] = key.split(' ') as [string, string];
-        out.push({
-          pair,
-          fs,
-          count: histogram.count,
-          p50_ns: histogram.quantile(0.5),
-          p90_ns: histogram.quantile(0.9),
-          p99_ns: histogram.quantile(0.99),
-          max_ns: Math.round(histogram.max),
-        });
+        const some = byKey.get(key);
+        if (some === undefined) byKey.set(key, [histogram]);
+        else some.push(histogram);
       }
     }
+    const out = [...byKey].map(([key, histograms]) => {
+      const [pair, fs] = key.split(' ') as [string, string];
+      const [first, ...others] = histograms;
+      const all = others.length === 0 ? first! : merged(histograms);
+      return {
+        pair,
+        fs,
+        count: all.count,
+        p50_ns: all.quantile(0.5),
+        p90_ns: all.quantile(0.9),
+        p99_ns: all.quantile(0.99),
+        max_ns: Math.round(all.max),
+      };
+    });
     return out.sort((a, b) => a.fs.localeCompare(b.fs));
   }
 
@@ -245,6 +255,38 @@ function breaches(pipeline: Pipeline | null): { broken: number; suspected: numbe
   return {
     broken: results.reduce((sum, result) => sum + result.broken, 0),
     suspected: results.reduce((sum, result) => sum + result.suspected, 0),
+  };
+}
+
+function merged(histograms: readonly Histogram[]): Histogram {
+  const all = new Histogram();
+  for (const one of histograms) all.merge(one);
+  return all;
+}
+
+function inodesOf(pipeline: Pipeline | null): { inodes_live: number; inodes_ended: number } {
+  const counts = [...(pipeline?.model.inodes.byFs.values() ?? [])];
+  return {
+    inodes_live: counts.reduce((sum, { live }) => sum + live, 0),
+    inodes_ended: counts.reduce((sum, { ended }) => sum + ended, 0),
+  };
+}
+
+/** Of the whole host: the counters of its nodes say the same once more. */
+function poolOf({ model }: Pipeline): HostState['pool'] {
+  const pools = model.pools.latest().filter(({ node }) => node < 0);
+  if (pools.length === 0) return null;
+  const total_kb = pools.reduce((sum, { sizeKb, total }) => sum + sizeKb * total, 0);
+  const free_kb = pools.reduce((sum, { sizeKb, free }) => sum + sizeKb * free, 0);
+  return { total_kb, used_kb: total_kb - free_kb };
+}
+
+function leaksOf(pipeline: Pipeline | null): HostState['leaks'] {
+  const firing = (pipeline?.leaks() ?? []).filter(({ state }) => state === 'firing');
+  return {
+    firing: firing.length,
+    pages: firing.reduce((sum, { pages }) => sum + pages, 0),
+    certain: firing.some(({ verdict }) => verdict === 'certain'),
   };
 }
 

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_ALERTING } from '../../server/protocol/config.ts';
-import type { HostState } from '../../server/protocol/messages.ts';
+import type { HostState } from '../../server/protocol/hosts.ts';
 import type { Report } from '../../server/protocol/report.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { Session } from '../../server/tracer/session.ts';

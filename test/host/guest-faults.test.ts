@@ -1,7 +1,8 @@
 /** A guest whose clock is set, and one whose kernel panics: see docs/reliability.md. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { HostState, InodePage } from '../../server/protocol/messages.ts';
+import type { HostState } from '../../server/protocol/hosts.ts';
+import type { InodePage } from '../../server/protocol/messages.ts';
 import { eventually, RunningServer } from '../support/cli.ts';
 import { Guest } from '../support/guest.ts';
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { SessionAlert } from '../../server/protocol/alerts.ts';
-import type { HostState } from '../../server/protocol/messages.ts';
+import type { HostState } from '../../server/protocol/hosts.ts';
 import { openRecording } from '../../server/recording/open.ts';
 import { type Mood, Receiver } from '../fixtures/sinks.ts';
 import { agentPids, bpftracePids, eventually, RunningServer } from '../support/cli.ts';

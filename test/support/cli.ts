@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { HostState } from '../../server/protocol/messages.ts';
+import type { HostState } from '../../server/protocol/hosts.ts';
 import type { Report } from '../../server/protocol/report.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));

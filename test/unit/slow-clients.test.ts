@@ -18,7 +18,7 @@ beforeAll(async () => {
   server = await LeakyServer.start({}, 'live', {});
   web = server.web;
   server.host.evict(ROWS);
-  evictions = setInterval(() => server.host.evict(ROWS), 100);
+  evictions = setInterval(() => server.host.evict(10), 100);
 });
 afterAll(() => clearInterval(evictions));
 

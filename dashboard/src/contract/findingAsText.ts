@@ -1,4 +1,5 @@
-import type { FindingDetail, HostState } from '../../../server/protocol/messages.ts';
+import type { HostState } from '../../../server/protocol/hosts.ts';
+import type { FindingDetail } from '../../../server/protocol/messages.ts';
 import { formatOffset } from '../format/duration.ts';
 import { visibleText } from '../format/visible.ts';
 

@@ -1,6 +1,7 @@
 import { useMemo } from 'preact/hooks';
 import type { HugepagesOfPool, PoolRow, PoolsView } from '../../../server/protocol/pool-map.ts';
 import { formatCount, plural } from '../format/number.ts';
+import { ChooseHost, isHostOpen } from '../hosts/ChooseHost.tsx';
 import { Empty, Waiting } from '../parts/Empty.tsx';
 import { Panel } from '../parts/Panel.tsx';
 import { go, route, store } from '../session.ts';
@@ -26,6 +27,7 @@ import { notesOf, poolName, summaryOf } from './words.ts';
 
 /** The pool as a map: who has what of it, what leaks, and what is promised. */
 export function HugepagesView() {
+  if (isHostOpen() && route.value.pool === '') return <ChooseHost what="Map of hugepages" />;
   const tables = store.hugepages.value;
   const view = store.pools.value;
   if (tables === null || view === null) return <Waiting what="hugepages" />;

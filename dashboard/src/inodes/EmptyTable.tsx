@@ -1,5 +1,5 @@
 import { formatClock } from '../format/clock.ts';
-import { formatCount } from '../format/number.ts';
+import { formatCount, plural } from '../format/number.ts';
 import { Empty } from '../parts/Empty.tsx';
 import { Foreign } from '../parts/Foreign.tsx';
 import { go, route, store } from '../session.ts';
@@ -12,7 +12,7 @@ export function FirstInode() {
   if (ready.length === 0) {
     return (
       <Empty title="No tracer is ready yet.">
-        {hosts.map((host) => (
+        {hosts.slice(0, 8).map((host) => (
           <p key={host.host}>
             <b>
               <Foreign text={host.host} />
@@ -24,7 +24,8 @@ export function FirstInode() {
     );
   }
   const fs = [...new Set(ready.flatMap((host) => host.fs))].join(', ');
-  const names = ready.map((host) => host.host).join(', ');
+  const names =
+    ready.length > 8 ? plural(ready.length, 'host') : ready.map((host) => host.host).join(', ');
   return (
     <Empty title="No inode yet.">
       <p>

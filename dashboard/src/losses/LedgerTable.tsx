@@ -1,4 +1,5 @@
-import type { Ledger, ProbeLedger } from '../../../server/protocol/messages.ts';
+import type { Ledger } from '../../../server/protocol/hosts.ts';
+import type { ProbeLedger } from '../../../server/protocol/messages.ts';
 import { formatCount } from '../format/number.ts';
 import { Empty } from '../parts/Empty.tsx';
 import { Foreign } from '../parts/Foreign.tsx';

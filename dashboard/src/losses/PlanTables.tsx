@@ -1,5 +1,6 @@
-import type { HostState } from '../../../server/protocol/messages.ts';
+import type { HostState } from '../../../server/protocol/hosts.ts';
 import { isObserved, STAGE_TEXT, STAGES } from '../../../server/protocol/stages.ts';
+import { ChooseHost, isHostOpen } from '../hosts/ChooseHost.tsx';
 import { Foreign } from '../parts/Foreign.tsx';
 import { Panel } from '../parts/Panel.tsx';
 import { Scroll } from '../parts/Scroll.tsx';
@@ -8,6 +9,7 @@ import { route, store } from '../session.ts';
 /** What can be seen on each host and how; and what cannot, why, and what would help. */
 export function PlanTables() {
   const chosen = route.value.host;
+  if (isHostOpen()) return <ChooseHost what="Plan" />;
   return (
     <>
       {store.hosts.value

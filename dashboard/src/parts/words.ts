@@ -1,4 +1,5 @@
-import type { InodeState, TracerStatus } from '../../../server/protocol/messages.ts';
+import type { TracerStatus } from '../../../server/protocol/hosts.ts';
+import type { InodeState } from '../../../server/protocol/messages.ts';
 import type { Context } from '../../../server/protocol/stages.ts';
 
 /** What each state means, in a sentence: for tooltips. */

@@ -8,7 +8,7 @@ export function Nav() {
   return (
     <nav class="nav" aria-label="Views">
       <ul>
-        {viewsOf(store.hello.value).map((item, index) => {
+        {viewsOf(store.hello.value, store.hosts.value.length).map((item, index) => {
           const reachable = item.view !== 'inode' || inode !== '';
           const content = (
             <>

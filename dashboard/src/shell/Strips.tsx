@@ -1,6 +1,7 @@
 import { formatAge } from '../format/duration.ts';
+import { plural } from '../format/number.ts';
 import { Foreign, ForeignLines } from '../parts/Foreign.tsx';
-import { connectionState, retryConnection, second, store } from '../session.ts';
+import { connectionState, linkTo, retryConnection, second, store } from '../session.ts';
 
 /** Across the page, under the top bar: what the reader must know before reading on. */
 export function Strips() {
@@ -70,7 +71,13 @@ function Progress() {
   const busy = store.hosts.value.filter((host) => BUSY.has(host.status) && host.message !== '');
   return (
     <div role="status">
-      {busy.map((host) => (
+      {busy.length > NAMED && (
+        <p class="strip strip-busy">
+          <b>{plural(busy.length, 'host')}</b> are on their way:{' '}
+          <a href={linkTo({ view: 'hosts' })}>which, and where they are</a>
+        </p>
+      )}
+      {busy.slice(0, busy.length > NAMED ? 0 : NAMED).map((host) => (
         <p key={host.host} class="strip strip-busy">
           <b>
             <Foreign text={host.host} />
@@ -82,6 +89,9 @@ function Progress() {
   );
 }
 
+/** With more hosts than this they are counted, and not named. */
+const NAMED = 4;
+
 const BUSY = new Set<string>(['connecting', 'planning', 'attaching', 'restarting']);
 
 /** A tracer that cannot trace: its whole reason, and what to do, until it is mended. */
@@ -89,7 +99,13 @@ function FailedTracers() {
   const failed = store.hosts.value.filter((host) => host.status === 'failed');
   return (
     <div role="alert">
-      {failed.map((host) => (
+      {failed.length > NAMED && (
+        <p class="strip strip-bad">
+          <b>{plural(failed.length, 'host')} cannot be traced</b>; the first of them:{' '}
+          <a href={linkTo({ view: 'hosts' })}>all of them</a>
+        </p>
+      )}
+      {failed.slice(0, failed.length > NAMED ? 1 : NAMED).map((host) => (
         <div key={host.host} class="strip strip-bad">
           <b>
             cannot trace <Foreign text={host.host} />
@@ -108,6 +124,15 @@ function WholeLives() {
   const busy = store.hosts.value.filter(
     (host) => host.detail?.asked === 'auto' && !host.detail.steps,
   );
+  if (busy.length > NAMED) {
+    return (
+      <p class="strip strip-info" role="status">
+        On <b>{plural(busy.length, 'host')}</b> there are so many inodes that each is told in one
+        line, when it has ended; those that hold hugepages also when they begin to. No stage is lost
+        by this.
+      </p>
+    );
+  }
   return (
     <div role="status">
       {busy.map(({ host, detail }) => (

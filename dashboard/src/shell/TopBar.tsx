@@ -1,5 +1,6 @@
 import { formatAge } from '../format/duration.ts';
-import { formatShort } from '../format/number.ts';
+import { formatCount, formatShort } from '../format/number.ts';
+import { byTrouble, SILENT_MS, troubleOf } from '../hosts/trouble.ts';
 import { Foreign } from '../parts/Foreign.tsx';
 import { STATUS_TONE } from '../parts/words.ts';
 import { go, isStale, linkTo, mayOperate, route, second, store } from '../session.ts';
@@ -69,8 +70,12 @@ function HostSwitch() {
   );
 }
 
+/** With more hosts than this they are counted, and not named. */
+const NAMED = 4;
+
 /** A dot and a word for each host's tracer. */
 function Health() {
+  if (store.hosts.value.length > NAMED) return <ManyHosts />;
   return (
     <ul class="health" aria-label="Tracers" aria-live="polite">
       {store.hosts.value.map((host) => {
@@ -89,6 +94,29 @@ function Health() {
         );
       })}
     </ul>
+  );
+}
+
+/** How many are as they should be, and the worst that is wrong with the others. */
+function ManyHosts() {
+  const hosts = store.hosts.value;
+  const ready = hosts.filter(({ status }) => status === 'ready').length;
+  const [worst] = byTrouble(hosts);
+  const { tone, words } = troubleOf(worst!);
+  return (
+    <a class="fact" href={linkTo({ view: 'hosts' })} aria-live="polite" title="all hosts (m)">
+      <span class={`dot dot-${tone}`} aria-hidden="true" />
+      <b>
+        {formatCount(ready)} of {formatCount(hosts.length)}
+      </b>{' '}
+      hosts ready
+      {words.length > 0 && (
+        <span class={tone === 'bad' ? 'tone-bad' : 'warn-text'}>
+          {' '}
+          · <Foreign text={worst!.host} /> {words[0]}
+        </span>
+      )}
+    </a>
   );
 }
 
@@ -130,9 +158,6 @@ function PauseButton() {
     </button>
   );
 }
-
-/** A tick line comes every second; three without one is worth a word. */
-const SILENT_MS = 3000;
 
 function shownHosts() {
   const chosen = route.value.host;

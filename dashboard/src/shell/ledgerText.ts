@@ -1,4 +1,4 @@
-import type { Ledger } from '../../../server/protocol/messages.ts';
+import type { Ledger } from '../../../server/protocol/hosts.ts';
 import { formatCount } from '../format/number.ts';
 
 /** Events that happened and were not seen, of all places; what is not known counts as none. */

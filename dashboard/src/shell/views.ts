@@ -13,6 +13,8 @@ const NAVIGATION: readonly NavigationItem[] = [
   { view: 'losses', title: 'Losses', letter: 'l' },
 ];
 
+const HOSTS: NavigationItem = { view: 'hosts', title: 'Hosts', letter: 'm' };
+
 /** Where two recordings are compared there is nothing else to look at. */
 const COMPARE: readonly NavigationItem[] = [{ view: 'compare', title: 'Compare', letter: 'd' }];
 
@@ -22,7 +24,8 @@ export interface NavigationItem {
   readonly letter: string;
 }
 
-/** The views that this server has. */
-export function viewsOf(hello: Hello | null): readonly NavigationItem[] {
-  return hello?.mode === 'compare' ? COMPARE : NAVIGATION;
+/** The views that this server has; that of all hosts where there are several. */
+export function viewsOf(hello: Hello | null, hosts: number): readonly NavigationItem[] {
+  if (hello?.mode === 'compare') return COMPARE;
+  return hosts > 1 ? [...NAVIGATION, HOSTS] : NAVIGATION;
 }

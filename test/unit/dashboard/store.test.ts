@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Store } from '../../../dashboard/src/store.ts';
-import type { HostState, Totals, Update } from '../../../server/protocol/messages.ts';
+import type { HostState } from '../../../server/protocol/hosts.ts';
+import type { Totals, Update } from '../../../server/protocol/messages.ts';
 
 const totals = (ended: number): Totals => ({
   inodes_live: 0,
@@ -18,7 +19,7 @@ function update(change: Partial<Update>): Update {
 const whole = (ended: number, now_ms: number): Update =>
   update({
     now_ms,
-    hosts: [],
+    hosts: { names: [], changed: [] },
     totals: totals(ended),
     series: { reset: true, t: [], ended: {}, pools: {}, events: [], lost: [] },
   });
@@ -66,9 +67,9 @@ describe('Store', () => {
     const { store, show } = makeStore();
     show(whole(1, 1000));
     store.setPaused(true);
-    const hosts = [{ host: 'vm', status: 'failed' } as HostState];
-    show(update({ hosts }));
-    expect(store.hosts.value).toEqual(hosts);
+    const vm = { host: 'vm', status: 'failed', ledger: {} } as HostState;
+    show(update({ hosts: { names: ['vm'], changed: [vm] } }));
+    expect(store.hosts.value).toEqual([vm]);
   });
 
   it('lets the answer to a new subscription through a pause, once', () => {
@@ -88,7 +89,7 @@ describe('Store', () => {
     store.setPaused(true);
     show(update({ totals: totals(2) }));
     store.expectAnswer();
-    show(update({ view: 'callbacks', hosts: [], callbacks: [] }));
+    show(update({ view: 'callbacks', hosts: { names: [], changed: [] }, callbacks: [] }));
     store.setPaused(false);
     expect(store.callbacks.value).toEqual([]);
     expect(store.totals.value?.inodes_ended).toBe(1);
@@ -96,7 +97,7 @@ describe('Store', () => {
 
   it('tells an inode that is not known from one that was not answered yet', () => {
     const { store, show } = makeStore();
-    show(update({ view: 'inode', hosts: [] }));
+    show(update({ view: 'inode', hosts: { names: [], changed: [] } }));
     expect(store.inode.value).toBeUndefined();
     show(update({ view: 'inode', inode: null }));
     expect(store.inode.value).toBeNull();

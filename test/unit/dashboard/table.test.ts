@@ -9,7 +9,7 @@ import {
   scrollHeight,
 } from '../../../dashboard/src/inodes/rowWindow.ts';
 import { addLedgers, ledgerWord, sumOf } from '../../../dashboard/src/shell/ledgerText.ts';
-import type { Ledger } from '../../../server/protocol/messages.ts';
+import type { Ledger } from '../../../server/protocol/hosts.ts';
 
 describe('row window', () => {
   const rows = fc.integer({ min: 0, max: 5_000_000 });
