@@ -155,6 +155,11 @@ export class Pipeline {
     return this._reorder.late;
   }
 
+  /** Events that wait for others of an earlier time, and how far they are ahead. */
+  get waiting(): { readonly events: number; readonly ns: number } {
+    return { events: this._reorder.waiting, ns: this._reorder.lagNs };
+  }
+
   /** bpftrace starts; by track, the line of each of its programs, in the order of loading. */
   begin(programs: readonly (readonly LineName[])[]): void {
     this._programs = programs;

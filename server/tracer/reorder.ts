@@ -36,6 +36,10 @@ class BufferQueue {
     if (ts > this.newest) this.newest = ts;
   }
 
+  get length(): number {
+    return this._events.length - this._head;
+  }
+
   get isEmpty(): boolean {
     return this._head === this._events.length;
   }
@@ -82,6 +86,16 @@ export class Reorder {
     this._slackNs = options.slackNs;
     this._bufferOf = options.bufferOf;
     this._emit = emit;
+  }
+
+  /** Events that wait for their turn. */
+  get waiting(): number {
+    return this._queues.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** From the newest event that came to the last one that was passed on; 0 before both. */
+  get lagNs(): number {
+    return this.waiting === 0 ? 0 : Math.max(0, this._max - Math.max(0, this._passed));
   }
 
   push(event: TraceEvent, head = headOf(event)): void {

@@ -12,6 +12,8 @@ import type { Template } from './template.ts';
 
 /** How often it is looked whether a host has something to say. */
 const PERIOD_MS = 20;
+/** After so long somebody else has a turn, as between the reads of many pipes. */
+const SLICE_MS = 10;
 
 export interface SimulatedOptions {
   readonly hosts: number;
@@ -85,7 +87,7 @@ export class SimulatedHosts implements Source {
     this.#began = performance.now();
     while (this.#hosts.some(({ next }) => next < this.#input.frames.length)) {
       await new Promise((resolve) => setTimeout(resolve, PERIOD_MS));
-      this.#advance((performance.now() - this.#began) * 1e6);
+      await this.#advance((performance.now() - this.#began) * 1e6);
     }
   }
 
@@ -102,9 +104,10 @@ export class SimulatedHosts implements Source {
     }
   }
 
-  #advance(elapsed: number): void {
+  async #advance(elapsed: number): Promise<void> {
     const { frames } = this.#input;
     let late = 0;
+    let turn = performance.now();
     for (const host of this.#hosts) {
       const until = elapsed - host.behind;
       const first = frames[host.next];
@@ -113,6 +116,9 @@ export class SimulatedHosts implements Source {
         const { kind, bytes } = frames[host.next++]!;
         this.#feed(host, kind, bytes);
       }
+      if (performance.now() - turn < SLICE_MS) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      turn = performance.now();
     }
     this.late = Math.max(0, late / 1e6 - PERIOD_MS);
   }

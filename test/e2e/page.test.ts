@@ -1,8 +1,11 @@
 /** Chromium, the real page, the real server, a real kernel in the guest. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { visibleText } from '../../dashboard/src/format/visible.ts';
 import { openBrowser, screenshot } from '../support/browser.ts';
 import { eventually, RunningServer } from '../support/cli.ts';
 import { Guest } from '../support/guest.ts';
@@ -12,10 +15,13 @@ let server: RunningServer;
 let browser: Browser;
 let page: Page;
 const complaints: string[] = [];
+const directory = mkdtempSync(join(tmpdir(), 'lastref-page-'));
+const config = join(directory, 'config.yaml');
 
 beforeAll(async () => {
   guest = await Guest.up();
-  server = await RunningServer.live('vm');
+  writeFileSync(config, 'leak_after:\n  held: 3s\n');
+  server = await RunningServer.live('vm', '--config', config);
   browser = await openBrowser();
   page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   page.on('console', (message) => {
@@ -27,7 +33,16 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   await server?.stop();
+  rmSync(directory, { recursive: true });
 });
+
+/** Names in test/workloads/hostile_names.c: of files, and of the processes that hold them. */
+const NAMES = [
+  ...['\x1b[2J\x1b]0;x\x07', 'a\na holder 1 2 3', '<script>alert(1)'],
+  ...['<img src=x onerror=alert(1)>"\'&', '\u202egnp.exe', '$(reboot)`id`\\', '\n@hits[3]: 9\n'],
+];
+/** ... and one that is no UTF-8. */
+const HELD = NAMES.length + 1;
 
 /** What the page says, as a reader would. */
 const text = () => page.locator('body').innerText();
@@ -87,6 +102,47 @@ describe('the page over a live guest', () => {
     expect(await page.locator('img[src="x"]').count()).toBe(0);
   });
 
+  it('names who holds hugepages, however processes, files and mounts are called', async () => {
+    const before = await server.report();
+    const names = await guest.push('hostile_names');
+    const said = guest.sh(`${names} 40000`);
+    await page.goto(`${new URL(page.url()).origin}/#/alerts`);
+    const held = async () => {
+      const { leaks } = await server.report();
+      return leaks.filter((leak) => leak.kind === 'held' && leak.state === 'firing');
+    };
+    const named = async () => (await held()).filter(({ suspects }) => suspects.length > 0);
+    await eventually(30_000, async () => (await named()).length === HELD, 'a leak of each');
+    const comms = NAMES.map((name) => Buffer.from(name).subarray(0, 15).toString('utf8'));
+    await eventually(
+      10_000,
+      async () => {
+        const said = await page.locator('main').innerText();
+        return comms.every((comm) => said.includes(visibleText(comm)));
+      },
+      'their names',
+    );
+    await screenshot(page, 'hostile-names');
+    const leaks = await named();
+    expect(await page.locator('main :is(img, script)').count()).toBe(0);
+    // what the workload said of itself is what was found
+    const truth = (await said).split('\n').flatMap((line) => {
+      const match = /^(\d+) (\d+) (\d+)$/.exec(line);
+      return match === null ? [] : [{ ino: Number(match[1]), pid: Number(match[2]) }];
+    });
+    expect(truth).toHaveLength(HELD);
+    expect(leaks.map(({ ino }) => ino).sort()).toEqual(truth.map(({ ino }) => ino).sort());
+    for (const { ino, pid } of truth) {
+      const leak = leaks.find((one) => one.ino === ino)!;
+      expect(leak).toMatchObject({ pages: 1, verdict: 'certain' });
+      expect([...new Set(leak.suspects.map((suspect) => suspect.pid))]).toEqual([pid]);
+    }
+    await eventually(20_000, async () => (await held()).length === 0, 'the end of them');
+    const after = await server.report();
+    expect(after.events.rejected).toBe(before.events.rejected);
+    expect(after.losses.balanced).not.toBe(false);
+  });
+
   it('has every view, without a complaint, readable for all (axe)', async () => {
     const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
     for (const view of ['', 'inodes', 'hugepages', 'callbacks', 'contract', 'losses']) {
@@ -107,7 +163,7 @@ describe('the page over a live guest', () => {
     await guest.sh('pkill -KILL -x bpftrace');
     await eventually(3000, async () => (await text()).includes('restarting'), 'the word');
     await screenshot(page, 'restarting');
-    await eventually(90_000, async () => /\bvm\b\s*ready/.test(await text()), 'the restart');
+    await eventually(240_000, async () => /\bvm\b\s*ready/.test(await text()), 'the restart');
     await eventually(5000, async () => (await text()).includes('SIGKILL'), 'the gap');
   });
 

@@ -37,9 +37,9 @@ describe('a webhook', () => {
     const run = lastref(directory());
     run.later(4, leakOf());
     run.later(1, leakOf());
-    await eventually(15_000, () => receiver.taken.length === 1, 'the alert');
+    await eventually(60_000, () => receiver.taken.length === 1, 'the alert');
     run.later(5, endedLeak(leakOf(), 9e9));
-    await eventually(15_000, () => receiver.taken.length === 2, 'its end');
+    await eventually(60_000, () => receiver.taken.length === 2, 'its end');
     expect(statuses()).toEqual(['firing', 'resolved']);
     const [first, second] = receiver.received;
     expect(first!.key).toBe(first!.notification.key);
@@ -89,9 +89,9 @@ describe('a webhook', () => {
     const run = lastref(directory());
     run.later(4, leakOf(), leakOf({ ino: 8 }));
     run.later(1, leakOf(), leakOf({ ino: 8 }));
-    await eventually(15_000, () => receiver.taken.length === 1, 'the second alert');
+    await eventually(60_000, () => receiver.taken.length === 1, 'the second alert');
     run.later(5, endedLeak(leakOf(), 9e9), endedLeak(leakOf({ ino: 8 }), 9e9));
-    await eventually(15_000, () => receiver.taken.length === 2, 'its end');
+    await eventually(60_000, () => receiver.taken.length === 2, 'its end');
     expect(receiver.received).toHaveLength(3);
     expect(run.notifier.status()).toMatchObject([{ sent: 2, refused: 1 }]);
     expect(run.said[0]).toContain('refuses');
@@ -107,7 +107,7 @@ describe('a webhook', () => {
     expect(first.said.at(-1)).toContain('2 notifications wait on disk');
     receiver.mood = () => 200;
     lastref(path);
-    await eventually(15_000, () => receiver.taken.length === 2, 'both');
+    await eventually(60_000, () => receiver.taken.length === 2, 'both');
     expect(statuses()).toEqual(['firing', 'resolved']);
   });
 });
@@ -116,7 +116,7 @@ describe('an alert that an earlier lastref told of', () => {
   async function told(path: string): Promise<void> {
     const run = lastref(path);
     run.later(4, leakOf());
-    await eventually(15_000, () => receiver.taken.length === 1, 'the alert');
+    await eventually(60_000, () => receiver.taken.length === 1, 'the alert');
     await run.stop();
   }
 
@@ -128,7 +128,7 @@ describe('an alert that an earlier lastref told of', () => {
     again.later(20, found);
     again.later(300, found);
     again.later(10, endedLeak(found, 330e9));
-    await eventually(15_000, () => receiver.taken.length === 2, 'its end');
+    await eventually(60_000, () => receiver.taken.length === 2, 'its end');
     const [first, second] = receiver.received.map(({ notification }) => notification);
     expect(second).toMatchObject({ status: 'resolved', starts_at: first!.starts_at });
   });
@@ -141,7 +141,7 @@ describe('an alert that an earlier lastref told of', () => {
     again.later(61);
     expect(again.notifier.status()).toMatchObject([{ waiting: 0 }]);
     again.later(2);
-    await eventually(15_000, () => receiver.taken.length === 2, 'its end');
+    await eventually(60_000, () => receiver.taken.length === 2, 'its end');
     expect(receiver.received[1]!.notification).toMatchObject({
       status: 'resolved',
       lasted_ms: null,
@@ -154,15 +154,15 @@ describe('an alert that an earlier lastref told of', () => {
     await told(path);
     const again = lastref(path, {}, { boot_id: 'another' });
     again.later(1);
-    await eventually(15_000, () => receiver.taken.length === 2, 'its end');
+    await eventually(60_000, () => receiver.taken.length === 2, 'its end');
     expect(receiver.received[1]!.notification.note).toBe('the host was booted again');
     await again.stop();
     const third = lastref(path);
     third.later(4, leakOf());
-    await eventually(15_000, () => receiver.taken.length === 3, 'the next alert');
+    await eventually(60_000, () => receiver.taken.length === 3, 'the next alert');
     third.reboot();
     third.alerts.check();
-    await eventually(15_000, () => receiver.taken.length === 4, 'its end');
+    await eventually(60_000, () => receiver.taken.length === 4, 'its end');
     expect(receiver.received[3]!.notification.note).toBe('the host was booted again');
   });
 
@@ -193,10 +193,10 @@ describe('a silence', () => {
     expect(run.notifier.status()).toMatchObject([{ waiting: 0, sent: 0 }]);
     expect(run.alerts.unsilence((silence as { id: string }).id)).toBe(true);
     run.alerts.check();
-    await eventually(15_000, () => receiver.taken.length === 1, 'the alert');
+    await eventually(60_000, () => receiver.taken.length === 1, 'the alert');
     run.alerts.silence({ match: { kind: 'pinned' }, until: Date.now() + 60_000, reason: '' });
     run.later(5, endedLeak(leakOf(), 9e9));
-    await eventually(15_000, () => receiver.taken.length === 2, 'its end');
+    await eventually(60_000, () => receiver.taken.length === 2, 'its end');
   });
 
   it('until resolved goes with its alert, and one with a time with its time', () => {
@@ -238,7 +238,7 @@ describe('a command', () => {
     const out = join(directory(), 'out');
     const run = lastref(directory(), command(`cat >${out}; echo "$LASTREF_KEY $1" >>${out}`));
     run.later(4, leakOf());
-    await eventually(15_000, () => run.notifier.status()[0]!.sent === 1, 'the command');
+    await eventually(60_000, () => run.notifier.status()[0]!.sent === 1, 'the command');
     const [json, rest] = readFileSync(out, 'utf8').split('\n') as [string, string];
     const notification = JSON.parse(json) as { key: string; status: string };
     expect(notification.status).toBe('firing');
@@ -271,13 +271,13 @@ describe('a command', () => {
           return true;
         }
       });
-    await eventually(15_000, gone, 'its end');
+    await eventually(60_000, gone, 'its end');
   });
 
   it('that is not there is said', async () => {
     const run = lastref(directory(), { sinks: [{ name: 'cmd', command: ['/no/such/program'] }] });
     run.later(4, leakOf());
-    await eventually(15_000, () => run.said.length > 0, 'the words');
+    await eventually(60_000, () => run.said.length > 0, 'the words');
     expect(run.said[0]).toContain('ENOENT');
   });
 });
