@@ -158,7 +158,9 @@ describe('the page over a live guest', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('says so when bpftrace in the guest is killed, and goes on by itself', async () => {
+  it('says so when bpftrace in the guest is killed, and goes on by itself', {
+    timeout: 300_000,
+  }, async () => {
     await page.goto(`${new URL(page.url()).origin}/#/losses`);
     await guest.sh('pkill -KILL -x bpftrace');
     await eventually(3000, async () => (await text()).includes('restarting'), 'the word');
