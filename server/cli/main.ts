@@ -11,6 +11,14 @@ import { DEFAULT_PORT, withWebOptions } from './web-options.ts';
 
 /** Ended inodes kept in memory with all their evidence. */
 const DEFAULT_KEEP = 20_000;
+/** An ended inode takes about 4 KB. */
+const KEEP_IN_ALL = 100_000;
+const KEEP_TEXT = 'ended inodes kept in memory, of each host (default: 20000; 100000 in all)';
+
+/** Of each host, by default. */
+function keepFor(hosts: readonly string[]): number {
+  return Math.max(100, Math.min(DEFAULT_KEEP, Math.floor(KEEP_IN_ALL / hosts.length)));
+}
 
 const program = new Command('lastref')
   .description('See, live and after the fact, how Linux tears down inodes and gives hugepages back')
@@ -31,7 +39,7 @@ withWebOptions(withRecordingOptions(withTraceOptions(program.command('live'))))
     integer,
   )
   .option('--push <file>', 'copy a file to where the workload runs (repeatable)', collect, [])
-  .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
+  .option('--keep <inodes>', KEEP_TEXT, integer)
   .option('--config <file>', 'alert rules, thresholds, silences, who is told (docs/alerts.md)')
   .option('--state <dir>', 'where notifications wait for their sinks')
   .option('--buffer-pages <pages>', "4 KiB pages of bpftrace's buffer (a power of two)", integer)
@@ -39,7 +47,8 @@ withWebOptions(withRecordingOptions(withTraceOptions(program.command('live'))))
   .action(async (workload: string[], options) => {
     const { live } = await import('./live.ts');
     const host = options.host.length === 0 ? ['local'] : options.host;
-    return finish(await live({ ...options, host }, workload));
+    const { keep = keepFor(host) } = options;
+    return finish(await live({ ...options, host, keep }, workload));
   });
 
 withRecordingOptions(withTraceOptions(program.command('record')))
@@ -48,7 +57,7 @@ withRecordingOptions(withTraceOptions(program.command('record')))
   .requiredOption('-o, --out <file>', 'the recording; never overwritten')
   .option('--duration <time>', 'how long, from when the tracer is ready: 30s, 5m', duration)
   .option('--push <file>', 'copy a file to where the workload runs (repeatable)', collect, [])
-  .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
+  .option('--keep <inodes>', KEEP_TEXT, integer)
   .option('--config <file>', 'alert rules, thresholds, silences, who is told (docs/alerts.md)')
   .option('--state <dir>', 'where notifications wait for their sinks')
   .option('--buffer-pages <pages>', "4 KiB pages of bpftrace's buffer (a power of two)", integer)
@@ -56,7 +65,8 @@ withRecordingOptions(withTraceOptions(program.command('record')))
   .action(async (workload: string[], options) => {
     const { record } = await import('./record.ts');
     const host = options.host.length === 0 ? ['local'] : options.host;
-    return finish(await record({ ...options, host }, workload));
+    const { keep = keepFor(host) } = options;
+    return finish(await record({ ...options, host, keep }, workload));
   });
 
 program
