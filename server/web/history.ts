@@ -6,6 +6,7 @@
 import type { PoolSeries, Series } from '../protocol/messages.ts';
 import { currentEpochs } from '../tracer/alerts.ts';
 import type { Source } from './source.ts';
+import { APART } from './together.ts';
 
 const POINTS = 600;
 /** Of a replay: more than a day. */
@@ -21,9 +22,6 @@ interface Point {
   readonly rates: ReadonlyMap<string, number>;
   readonly losses: ReadonlyMap<string, number>;
 }
-
-/** With more hosts than this, what is shown of all of them is their sum. */
-export const APART = 8;
 
 const POOL_FIELDS = ['total', 'free', 'reserved', 'surplus'] as const;
 

@@ -19,10 +19,11 @@ import {
 } from '../protocol/messages.ts';
 import { ReplayMessage } from '../protocol/replay.ts';
 import { VERSION } from '../protocol/version.ts';
-import { APART, type History } from './history.ts';
+import type { History } from './history.ts';
 import { HostChanges } from './host-changes.ts';
 import { type Limits, Rates } from './limits.ts';
 import type { Source } from './source.ts';
+import { APART } from './together.ts';
 import type { Views } from './views.ts';
 
 const PERIOD_MS = 100;
@@ -239,7 +240,7 @@ class Client {
         break;
       }
       case 'callbacks':
-        out.push(['callbacks', views.callbacks(ask.host)]);
+        if (heavy) out.push(['callbacks', views.callbacks(ask.host)]);
         break;
       case 'contract':
         if (heavy) out.push(['contract', views.contract(ask.host)]);
@@ -249,7 +250,7 @@ class Client {
         out.push(['alerts', alerts.view(ask.host)]);
         break;
       case 'losses':
-        out.push(['losses', views.losses(ask.host)]);
+        if (heavy) out.push(['losses', views.losses(ask.host)]);
         break;
       case 'compare':
         if (heavy) out.push(['compare', this.#stream.source.comparison ?? null]);

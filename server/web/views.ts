@@ -1,5 +1,5 @@
 /** The sections of each view, made from the model when a client shows that view. */
-import { Histogram } from '../model/histogram.ts';
+import type { Histogram } from '../model/histogram.ts';
 import type { Incarnation } from '../model/incarnation.ts';
 import type { SessionAlert } from '../protocol/alerts.ts';
 import { type Filter, parseFilter } from '../protocol/filter.ts';
@@ -13,6 +13,7 @@ import type {
   InodePage,
   InodeRow,
   LossesView,
+  ProbeLedger,
   StageLatency,
   Subscribe,
   Totals,
@@ -26,6 +27,7 @@ import { hugepagesOf } from './pool-map.ts';
 import { leakRows, poolsView } from './pools.ts';
 import { callbackRow, inodeDetail, inodeRow } from './rows.ts';
 import type { Source } from './source.ts';
+import { APART, MAX_GAPS, mergedCallbacks, mergedHistogram, mergedLedgers } from './together.ts';
 
 const NO_EVENTS: Ledger = {
   kernel_hits: 0,
@@ -38,11 +40,20 @@ const NO_EVENTS: Ledger = {
   balanced: null,
 };
 
+/** Of many hosts, lines that were rejected. */
+const MAX_SAMPLES = 50;
+/** Thousands of distributions are added up then. */
+const MERGE_EVERY_MS = 1000;
+
 export class Views {
   readonly #source: Source;
   readonly #eventsPerS: (host: string) => number;
   /** Rows of ended incarnations do not change any more (but for a late gap). */
   readonly #rows = new WeakMap<Incarnation, InodeRow>();
+  #ofAll: { at: number; list: readonly StageLatency[] } = {
+    at: Number.NEGATIVE_INFINITY,
+    list: [],
+  };
 
   /** `eventsPerS`: of a host, now. */
   constructor(source: Source, eventsPerS: (host: string) => number) {
@@ -89,8 +100,17 @@ export class Views {
     };
   }
 
-  /** Of one host, or of all of them together. */
-  latencies(host?: string): StageLatency[] {
+  /** Of one host, or of all of them together: of many, not more often than each second. */
+  latencies(host?: string): readonly StageLatency[] {
+    if (!this.#isMany(host)) return this.#latencies(host);
+    const { at, list } = this.#ofAll;
+    const now = performance.now();
+    if (now - at < MERGE_EVERY_MS) return list;
+    this.#ofAll = { at: now, list: this.#latencies() };
+    return this.#ofAll.list;
+  }
+
+  #latencies(host?: string): StageLatency[] {
     const byKey = new Map<string, Histogram[]>();
     for (const [, pipeline] of this.#pipelines(host)) {
       for (const [key, histogram] of pipeline.model.inodes.latencies) {
@@ -102,7 +122,7 @@ export class Views {
     const out = [...byKey].map(([key, histograms]) => {
       const [pair, fs] = key.split(' ') as [string, string];
       const [first, ...others] = histograms;
-      const all = others.length === 0 ? first! : merged(histograms);
+      const all = others.length === 0 ? first! : mergedHistogram(histograms);
       return {
         pair,
         fs,
@@ -176,9 +196,10 @@ export class Views {
   }
 
   callbacks(host?: string): CallbackRow[] {
-    return this.#pipelines(host).flatMap(([, pipeline]) =>
+    const rows = this.#pipelines(host).flatMap(([, pipeline]) =>
       pipeline.model.superblocks.all().map((sb) => callbackRow(pipeline, sb.dev)!),
     );
+    return this.#isMany(host) ? mergedCallbacks(rows) : rows;
   }
 
   contract(host?: string): ContractView {
@@ -196,6 +217,23 @@ export class Views {
 
   losses(host?: string): LossesView {
     const pipelines = this.#pipelines(host).map(([, p]) => p);
+    const many = this.#isMany(host);
+    const { probes, gaps, samples } = this.#lossesOf(pipelines);
+    if (!many) return { probes, gaps, samples };
+    const newest = gaps.sort((a, b) => a.from_ms - b.from_ms).slice(-MAX_GAPS);
+    return { probes: mergedLedgers(probes), gaps: newest, samples: samples.slice(-MAX_SAMPLES) };
+  }
+
+  /** Whether this is of many hosts together. */
+  #isMany(host: string | undefined): boolean {
+    return host === undefined && this.#source.hosts().length > APART;
+  }
+
+  #lossesOf(pipelines: readonly Pipeline[]): {
+    probes: ProbeLedger[];
+    gaps: Gap[];
+    samples: LossesView['samples'];
+  } {
     return {
       probes: pipelines.flatMap((pipeline) =>
         pipeline.ledger.rows().map(({ line, ledger }) => {
@@ -256,12 +294,6 @@ function breaches(pipeline: Pipeline | null): { broken: number; suspected: numbe
     broken: results.reduce((sum, result) => sum + result.broken, 0),
     suspected: results.reduce((sum, result) => sum + result.suspected, 0),
   };
-}
-
-function merged(histograms: readonly Histogram[]): Histogram {
-  const all = new Histogram();
-  for (const one of histograms) all.merge(one);
-  return all;
 }
 
 function inodesOf(pipeline: Pipeline | null): { inodes_live: number; inodes_ended: number } {

@@ -5,13 +5,12 @@ import { Empty } from '../parts/Empty.tsx';
 import { Foreign } from '../parts/Foreign.tsx';
 import { Panel } from '../parts/Panel.tsx';
 import { Scroll } from '../parts/Scroll.tsx';
-import { store } from '../session.ts';
 import { addLedgers, sumOf } from '../shell/ledgerText.ts';
 
 /** For each probe: hits in the kernel, and what became of every one of them. The columns add up, visibly. */
 export function LedgerTable({ probes }: { probes: readonly ProbeLedger[] }) {
   const total = addLedgers(probes);
-  const manyHosts = store.hosts.value.length > 1;
+  const manyHosts = probes.some(({ host }) => host !== probes[0]!.host);
   return (
     <Panel title="Ledger" side={<Verdict ledger={total} />}>
       {probes.length === 0 ? (
