@@ -70,7 +70,8 @@ function lastref(host: string, detail: 'steps' | 'lifecycle'): Traced {
       const before = await server.report();
       return {
         async stop(inodes) {
-          const ended = (by: Pick<typeof before, 'inodes'>) => by.inodes.by_fs.hugetlbfs?.ended ?? 0;
+          const ended = (by: Pick<typeof before, 'inodes'>) =>
+            by.inodes.by_fs.hugetlbfs?.ended ?? 0;
           const all = async () => {
             const now = await server.report();
             return now.losses.balanced === true && ended(now) - ended(before) >= inodes;
