@@ -77,6 +77,8 @@ function start(): Promise<RunningServer> {
 }
 
 let server = await start();
+// also when something else than the soak's end ends it
+process.once('exit', () => server.child.kill('SIGKILL'));
 say('tracing');
 const stopAll = new AbortController();
 let tracing = true;

@@ -60,10 +60,16 @@ export class RunningServer {
       server.link = /http:\S+/.exec(server.stdout)?.[0] ?? '';
       return server.link !== '';
     });
+    let hosts: HostState[] = [];
     await eventually(240_000, async () => {
-      const hosts = await server.get<HostState[]>('/api/hosts');
-      if (hosts.some((h) => h.status === 'failed')) throw new Error(hosts[0]!.message);
-      return hosts.length > 0 && hosts.every((h) => h.status === 'ready');
+      hosts = await server.get<HostState[]>('/api/hosts');
+      const failed = hosts.find(({ status }) => status === 'failed');
+      if (failed !== undefined) throw new Error(failed.message);
+      return hosts.length > 0 && hosts.every(({ status }) => status === 'ready');
+    }).catch((error: Error) => {
+      server.child.kill('SIGKILL');
+      const states = hosts.map(({ host, status, message }) => `${host} ${status}: ${message}`);
+      throw new Error([error.message, ...states, server.stderr.slice(-4000)].join('\n'));
     });
     return server;
   }
