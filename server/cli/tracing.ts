@@ -4,10 +4,10 @@ import type { ExitStatus, Host } from '../host/host.ts';
 import { selectHost } from '../host/select.ts';
 import type { Incarnation } from '../model/incarnation.ts';
 import type { Fleet } from '../nats/fleet.ts';
-import type { Sink } from '../notify/sink.ts';
+import { toldOnce } from '../nats/told.ts';
 import { sinkOf } from '../notify/sinks.ts';
 import type { Alert } from '../protocol/alerts.ts';
-import { type Config, recordedAlerting, type SinkConfig } from '../protocol/config.ts';
+import { type Config, recordedAlerting } from '../protocol/config.ts';
 import type { EpochInfo, FrameKind } from '../protocol/recording.ts';
 import { Recorder } from '../recording/recorder.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
@@ -81,7 +81,10 @@ export class Tracing {
     this.alerting = new Alerting(config, flags.state, {
       pipelines: () => this.session.ownPipelines(),
       pageUrl,
-      makeSink: (sink) => this.#makeSink(sink),
+      makeSink: (sink) => {
+        if (options.fleet === undefined) return sinkOf(sink);
+        return toldOnce(sinkOf(sink), sink.name, () => (this.session as Fleet).told);
+      },
       recordingOf: (fingerprint) => this.#flight?.files.get(fingerprint) ?? null,
     });
     const minutes = flightMinutes ?? config.flight.minutes;
@@ -125,11 +128,6 @@ export class Tracing {
       });
   }
 
-  #makeSink(config: SinkConfig): Sink {
-    const sink = sinkOf(config);
-    return 'shared' in this.session ? this.session.shared(sink, config.name) : sink;
-  }
-
   start(): void {
     this.session.start();
     this.alerting.alerts.start();
@@ -159,12 +157,17 @@ export class Tracing {
 
 export function stopSignal(): Promise<'stopped'> {
   return new Promise((resolve) => {
-    const stop = () => {
+    let stopping = false;
+    // handlers that stay: execa ends the process itself on a signal that nobody listens to
+    process.on('SIGTERM', () => {
+      stopping = true;
       resolve('stopped');
-      process.once('SIGINT', () => process.exit(130));
-    };
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
+    });
+    process.on('SIGINT', () => {
+      if (stopping) process.exit(130);
+      stopping = true;
+      resolve('stopped');
+    });
   });
 }
 

@@ -5,7 +5,6 @@
  */
 import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { Sink } from '../notify/sink.ts';
 import { nowMs } from '../protocol/clock.ts';
 import type { TracerStatus } from '../protocol/messages.ts';
 import { plain } from '../protocol/plain.ts';
@@ -24,7 +23,7 @@ import {
   SUBJECTS,
   TOLD_BUCKET,
 } from './subjects.ts';
-import { type ToldOptions, toldOnce } from './told.ts';
+import type { ToldOptions } from './told.ts';
 
 /** How often shares are looked at, and which hosts there are, ms. */
 const SHARE_MS = 1000;
@@ -153,14 +152,13 @@ export class Fleet {
     return Promise.resolve('ready');
   }
 
-  /** The sink, told by one server of what several know. */
-  shared(sink: Sink, name: string): Sink {
-    const options: ToldOptions = {
+  /** For sinks that all servers share; see toldOnce(). */
+  get told(): ToldOptions {
+    return {
       bucket: this.#broker.buckets.told,
       id: this.#leases.id,
       isRunning: (id) => this.#leases.servers().has(id),
     };
-    return toldOnce(sink, name, options);
   }
 
   #owned(): string[] {

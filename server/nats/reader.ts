@@ -11,6 +11,9 @@ import { epochSubject, hostEpochSubjects, hostSubjects, STREAM } from './subject
 
 /** Messages asked for at once: some megabytes at most. */
 const AHEAD = 64;
+/** A request for messages lives so long, and a broker that is silent for two beats is away, ms. */
+const REQUEST_MS = 5000;
+const BEAT_MS = 1000;
 const AGAIN_MS = 500;
 /** JetStream's code for: there is no such message. */
 const NO_MESSAGE = 10037;
@@ -79,7 +82,11 @@ export class HostReader {
       deliver_policy: DeliverPolicy.StartSequence,
       opt_start_seq: start,
     });
-    const messages = await consumer.consume({ max_messages: AHEAD });
+    const messages = await consumer.consume({
+      max_messages: AHEAD,
+      expires: REQUEST_MS,
+      idle_heartbeat: BEAT_MS,
+    });
     run.stop = () => messages.stop();
     if (run.stopped) return messages.stop();
     let turn = performance.now();

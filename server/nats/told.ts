@@ -34,12 +34,12 @@ export interface ToldOptions {
 }
 
 /** A sink that is told once by all servers together what they all know of. */
-export function toldOnce(sink: Sink, name: string, options: ToldOptions): Sink {
+export function toldOnce(sink: Sink, name: string, options: () => ToldOptions): Sink {
   return {
     kind: sink.kind,
     target: sink.target,
     ...(sink.repeat === undefined ? {} : { repeat: sink.repeat }),
-    send: (notification, signal) => send(sink, name, options, notification, signal),
+    send: (notification, signal) => send(sink, name, options(), notification, signal),
   };
 }
 
