@@ -30,6 +30,8 @@ const SHARE_MS = 1000;
 const HOSTS_MS = 3000;
 /** Ticks come ten times a second, in messages four times: without any for so long something is wrong. */
 const SILENT_MS = 10_000;
+/** For an answer of the broker, ms. */
+const ANSWER_MS = 2000;
 /** Messages that wait to be read, and are told of. */
 const BEHIND = 20;
 /** How long it is remembered what was told: longer than an alert is likely to last. */
@@ -88,7 +90,7 @@ export class Fleet {
   constructor(broker: Broker, options: FleetOptions) {
     this.#broker = broker;
     this.#options = options;
-    this.#js = jetstream(broker.connection);
+    this.#js = jetstream(broker.connection, { timeout: ANSWER_MS });
     const { servers, hosts } = broker.buckets;
     this.#leases = new Leases({
       servers,

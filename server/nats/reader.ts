@@ -1,5 +1,6 @@
 /** One host's messages, from the stream to its follower: from where it was left, for as long as it is read. */
 import {
+  type ConsumerMessages,
   DeliverPolicy,
   JetStreamApiError,
   type JetStreamClient,
@@ -89,6 +90,7 @@ export class HostReader {
     });
     run.stop = () => messages.stop();
     if (run.stopped) return messages.stop();
+    void endWhenSilent(messages);
     let turn = performance.now();
     for await (const message of messages) {
       if (run.stopped) return;
@@ -127,6 +129,13 @@ export class HostReader {
       if (error instanceof JetStreamApiError && error.code === NO_MESSAGE) return null;
       throw error;
     }
+  }
+}
+
+/** A consumer on a broker that died is made anew at once; its own way of noticing takes longer. */
+async function endWhenSilent(messages: ConsumerMessages): Promise<void> {
+  for await (const { type } of messages.status()) {
+    if (type === 'heartbeats_missed' || type === 'consumer_not_found') messages.stop();
   }
 }
 

@@ -138,7 +138,9 @@ function reasonOf(error: unknown): string {
     return 'this user of the broker may not publish there (docs/fleet-nats.md, accounts)';
   }
   if (error instanceof errors.TimeoutError) return 'the broker does not answer';
-  if (error instanceof errors.RequestError || error instanceof errors.NoRespondersError) {
+  // what the client makes of a stream that nobody leads
+  const noLeader = error instanceof Error && error.message === 'jetstream is not enabled';
+  if (noLeader || error instanceof errors.NoRespondersError) {
     return 'no broker keeps the stream at the moment';
   }
   if (error instanceof JetStreamApiError) return `the broker refuses: ${error.message}`;
