@@ -1,10 +1,17 @@
 /** Agents, servers and real brokers on loopback: what is told arrives whole, in order and once. */
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { afterEach, describe, expect, it } from 'vitest';
+import { EXIT } from '../../server/cli/exit.ts';
+import { leaveFleet, openFleet } from '../../server/cli/nats-options.ts';
+import { BrokerError } from '../../server/nats/broker.ts';
+import type { HostState } from '../../server/protocol/messages.ts';
 import { framesOf, RECORDINGS } from '../fixtures/recordings.ts';
 import { Receiver } from '../fixtures/sinks.ts';
-import { eventually, lastref, type RunningServer } from '../support/cli.ts';
+import { eventually, lastref, RunningServer, workload } from '../support/cli.ts';
 import { Broker, Cluster, leaderOf } from '../support/nats.ts';
 import {
   AgentProcess,
@@ -17,6 +24,7 @@ import {
   textOf,
 } from '../support/nats-run.ts';
 import type { RecordedAgent } from '../support/recorded-agent.ts';
+import { makeCertificate } from '../support/sockets.ts';
 
 const PATIENCE_MS = 60_000;
 const GUEST = RECORDINGS['guest-6.12']!;
@@ -126,7 +134,7 @@ describe('an agent, a broker and a server', () => {
     const file = join(scratch(), 'stream.lastref');
     const server = await live(urls, '--record', file);
     const spoolBytes = 100_000;
-    const sender = agent({ urls, hosts: { box: GUEST }, frames: 5, spoolBytes });
+    const sender = agent({ urls, hosts: { box: GUEST }, frames: 20, spoolBytes });
     await followed(server, 'box');
     await sender.until('a ready tracer', ({ given }) => given.box! > 500);
     await broker.kill();
@@ -157,7 +165,7 @@ describe('three brokers', () => {
     const file = join(scratch(), 'stream.lastref');
     const server = await live(urls, '--record', file);
     const hosts = { one: GUEST, two: SCENARIOS, three: RECORDINGS.demo!, four: GUEST };
-    const sender = agent({ urls, hosts, frames: 8 });
+    const sender = agent({ urls, hosts, frames: 12 });
     await sender.until('load', ({ given }) => given.one! > 400);
     const leader = await leaderOf(cluster, 'LASTREF');
     await leader.kill();
@@ -210,6 +218,104 @@ describe('two servers', () => {
     const keys = receiver.taken;
     expect(new Set(keys).size).toBe(keys.length);
     expect(keys).toHaveLength(12);
+  });
+});
+
+describe('an agent with the real bpftrace', () => {
+  it('publishes what it records itself, to the last byte', async () => {
+    const broker = await oneBroker();
+    const directory = scratch();
+    const [direct, stream] = ['direct', 'stream'].map((name) => join(directory, `${name}.lastref`));
+    const server = await live(broker.url, '--record', stream!);
+    const args = ['agent', '--host', 'local', '--fs', 'hugetlbfs', '--nats', broker.url];
+    const tracer = new RunningServer([...args, '--spool', directory, '--record', direct!]);
+    ending.push(() => tracer.stop('SIGKILL'));
+    const status = async (wanted: string) => {
+      const hosts = await server.get<HostState[]>('/api/hosts');
+      return hosts.some((host) => host.status === wanted);
+    };
+    await eventually(120_000, () => status('ready'), 'a traced host');
+    execFileSync(workload('memfd_churn'), ['5000']);
+    await eventually(
+      PATIENCE_MS,
+      async () => (await server.report()).inodes.ended >= 5000,
+      'the end of each inode',
+    );
+    expect(await tracer.stop('SIGTERM')).toBe(0);
+    expect(tracer.stderr).toMatch(/\d+ messages published; 0 wait on disk .*; 0 dropped/);
+    await eventually(PATIENCE_MS, () => status('stopped'), 'the last message');
+    expect(await server.stop()).toBe(0);
+    expect(framesIn(stream!, 'local')).toEqual(framesIn(direct!, 'local'));
+    const reports = await Promise.all(
+      [direct!, stream!].map(async (file) => (await lastref(['report', '--json', file])).stdout),
+    );
+    expect(reports[1]).toBe(reports[0]);
+  });
+});
+
+describe('what stands in the way is told on one screen', () => {
+  /** What the command line prints of it, and its exit code. */
+  async function refused(urls: string, code: number, text: RegExp) {
+    const fleet = openFleet({}, urls).then((broker) => leaveFleet(broker));
+    const error = await fleet.then(
+      () => null,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(BrokerError);
+    const { message, hint, kind } = error as BrokerError;
+    expect(`${message}\n${hint}`).toMatch(text);
+    expect(`${message}\n${hint}`.split('\n').length).toBeLessThan(12);
+    expect(message + hint).not.toContain('s3cret');
+    expect(kind === 'usage' ? EXIT.usage : EXIT.tracing).toBe(code);
+  }
+
+  it('no broker, none of that name, no URL', async () => {
+    await refused('nats://s3cret@127.0.0.1:1', 3, /no broker answers at 127\.0\.0\.1:1 /);
+    await refused('nats://no-such-host.invalid', 3, /no broker answers at no-such-host/);
+    await refused('http://s3cret@x', 2, /expected nats:\/\/HOST:4222/);
+    const args = ['live', '--nats', 'nats://127.0.0.1:1', '--port', '0', '--no-open'];
+    const { code, stderr } = await lastref([...args, '--host', 'local']);
+    expect(stderr).toMatch(/^lastref: with --nats, hosts are traced by `lastref agent/);
+    expect(code).toBe(2);
+  });
+
+  it('a broker without JetStream', async () => {
+    const broker = await Broker.start({ jetstream: false });
+    ending.push(() => broker.remove());
+    await refused(broker.url, 3, /has no JetStream[\s\S]*store_dir/);
+  });
+
+  it('wrong credentials, also for an agent; the right ones are never printed', async () => {
+    const broker = await Broker.start({ config: 'authorization { token: "s3cret-right" }' });
+    ending.push(() => broker.remove());
+    const at = (token: string) => broker.url.replace('//', `//${token}@`);
+    await refused(at('s3cret-wrong'), 2, /does not accept the credentials/);
+    const spool = ['--spool', scratch()];
+    const args = ['agent', '--host', 'local', '--nats', at('s3cret-wrong'), ...spool];
+    const refusedAgent = await lastref(args);
+    expect(refusedAgent.stderr).toMatch(/does not accept the credentials/);
+    expect(refusedAgent.stderr).not.toContain('s3cret');
+    expect(refusedAgent.code).toBe(2);
+    await leaveFleet(await openFleet({}, at('s3cret-right')));
+  });
+
+  it('a stream of that name with another configuration', async () => {
+    const broker = await oneBroker();
+    const connection = await connect({ servers: `127.0.0.1:${broker.port}` });
+    const manager = await jetstreamManager(connection);
+    await manager.streams.add({ name: 'LASTREF', subjects: ['other.>'], max_msg_size: 1000 });
+    await connection.close();
+    await refused(broker.url, 3, /its subjects are other\.>[\s\S]*up to 1000 bytes/);
+  });
+
+  it('TLS: speaks it with an authority of its own, and says so without', async () => {
+    const { certFile, keyFile } = makeCertificate('localhost');
+    const config = `tls { cert_file: "${certFile}", key_file: "${keyFile}" }`;
+    const broker = await Broker.start({ config });
+    ending.push(() => broker.remove());
+    const url = `tls://localhost:${broker.port}`;
+    await refused(url, 2, /no TLS with the broker/);
+    await leaveFleet(await openFleet({ natsCa: certFile }, url));
   });
 });
 

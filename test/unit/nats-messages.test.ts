@@ -74,7 +74,7 @@ describe('a follower', () => {
         });
         expect(seen).toEqual([ORIGINAL]);
       }),
-      { numRuns: 20 },
+      { numRuns: 8 },
     );
   });
 
@@ -103,7 +103,7 @@ describe('a follower', () => {
         const { gaps } = pipelines[0]!.model;
         expect(pipelines[0]!.readyAt === null || gaps.list.length > 0).toBe(true);
       }),
-      { numRuns: 30 },
+      { numRuns: 12 },
     );
   });
 
@@ -156,7 +156,7 @@ describe('a follower', () => {
           expect(seen.flat().length).toBeLessThanOrEqual(ORIGINAL.length + 2);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
   });
 
