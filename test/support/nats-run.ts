@@ -25,7 +25,7 @@ export class AgentProcess {
   constructor(options: RecordedAgent) {
     const file = `${ROOT}test/support/recorded-agent.ts`;
     this.#child = spawn(process.execPath, [file, JSON.stringify(options)], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
     let rest = '';
     this.#child.stdout!.on('data', (text) => {
@@ -37,6 +37,11 @@ export class AgentProcess {
     this.#child.stderr!.on('data', (text) => {
       this.stderr += text;
     });
+  }
+
+  /** It goes on where it was told to wait, up to so many frames. */
+  go(frames = Number.POSITIVE_INFINITY): void {
+    this.#child.stdin!.write(`${frames}\n`);
   }
 
   until(what: string, check: (said: Said) => boolean, ms = 60_000): Promise<void> {

@@ -1,7 +1,8 @@
 /**
  * An agent whose hosts are real recordings, played as if they were traced now; to be killed:
  * node recorded-agent.ts '{"urls", "spool", "hosts": {NAME: FILE}, "frames", "everyMs"}'
- * gives so many frames of each host every so often, then stays quiet. Says, in a line of
+ * gives so many frames of each host every so often, then stays quiet. With "hold" it waits
+ * after that many frames until a larger number comes on its standard input. Says, in a line of
  * JSON, how many frames of each have been given to the spool, and how many wait there.
  */
 import { writeSync } from 'node:fs';
@@ -21,6 +22,7 @@ export interface RecordedAgent {
   /** Frames of each host at once, and how often. */
   readonly frames: number;
   readonly everyMs: number;
+  readonly hold?: number;
 }
 
 export interface Said {
@@ -75,12 +77,16 @@ class RecordedHost {
   }
 }
 
+let limit = options.hold ?? Number.POSITIVE_INFINITY;
+process.stdin.on('data', (text) => {
+  limit = Number(text);
+});
 await uplink.firstTry;
 const hosts = new Map(
   Object.entries(options.hosts).map(([host, file]) => [host, new RecordedHost(host, file)]),
 );
 setInterval(() => {
-  for (const host of hosts.values()) host.give(options.frames);
+  for (const host of hosts.values()) host.give(Math.min(options.frames, limit - host.given));
   const all = [...hosts];
   const said: Said = {
     given: Object.fromEntries(all.map(([name, { given }]) => [name, given])),
