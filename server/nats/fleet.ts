@@ -6,7 +6,7 @@
 import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { nowMs } from '../protocol/clock.ts';
-import type { TracerStatus } from '../protocol/messages.ts';
+import type { TracerStatus } from '../protocol/hosts.ts';
 import { plain } from '../protocol/plain.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { openBucket } from './bucket.ts';

@@ -5,7 +5,7 @@
  * ends with its reason, and another begins where the agent says how. Knows no broker.
  */
 import { nowMs } from '../protocol/clock.ts';
-import type { TracerStatus } from '../protocol/messages.ts';
+import type { TracerStatus } from '../protocol/hosts.ts';
 import { plain } from '../protocol/plain.ts';
 import type { EpochInfo, FrameKind } from '../protocol/recording.ts';
 import { Pipeline, type PipelineOptions } from '../tracer/pipeline.ts';

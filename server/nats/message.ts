@@ -5,7 +5,7 @@
  * one is missing or has come twice.
  */
 import { z } from 'zod';
-import type { TracerStatus } from '../protocol/messages.ts';
+import type { TracerStatus } from '../protocol/hosts.ts';
 import { EpochInfo, type FrameKind } from '../protocol/recording.ts';
 import { type Chunk, checkFrame, FRAME_CODES, framesOf } from '../recording/chunks.ts';
 import { dataSubject, epochSubject, MAX_HOST } from './subjects.ts';

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { nowMs } from '../protocol/clock.ts';
-import type { TracerStatus } from '../protocol/messages.ts';
+import type { TracerStatus } from '../protocol/hosts.ts';
 import type { EpochInfo, FrameKind } from '../protocol/recording.ts';
 import { type Chunk, Gathering } from '../recording/chunks.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { EXIT } from '../../server/cli/exit.ts';
 import { leaveFleet, openFleet } from '../../server/cli/nats-options.ts';
 import { BrokerError } from '../../server/nats/broker.ts';
-import type { HostState } from '../../server/protocol/messages.ts';
+import type { HostState } from '../../server/protocol/hosts.ts';
 import { framesOf, RECORDINGS } from '../fixtures/recordings.ts';
 import { Receiver } from '../fixtures/sinks.ts';
 import { eventually, lastref, RunningServer, workload } from '../support/cli.ts';

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { HostState } from '../../server/protocol/messages.ts';
+import type { HostState } from '../../server/protocol/hosts.ts';
 import { escapeHidden } from '../../server/protocol/plain.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { makeReport } from '../../server/tracer/report.ts';
