@@ -90,10 +90,15 @@ export class HostReader {
     });
     run.stop = () => messages.stop();
     if (run.stopped) return messages.stop();
-    void endWhenSilent(messages);
+    // not waited for: what a consumer does when its broker has died may take it very long
+    const silent = whenSilent(messages);
+    const iterator = messages[Symbol.asyncIterator]();
     let turn = performance.now();
-    for await (const message of messages) {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), silent]);
       if (run.stopped) return;
+      if (next === 'silent' || next.done === true) return messages.stop();
+      const message = next.value;
       // a consumer that was made anew may begin before
       if (this.#position !== null && message.seq <= this.#position) continue;
       this.#position = message.seq;
@@ -132,11 +137,12 @@ export class HostReader {
   }
 }
 
-/** A consumer on a broker that died is made anew at once; its own way of noticing takes longer. */
-async function endWhenSilent(messages: ConsumerMessages): Promise<void> {
+/** Resolves when the broker has said nothing for two beats, or knows the consumer no more. */
+async function whenSilent(messages: ConsumerMessages): Promise<'silent'> {
   for await (const { type } of messages.status()) {
-    if (type === 'heartbeats_missed' || type === 'consumer_not_found') messages.stop();
+    if (type === 'heartbeats_missed' || type === 'consumer_not_found') break;
   }
+  return 'silent';
 }
 
 function pause(ms: number): Promise<void> {
