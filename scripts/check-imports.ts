@@ -14,6 +14,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'server/tracer': ['server/protocol', 'server/model', 'server/host'],
   'server/recording': ['server/protocol', 'server/model', 'server/tracer'],
   'server/notify': ['server/protocol', 'server/model', 'server/tracer'],
+  'server/nats': [
+    'server/protocol',
+    'server/model',
+    'server/tracer',
+    'server/recording',
+    'server/notify',
+  ],
   'server/web': [
     'server/protocol',
     'server/model',
@@ -28,6 +35,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'server/tracer',
     'server/recording',
     'server/notify',
+    'server/nats',
     'server/web',
   ],
   dashboard: ['server/protocol'],

@@ -5,9 +5,10 @@ import { secondsText, suspectText } from '../model/alert-words.ts';
 import { Notifier } from '../notify/notifier.ts';
 import { SessionAlerts } from '../notify/session-alerts.ts';
 import { SilenceList } from '../notify/silence-list.ts';
+import type { Sink } from '../notify/sink.ts';
 import { defaultStateDir, StateDir } from '../notify/state-dir.ts';
 import type { SessionAlert } from '../protocol/alerts.ts';
-import type { Config } from '../protocol/config.ts';
+import type { Config, SinkConfig } from '../protocol/config.ts';
 import { plain } from '../protocol/plain.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 
@@ -27,6 +28,7 @@ export class Alerting {
       pageUrl: () => string;
       /** The file that leads up to an alert; null: none. */
       recordingOf: (fingerprint: string) => string | null;
+      makeSink: (config: SinkConfig) => Sink;
     },
   ) {
     const given = stateDir ?? config.state_dir?.replace(/^~(?=\/)/, homedir());
@@ -39,7 +41,13 @@ export class Alerting {
       notifier:
         this.#state === null
           ? null
-          : new Notifier({ config, state: this.#state, pageUrl: session.pageUrl, say }),
+          : new Notifier({
+              config,
+              state: this.#state,
+              pageUrl: session.pageUrl,
+              say,
+              makeSink: session.makeSink,
+            }),
       changed: print,
       recordingOf: session.recordingOf,
     });

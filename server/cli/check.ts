@@ -86,7 +86,7 @@ export async function check(options: CheckOptions, workload: readonly string[]):
   }
   // Ctrl-C: nothing was proven
   if (ended === null) return EXIT.tracing;
-  const dead = tracing.session.tracers.find(({ status }) => status === 'failed');
+  const dead = tracing.session.hosts().find(({ status }) => status === 'failed');
   if (dead !== undefined || tracing.recorder.failed !== null) {
     if (format === 'ktap') process.stdout.write('Bail out! tracing died\n');
     return EXIT.tracing;

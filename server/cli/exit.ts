@@ -1,5 +1,6 @@
 /** How a command ends: exit codes of the interface, and errors on one screen. */
 import { HostError } from '../host/host.ts';
+import { BrokerError } from '../nats/broker.ts';
 
 export const EXIT = {
   good: 0,
@@ -28,6 +29,10 @@ export function explain(error: unknown): number {
   if (error instanceof HostError) {
     say(error.message, error.hint);
     return EXIT.tracing;
+  }
+  if (error instanceof BrokerError) {
+    say(error.message, error.hint);
+    return error.kind === 'usage' ? EXIT.usage : EXIT.tracing;
   }
   if (error instanceof CliError) {
     say(error.message, '');

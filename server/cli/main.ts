@@ -4,7 +4,8 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { VERSION } from '../protocol/version.ts';
 import { CSV_TABLES, EXPORT_FORMATS } from '../recording/export/formats.ts';
 import { EXIT, explain } from './exit.ts';
-import { duration, withRecordingOptions } from './recording-options.ts';
+import { DEFAULT_SPOOL, withNatsOptions } from './nats-options.ts';
+import { bytes, duration, withRecordingOptions } from './recording-options.ts';
 import { withTraceOptions } from './trace-options.ts';
 import { VM_ACTIONS, type VmAction } from './vm.ts';
 import { DEFAULT_PORT, withWebOptions } from './web-options.ts';
@@ -14,6 +15,9 @@ const DEFAULT_KEEP = 20_000;
 /** An ended inode takes about 4 KB. */
 const KEEP_IN_ALL = 100_000;
 const KEEP_TEXT = 'ended inodes kept in memory, of each host (default: 20000; 100000 in all)';
+
+/** Of each host of a fleet, however many there will be. */
+const KEEP_OF_FLEET = 2000;
 
 /** Of each host, by default. */
 function keepFor(hosts: readonly string[]): number {
@@ -28,10 +32,12 @@ const program = new Command('lastref')
 
 const hostText = 'local, vm, vm:KERNEL, or what ssh accepts';
 
-withWebOptions(withRecordingOptions(withTraceOptions(program.command('live'))))
+withNatsOptions(withWebOptions(withRecordingOptions(withTraceOptions(program.command('live')))))
   .description('trace a host and watch it in the browser; a workload runs once the tracer is ready')
   .option('--host <host>', `${hostText} (repeatable)`, collect, [])
   .option('--no-open', 'do not open a browser')
+  .option('--nats <url>', 'show hosts that agents publish there (docs/fleet-nats.md)')
+  .option('--name <name>', 'with --nats: what other servers call this one')
   .option('--record <file>', 'keep everything in this file')
   .option(
     '--flight-minutes <minutes>',
@@ -46,8 +52,9 @@ withWebOptions(withRecordingOptions(withTraceOptions(program.command('live'))))
   .argument('[workload...]', 'command to run on the first host, after --')
   .action(async (workload: string[], options) => {
     const { live } = await import('./live.ts');
-    const host = options.host.length === 0 ? ['local'] : options.host;
-    const { keep = keepFor(host) } = options;
+    const traced = options.host.length === 0 && options.nats === undefined;
+    const host = traced ? ['local'] : options.host;
+    const { keep = options.nats === undefined ? keepFor(host) : KEEP_OF_FLEET } = options;
     return finish(await live({ ...options, host, keep }, workload));
   });
 
@@ -67,6 +74,22 @@ withRecordingOptions(withTraceOptions(program.command('record')))
     const host = options.host.length === 0 ? ['local'] : options.host;
     const { keep = keepFor(host) } = options;
     return finish(await record({ ...options, host, keep }, workload));
+  });
+
+withNatsOptions(withTraceOptions(program.command('agent')))
+  .description('trace a host for servers elsewhere: what it says goes to NATS (docs/fleet-nats.md)')
+  .option('--host <host>', `${hostText} (repeatable)`, collect, [])
+  .requiredOption('--nats <url>', 'brokers, several by comma: nats://HOST:4222, tls://HOST:4222')
+  .option('--spool <dir>', 'where messages wait that the broker has not confirmed yet')
+  .option('--spool-size <bytes>', 'bytes that may wait there: 500M, 4G', bytes, DEFAULT_SPOOL)
+  .option('--record <file>', 'keep everything in this file, too')
+  .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
+  .option('--config <file>', 'alert rules and thresholds (docs/alerts.md)')
+  .option('--buffer-pages <pages>', "4 KiB pages of bpftrace's buffer (a power of two)", integer)
+  .action(async (options) => {
+    const { agent } = await import('./agent.ts');
+    const host = options.host.length === 0 ? ['local'] : options.host;
+    return finish(await agent({ ...options, host }));
   });
 
 program

@@ -45,7 +45,7 @@ export async function record(options: RecordOptions, workload: readonly string[]
     await tracing.stop();
     process.stderr.write(summary(tracing));
   }
-  const died = session.tracers.some(({ status }) => status === 'failed');
+  const died = session.hosts().some(({ status }) => status === 'failed');
   return recorder.failed !== null || died ? EXIT.tracing : code;
 }
 
@@ -79,7 +79,7 @@ function whenBroken({ recorder, session }: Tracing): {
   let timer: NodeJS.Timeout | undefined;
   const promise = new Promise<void>((done) => {
     timer = setInterval(() => {
-      const dead = session.tracers.every(({ status }) => status === 'failed');
+      const dead = session.hosts().every(({ status }) => status === 'failed');
       if (recorder.failed !== null || dead) done();
     }, WATCH_MS);
   });

@@ -41,7 +41,7 @@ function age(text: string): number {
 }
 
 /** `500M`: bytes, in powers of 1024. */
-function bytes(text: string): number {
+export function bytes(text: string): number {
   const match = /^(\d{1,9})([KMGT]?)i?B?$/i.exec(text);
   if (match === null) throw new InvalidArgumentError('expected a size: 500M, 1G');
   const size = Number(match[1]) * 1024 ** ['', 'K', 'M', 'G', 'T'].indexOf(match[2]!.toUpperCase());

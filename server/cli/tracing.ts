@@ -2,8 +2,15 @@
 import type { Writable } from 'node:stream';
 import type { ExitStatus, Host } from '../host/host.ts';
 import { selectHost } from '../host/select.ts';
+import type { Incarnation } from '../model/incarnation.ts';
+import type { Fleet } from '../nats/fleet.ts';
+import { toldOnce } from '../nats/told.ts';
+import { sinkOf } from '../notify/sinks.ts';
+import type { Alert } from '../protocol/alerts.ts';
 import { type Config, recordedAlerting } from '../protocol/config.ts';
+import type { EpochInfo, FrameKind } from '../protocol/recording.ts';
 import { Recorder } from '../recording/recorder.ts';
+import type { Pipeline } from '../tracer/pipeline.ts';
 import { Session } from '../tracer/session.ts';
 import type { Tracer } from '../tracer/tracer.ts';
 import { Alerting, say } from './alerting.ts';
@@ -23,6 +30,18 @@ export interface TracingFlags extends TraceFlags, RecordingFlags {
   readonly state?: string;
 }
 
+/** Hosts that are traced from here, or this server's share of those in a stream. */
+export type LiveSession = Session | Fleet;
+
+/** What both of them tell as it happens. */
+export interface SessionCallbacks {
+  readonly onAlert: (pipeline: Pipeline, alert: Alert) => void;
+  readonly onEpoch: (pipeline: Pipeline) => void;
+  readonly onEnd: (pipeline: Pipeline, inode: Incarnation) => void;
+  /** `atMs`: when the bytes came from the host, where that is not now. */
+  readonly onFrame: (epoch: EpochInfo, kind: FrameKind, bytes: Buffer, atMs?: number) => void;
+}
+
 export interface TracingOptions {
   /** Where to record; null: nowhere. */
   readonly file: string | null;
@@ -33,10 +52,12 @@ export interface TracingOptions {
   readonly flightMinutes?: number | undefined;
   /** Where people reach the page, without the token. */
   readonly pageUrl: () => string;
+  /** Instead of tracing hosts from here. */
+  readonly fleet?: (callbacks: SessionCallbacks) => Fleet;
 }
 
 export class Tracing {
-  readonly session: Session;
+  readonly session: LiveSession;
   readonly alerting: Alerting;
   readonly recorder: Recorder;
   /** Resolves at the first SIGINT or SIGTERM; a second one ends at once. */
@@ -58,8 +79,12 @@ export class Tracing {
     this.#hosts = flags.host.map(selectHost);
     const pipelines = () => this.session.pipelines();
     this.alerting = new Alerting(config, flags.state, {
-      pipelines,
+      pipelines: () => this.session.ownPipelines(),
       pageUrl,
+      makeSink: (sink) => {
+        if (options.fleet === undefined) return sinkOf(sink);
+        return toldOnce(sinkOf(sink), sink.name, () => (this.session as Fleet).told);
+      },
       recordingOf: (fingerprint) => this.#flight?.files.get(fingerprint) ?? null,
     });
     const minutes = flightMinutes ?? config.flight.minutes;
@@ -80,22 +105,27 @@ export class Tracing {
       pipelines,
       say,
     });
-    this.session = new Session(this.#hosts, {
-      trace,
-      alerts: recordedAlerting(config),
-      keep: flags.keep,
-      ...(flags.bufferPages === undefined ? {} : { bufferPages: flags.bufferPages }),
-      workload: workload.length === 0 ? null : workload.join(' '),
-      onStatus: printStatus,
+    const callbacks: SessionCallbacks = {
       onAlert: (pipeline, alert) => {
         this.alerting.alerts.changed(pipeline, alert);
         this.recorder.alert(pipeline, alert);
         this.#flight?.alert(alert);
       },
       onEpoch: (pipeline) => this.recorder.epoch(pipeline),
-      onFrame: (epoch, kind, bytes) => this.recorder.frame(epoch, kind, bytes),
+      onFrame: (...frame) => this.recorder.frame(...frame),
       onEnd: (pipeline, inode) => this.recorder.ended(pipeline, inode),
-    });
+    };
+    this.session =
+      options.fleet?.(callbacks) ??
+      new Session(this.#hosts, {
+        ...callbacks,
+        trace,
+        alerts: recordedAlerting(config),
+        keep: flags.keep,
+        ...(flags.bufferPages === undefined ? {} : { bufferPages: flags.bufferPages }),
+        workload: workload.length === 0 ? null : workload.join(' '),
+        onStatus: printStatus,
+      });
   }
 
   start(): void {
@@ -105,13 +135,9 @@ export class Tracing {
 
   /** `stopped`: before all hosts were ready; `failed`: none can be traced, and each said why. */
   async ready(): Promise<'ready' | 'stopped' | 'failed' | 'some failed'> {
-    const { tracers } = this.session;
-    const all = Promise.all(tracers.map((tracer) => tracer.ready())).then(
-      () => 'ready' as const,
-      () => 'some failed' as const,
-    );
-    const outcome = await Promise.race([all, this.stopped]);
-    const none = outcome === 'some failed' && tracers.every(({ status }) => status === 'failed');
+    const outcome = await Promise.race([this.session.ready(), this.stopped]);
+    const hosts = this.session.hosts();
+    const none = outcome === 'some failed' && hosts.every(({ status }) => status === 'failed');
     return none ? 'failed' : outcome;
   }
 
@@ -129,18 +155,23 @@ export class Tracing {
   }
 }
 
-function stopSignal(): Promise<'stopped'> {
+export function stopSignal(): Promise<'stopped'> {
   return new Promise((resolve) => {
-    const stop = () => {
+    let stopping = false;
+    // handlers that stay: execa ends the process itself on a signal that nobody listens to
+    process.on('SIGTERM', () => {
+      stopping = true;
       resolve('stopped');
-      process.once('SIGINT', () => process.exit(130));
-    };
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
+    });
+    process.on('SIGINT', () => {
+      if (stopping) process.exit(130);
+      stopping = true;
+      resolve('stopped');
+    });
   });
 }
 
-function printStatus(tracer: Tracer): void {
+export function printStatus(tracer: Tracer): void {
   const text = tracer.message === '' ? '' : `: ${tracer.message}`;
   process.stderr.write(`lastref: ${tracer.host.name} ${tracer.status}${text}\n`);
 }

@@ -23,7 +23,7 @@ export interface NotifierOptions {
   readonly pageUrl: () => string;
   readonly say: (text: string) => void;
   readonly pace?: Pace;
-  /** For tests: another way to make a sink. */
+  /** Another way to make a sink. */
   readonly makeSink?: (config: Config['sinks'][number]) => Sink;
 }
 

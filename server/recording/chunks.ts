@@ -16,7 +16,6 @@ const ZSTD = {
 };
 /** A chunk is a few megabytes; one that says it is larger would only fill the memory. */
 export const LARGEST_BYTES = 64 * 1024 * 1024;
-const LARGEST = { maxOutputLength: LARGEST_BYTES };
 
 export const FRAME_CODES: Readonly<Record<FrameKind, number>> = {
   out: 1,
@@ -77,13 +76,15 @@ interface Gathered {
   toMs: number;
 }
 
-/** Throws when it is damaged, after the frames before the damage. */
+/** Throws when it is damaged, after the frames before the damage. `largest`: bytes of each part. */
 export function* framesOf(
   frames: Uint8Array,
   times: Uint8Array | null,
+  largest = LARGEST_BYTES,
 ): Iterable<{ kind: FrameKind; bytes: Buffer }> {
-  const data = zstdDecompressSync(frames, LARGEST);
-  const reader = times === null ? null : new TimesReader(zstdDecompressSync(times, LARGEST));
+  const limit = { maxOutputLength: largest };
+  const data = zstdDecompressSync(frames, limit);
+  const reader = times === null ? null : new TimesReader(zstdDecompressSync(times, limit));
   for (let at = 0; at < data.length; ) {
     if (at + HEAD > data.length) throw new RangeError('a frame is cut off');
     const kind = FRAME_KINDS.get(data[at]!);
@@ -91,10 +92,15 @@ export function* framesOf(
     const raw = data.subarray(at + HEAD, at + HEAD + length);
     if (kind === undefined || raw.length !== length) throw new RangeError('a frame is cut off');
     const bytes = kind === 'out' && reader !== null ? putTimes(raw, reader) : raw;
-    SAID[kind]?.parse(JSON.parse(bytes.toString('utf8')));
+    checkFrame(kind, bytes);
     yield { kind, bytes };
     at += HEAD + length;
   }
+}
+
+/** Throws when what lastref itself says in a frame is none of that. */
+export function checkFrame(kind: FrameKind, bytes: Buffer): void {
+  SAID[kind]?.parse(JSON.parse(bytes.toString('utf8')));
 }
 
 const SAID = { begin: BeginFrame, end: EndFrame, resume: ResumeFrame, out: null, err: null };

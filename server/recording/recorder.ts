@@ -77,10 +77,11 @@ export class Recorder {
     this.#guarded(() => this.#part?.writer.epoch(info));
   }
 
-  frame({ number }: EpochInfo, kind: FrameKind, bytes: Buffer): void {
+  /** `atMs`: wall clock of when it came, where that is not now. */
+  frame({ number }: EpochInfo, kind: FrameKind, bytes: Buffer, atMs = this.#now()): void {
     // before this one, which the pipeline does not know yet: tables and chunks agree
     if (this.#gathering.bytes >= FLUSH_BYTES) this.flush();
-    this.#gathering.add(number, kind, bytes, this.#now());
+    this.#gathering.add(number, kind, bytes, atMs);
   }
 
   ended(pipeline: Pipeline, inode: Incarnation): void {

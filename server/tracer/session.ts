@@ -50,6 +50,14 @@ export class Session {
     await Promise.all(this.tracers.map((tracer) => tracer.stop()));
   }
 
+  /** Resolves when every host is traced, or one of them cannot be. */
+  ready(): Promise<'ready' | 'some failed'> {
+    return Promise.all(this.tracers.map((tracer) => tracer.ready())).then(
+      () => 'ready' as const,
+      () => 'some failed' as const,
+    );
+  }
+
   hosts(): readonly {
     host: string;
     status: Tracer['status'];
@@ -67,6 +75,11 @@ export class Session {
   }
 
   pipelines(): readonly Pipeline[] {
+    return this.#pipelines;
+  }
+
+  /** Those whose alerts are to be told: all. */
+  ownPipelines(): readonly Pipeline[] {
     return this.#pipelines;
   }
 }

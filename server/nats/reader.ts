@@ -1,0 +1,150 @@
+/** One host's messages, from the stream to its follower: from where it was left, for as long as it is read. */
+import {
+  type ConsumerMessages,
+  DeliverPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  type StoredMsg,
+} from '@nats-io/jetstream';
+import type { Followed, Follower } from './follower.ts';
+import { epochSubject, hostEpochSubjects, hostSubjects, STREAM } from './subjects.ts';
+
+/** Messages asked for at once: some megabytes at most. */
+const AHEAD = 64;
+/** A request for messages lives so long, and a broker that is silent for two beats is away, ms. */
+const REQUEST_MS = 5000;
+const BEAT_MS = 1000;
+const AGAIN_MS = 500;
+/** JetStream's code for: there is no such message. */
+const NO_MESSAGE = 10037;
+/** Work between two turns of the event loop, ms. */
+const TURN_MS = 20;
+
+export interface HostReaderOptions {
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+  readonly follower: Follower;
+  /** The epoch with which to begin, where it is still kept; null: the last one. */
+  readonly from: () => Followed | null;
+}
+
+export class HostReader {
+  readonly follower: Follower;
+  /** Messages that the stream has beyond what was read; null before the first. */
+  behind: number | null = null;
+  readonly #options: HostReaderOptions;
+  /** Number in the stream of the message that was read last; null: nothing was. */
+  #position: number | null = null;
+  #run: { stopped: boolean; stop: () => void } | null = null;
+
+  constructor(options: HostReaderOptions) {
+    this.#options = options;
+    this.follower = options.follower;
+  }
+
+  get reading(): boolean {
+    return this.#run !== null;
+  }
+
+  /** Begins, or goes on where it was stopped. */
+  start(): void {
+    if (this.#run !== null) return;
+    this.#run = { stopped: false, stop: () => {} };
+    void this.#read(this.#run);
+  }
+
+  /** Nothing is taken any more when this returns. */
+  stop(): void {
+    if (this.#run === null) return;
+    this.#run.stopped = true;
+    this.#run.stop();
+    this.#run = null;
+    this.behind = null;
+  }
+
+  async #read(run: { stopped: boolean; stop: () => void }): Promise<void> {
+    while (!run.stopped) {
+      try {
+        await this.#consume(run);
+      } catch {
+        // the broker is away: again, from the message after the last one that was read
+      }
+      if (!run.stopped) await pause(AGAIN_MS);
+    }
+  }
+
+  async #consume(run: { stopped: boolean; stop: () => void }): Promise<void> {
+    const { js, follower } = this.#options;
+    const start = this.#position === null ? await this.#begin() : this.#position + 1;
+    if (run.stopped) return;
+    const consumer = await js.consumers.get(STREAM, {
+      filter_subjects: hostSubjects(follower.host),
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: start,
+    });
+    const messages = await consumer.consume({
+      max_messages: AHEAD,
+      expires: REQUEST_MS,
+      idle_heartbeat: BEAT_MS,
+    });
+    run.stop = () => messages.stop();
+    if (run.stopped) return messages.stop();
+    // not waited for: what a consumer does when its broker has died may take it very long
+    const silent = whenSilent(messages);
+    const iterator = messages[Symbol.asyncIterator]();
+    let turn = performance.now();
+    for (;;) {
+      const next = await Promise.race([iterator.next(), silent]);
+      if (run.stopped) return;
+      if (next === 'silent' || next.done === true) return messages.stop();
+      const message = next.value;
+      // a consumer that was made anew may begin before
+      if (this.#position !== null && message.seq <= this.#position) continue;
+      this.#position = message.seq;
+      this.behind = message.info.pending;
+      follower.take(message.data, this.behind === 0);
+      if (performance.now() - turn < TURN_MS) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      turn = performance.now();
+    }
+  }
+
+  /** Number in the stream of the first message of the epoch with which to begin; 1 without any. */
+  async #begin(): Promise<number> {
+    const { host } = this.#options.follower;
+    const from = this.#options.from();
+    const first =
+      from === null ? null : await this.#first(epochSubject(host, from.session, from.epoch));
+    if (first !== null) return first.seq;
+    const last = await this.#message({ last_by_subj: hostEpochSubjects(host) });
+    if (last === null) return 1;
+    return (await this.#first(last.subject))?.seq ?? last.seq;
+  }
+
+  #first(subject: string): Promise<StoredMsg | null> {
+    // asked for by its own kind of subject alone, it is the oldest that is kept
+    return this.#message({ seq: 1, next_by_subj: subject });
+  }
+
+  async #message(query: object): Promise<StoredMsg | null> {
+    try {
+      return await this.#options.jsm.streams.getMessage(STREAM, query as { last_by_subj: string });
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === NO_MESSAGE) return null;
+      throw error;
+    }
+  }
+}
+
+/** Resolves when the broker has said nothing for two beats, or knows the consumer no more. */
+async function whenSilent(messages: ConsumerMessages): Promise<'silent'> {
+  for await (const { type } of messages.status()) {
+    if (type === 'heartbeats_missed' || type === 'consumer_not_found') break;
+  }
+  return 'silent';
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
