@@ -5,6 +5,7 @@ import { browserOptions, Connection, type ConnectionState } from './connection.t
 import { requestDraw } from './frame.ts';
 import { formatRoute, parseRoute, type Route, subscriptionOf } from './route.ts';
 import { Store } from './store.ts';
+import { rangeOf, widened } from './timeRange.ts';
 
 /**
  * What this page has one of: its store, its route, its connection. Views import
@@ -111,7 +112,11 @@ function commit(): void {
 
 function subscription(): Subscribe {
   const base = subscriptionOf(route.value);
-  return base.view === 'inodes' ? { ...base, ...inodeWindow.value } : base;
+  if (base.view === 'inodes') return { ...base, ...inodeWindow.value, ...rangeOf(route.value) };
+  // of more inodes than a page takes, those around what is looked at
+  if (base.view === 'timeline' && store.tooMany.value)
+    return { ...base, ...widened(rangeOf(route.value)) };
+  return base;
 }
 
 /** Another inode's detail must not be shown under this one's address, not even for a moment. */

@@ -148,8 +148,8 @@ function Message() {
 }
 
 function useReplayKeys(): void {
-  // the timeline of an inode has the arrows for itself
-  const arrows = route.value.view !== 'inode';
+  // timelines have the arrows for themselves
+  const arrows = !['inode', 'timeline'].includes(route.value.view);
   const bindings = [
     { keys: [' ', 'p'], help: 'replay: play, pause', run: playOrPause },
     { keys: ['['], help: 'replay: slower', run: () => changeSpeed(-1) },

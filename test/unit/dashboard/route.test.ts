@@ -57,6 +57,8 @@ describe('routes', () => {
   it('comes back the same through the address, and is a valid subscription', () => {
     const route = fc.record({
       t: fc.constantFrom('', '0', '12.5', '3600.000001'),
+      from: fc.constantFrom('', '0', '1764227400123.0625'),
+      to: fc.constantFrom('', '1764227400124', '1764227400123.0626'),
       view: fc.constantFrom(...PAGE_VIEWS),
       host: fc.string({ maxLength: 60 }),
       filter: fc.string({ maxLength: 200 }),

@@ -1,0 +1,130 @@
+import { LANE_STATES } from '../../../server/protocol/lanes.ts';
+import type { LaneStore } from './laneStore.ts';
+
+/** What is in sight, times in ns since the store's zero. */
+export interface Window {
+  readonly from: number;
+  readonly to: number;
+  /** What is shown as now: nothing is drawn beyond it. */
+  readonly now: number;
+}
+
+export interface Sight {
+  readonly count: number;
+  /** Places in the store; `count` of them. */
+  readonly items: Int32Array;
+  /** Of each group, by lane: 1 where something is in sight. */
+  readonly lanes: readonly Uint8Array[];
+  /** Of each group: how many inodes are in sight. */
+  readonly counts: readonly number[];
+}
+
+export function lookAt(store: LaneStore, { from, to, now }: Window): Sight {
+  const { begin, end, group, lane, gone } = store.columns;
+  const lanes = store.groups.map(({ packer }) => new Uint8Array(packer.lanes));
+  const counts = store.groups.map(() => 0);
+  const until = Math.min(to, now);
+  if (items.length < store.count) items = new Int32Array(2 * store.count);
+  let count = 0;
+  for (let i = 0; i < store.count; i++) {
+    if (begin[i]! > until || end[i]! < from || gone[i] === 1) continue;
+    items[count++] = i;
+    const of = group[i]!;
+    lanes[of]![lane[i]!] = 1;
+    counts[of]!++;
+  }
+  return { count, items, lanes, counts };
+}
+
+/** One for all: there is one timeline at a time, and it is drawn at once. */
+let items = new Int32Array(4096);
+
+/**
+ * The parts of one inode's picture, ns since the store's zero; NaN for those it does not
+ * have. One object is read into again and again: there are hundreds of thousands.
+ */
+export interface Parts {
+  /** In use, and not in evict(): it has none of the rest. */
+  open: boolean;
+  /** evict() runs, and s_op->evict_inode in it. */
+  evictFrom: number;
+  evictTo: number;
+  innerFrom: number;
+  innerTo: number;
+  /** Nothing runs: the grace period. */
+  waitFrom: number;
+  waitTo: number;
+  /** RCU calls back. */
+  freeFrom: number;
+  freeTo: number;
+  /** Hugepages are owed, up to now. */
+  tailFrom: number;
+  /** Where all of it ends. */
+  last: number;
+}
+
+export function noParts(): Parts {
+  const none = Number.NaN;
+  return {
+    open: false,
+    evictFrom: none,
+    evictTo: none,
+    innerFrom: none,
+    innerTo: none,
+    waitFrom: none,
+    waitTo: none,
+    freeFrom: none,
+    freeTo: none,
+    tailFrom: none,
+    last: none,
+  };
+}
+
+export function readParts(store: LaneStore, i: number, now: number, out: Parts): void {
+  const { begin, stages, state, owed } = store.columns;
+  const zero = begin[i]!;
+  out.open = state[i] === OPEN;
+  out.evictFrom = zero;
+  out.waitFrom = out.waitTo = out.tailFrom = Number.NaN;
+  if (out.open) {
+    out.last = now;
+    return;
+  }
+  let known = 0;
+  for (let k = 0; k < BEFORE_WAIT.length; k++) {
+    const ns = stages[BEFORE_WAIT[k]!][i]!;
+    if (ns > known) known = ns;
+  }
+  const over = state[i]! >= ENDED;
+  const callback = stages.i_callback[i]!;
+  const free = stages.free_inode[i]!;
+  const calledAt = Number.isNaN(callback) ? free : callback;
+  const called = !Number.isNaN(calledAt);
+  // nothing that follows evict() is known yet: it goes on
+  const running = !over && !called && Number.isNaN(stages.destroy_inode[i]!);
+  out.evictTo = running ? now : zero + known;
+  out.innerFrom = zero + stages.evict_inode[i]!;
+  const innerEnd = stages.evict_inode_end[i]!;
+  out.innerTo = Number.isNaN(innerEnd) ? out.evictTo : zero + innerEnd;
+  if (called || (!running && !over)) {
+    out.waitFrom = out.evictTo;
+    out.waitTo = Math.min(now, Math.max(out.evictTo, called ? zero + calledAt : now));
+  }
+  out.freeFrom = zero + calledAt;
+  out.freeTo = zero + (Number.isNaN(free) ? calledAt : Math.max(free, calledAt));
+  out.last = called ? out.freeTo : over || running ? out.evictTo : now;
+  if (over && owed[i]! > 0) {
+    out.tailFrom = out.last;
+    out.last = Math.max(out.last, now);
+  }
+}
+
+const BEFORE_WAIT = [
+  'evict_inode',
+  'clear_inode',
+  'evict_inode_end',
+  'destroy_inode',
+  'evict_end',
+] as const;
+const OPEN = LANE_STATES.indexOf('open');
+const ENDED = LANE_STATES.indexOf('ended');
