@@ -74,16 +74,6 @@ function usePageKeys(showHelp: () => void): void {
         if (item.view !== 'inode' || route.value.inode) go({ view: item.view });
       },
     })),
-    // of a replay, the time bar has these
-    ...(store.hello.value?.mode === 'replay'
-      ? []
-      : [
-          {
-            keys: ['p', ' '],
-            help: 'pause, resume',
-            run: () => store.setPaused(!store.paused.value),
-          },
-        ]),
     { keys: ['t'], help: 'theme: system, dark, light', run: nextTheme },
     { keys: ['?'], help: 'this help', run: showHelp },
   ]);

@@ -28,6 +28,8 @@ export interface Route {
   /** The stretch of wall clock that is shown, ms, as written; empty without one. */
   readonly from: string;
   readonly to: string;
+  /** Overview: the pair of stages whose latency is drawn; empty: the grace period. */
+  readonly pair: string;
   /** Replay: seconds since the beginning of the recording, as written; empty without one. */
   readonly t: string;
 }
@@ -62,10 +64,14 @@ export const START: Route = {
   state: '',
   of: '',
   page: '',
+  pair: '',
   from: '',
   to: '',
   t: '',
 };
+
+/** The pair of stages that is the grace period. */
+export const GRACE = 'destroy_inode..i_callback';
 
 /** The Hugepages view with nothing chosen: to be spread into a link that chooses something. */
 export const WHOLE_MAP = { view: 'hugepages', pool: '', state: '', of: '', page: '' } as const;
@@ -93,6 +99,7 @@ export function parseRoute(hash: string): Route {
     state: ofMap('state'),
     of: ofMap('of'),
     page: ofMap('page'),
+    pair: (view === 'overview' ? (params.get('pair') ?? '') : '').slice(0, 64),
     from: numberIn(params, 'from', /^\d{1,14}(\.\d{1,6})?$/),
     to: numberIn(params, 'to', /^\d{1,14}(\.\d{1,6})?$/),
     t: numberIn(params, 't', /^\d{1,9}(\.\d{1,6})?$/),
@@ -113,6 +120,7 @@ export function formatRoute(route: Route): string {
       if (route[name]) params.set(name, route[name]);
     }
   }
+  if (route.view === 'overview' && route.pair) params.set('pair', route.pair);
   for (const name of ['from', 'to', 't'] as const) {
     if (route[name]) params.set(name, route[name]);
   }

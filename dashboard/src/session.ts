@@ -3,7 +3,7 @@ import type { Subscribe } from '../../server/protocol/messages.ts';
 import type { ReplayCommand } from '../../server/protocol/replay.ts';
 import { browserOptions, Connection, type ConnectionState } from './connection.ts';
 import { requestDraw } from './frame.ts';
-import { formatRoute, parseRoute, type Route, subscriptionOf } from './route.ts';
+import { formatRoute, GRACE, parseRoute, type Route, subscriptionOf } from './route.ts';
 import { Store } from './store.ts';
 import { rangeOf, widened } from './timeRange.ts';
 
@@ -53,6 +53,15 @@ export function retryConnection(): void {
 export function sendCommand(command: ReplayCommand): void {
   if (mayOperate.peek()) connection?.command(command);
 }
+
+/** The pair of stages whose latency is drawn: the chosen one, the grace period, or any that is seen here. */
+export const pairShown = computed(() => {
+  const { pair } = route.value;
+  const seen = store.latencies.value ?? [];
+  if (pair !== '' || seen.length === 0 || seen.some((row) => row.pair === GRACE))
+    return pair || GRACE;
+  return seen[0]!.pair;
+});
 
 export function startSession(): void {
   const follow = () => {
@@ -112,6 +121,7 @@ function commit(): void {
 
 function subscription(): Subscribe {
   const base = subscriptionOf(route.value);
+  if (base.view === 'overview') return { ...base, pair: pairShown.value };
   if (base.view === 'inodes') return { ...base, ...inodeWindow.value, ...rangeOf(route.value) };
   // of more inodes than a page takes, those around what is looked at
   if (base.view === 'timeline' && store.tooMany.value)

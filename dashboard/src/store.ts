@@ -20,6 +20,7 @@ import type { ReplayMarks, ReplayStatus } from '../../server/protocol/replay.ts'
 import type { StageLatency } from '../../server/protocol/series.ts';
 import { applyHosts, foldUpdates } from './fold.ts';
 import { LaneStore } from './lanes/laneStore.ts';
+import { LatencyBuffer } from './latency/latencyBuffer.ts';
 import { SeriesBuffer } from './series.ts';
 
 /**
@@ -55,6 +56,9 @@ export class Store {
   /** Not signals inside: charts read it in their own frame when `seriesVersion` moves. */
   readonly series = new SeriesBuffer();
   readonly seriesVersion = signal(0);
+  /** The same of the latency over time. */
+  readonly latency = new LatencyBuffer();
+  readonly latencyVersion = signal(0);
   /** The inodes of the timeline; as the series, it is read when it is drawn. */
   readonly lanes = new LaneStore();
   readonly lanesVersion = signal(0);
@@ -94,6 +98,7 @@ export class Store {
     } else {
       this.clockOffset = message.now_ms - this.#now();
       if (message.series) this.series.append(message.series);
+      if (message.latency) this.latency.append(message.latency);
       if (message.lanes) {
         this.lanes.apply(message.lanes);
         this.lanesVersion.value++;
@@ -162,6 +167,7 @@ export class Store {
     if (update.losses) this.losses.value = update.losses;
     if (update.compare !== undefined) this.compare.value = update.compare;
     if (update.series) this.seriesVersion.value++;
+    if (update.latency) this.latencyVersion.value++;
   }
 }
 

@@ -100,8 +100,10 @@ export function readParts(store: LaneStore, i: number, now: number, out: Parts):
   const free = stages.free_inode[i]!;
   const calledAt = Number.isNaN(callback) ? free : callback;
   const called = !Number.isNaN(calledAt);
-  // nothing that follows evict() is known yet: it goes on
-  const running = !over && !called && Number.isNaN(stages.destroy_inode[i]!);
+  // nothing that follows evict() is known yet: it goes on; where evict() itself is not seen
+  // (its first stage is where the picture begins), nobody knows when it returns
+  const seen = stages.evict_inode[i] !== 0;
+  const running = seen && !over && !called && Number.isNaN(stages.destroy_inode[i]!);
   out.evictTo = running ? now : zero + known;
   out.innerFrom = zero + stages.evict_inode[i]!;
   const innerEnd = stages.evict_inode_end[i]!;
