@@ -1,14 +1,14 @@
 import { useComputed } from '@preact/signals';
 import { Foreign } from '../parts/Foreign.tsx';
 import { go, linkTo, route, store } from '../session.ts';
-import type { LanesController } from './controller.ts';
 import { factsOf } from './words.ts';
 
 /** The pinned inode in words: for those who do not see the picture, and to be copied. */
-export function LaneDetail({ controller }: { controller: LanesController }) {
+export function LaneDetail() {
   const facts = useComputed(() => {
-    void [store.lanesVersion.value, route.value.inode];
-    const index = controller.selectedIndex;
+    void store.lanesVersion.value;
+    const { inode } = route.value;
+    const index = inode === '' ? -1 : store.lanes.indexOf(inode);
     if (index < 0) return null;
     return factsOf(store.lanes, index, (store.shownAt.peek() - store.lanes.baseMs) * 1e6);
   }).value;

@@ -8,7 +8,9 @@ import { useKeys } from '../keyboard.ts';
 import { Empty, Waiting } from '../parts/Empty.tsx';
 import { range, setRange } from '../range.ts';
 import { go, route, store } from '../session.ts';
+import { sayAlso } from '../share/extra.ts';
 import { theme } from '../theme.ts';
+import { lanesAsText } from './asText.ts';
 import { type Around, LanesController } from './controller.ts';
 import { LaneDetail } from './LaneDetail.tsx';
 import { LaneTip } from './LaneTip.tsx';
@@ -32,6 +34,10 @@ export function LanesView() {
       }),
       effect(() => controller.select(route.value.inode)),
       effect(() => controller.showRange(range.value)),
+      sayAlso(() => {
+        const now = (store.shownAt.peek() - store.lanes.baseMs) * 1e6;
+        return lanesAsText(store.lanes, controller, now);
+      }),
     ];
     canvas.current?.focus({ preventScroll: true });
     return () => {
@@ -58,7 +64,7 @@ export function LanesView() {
         <LaneTip controller={controller} />
         <Nothing />
       </div>
-      <LaneDetail controller={controller} />
+      <LaneDetail />
       <Foot controller={controller} />
     </div>
   );

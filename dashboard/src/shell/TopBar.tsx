@@ -4,6 +4,7 @@ import { byTrouble, SILENT_MS, troubleOf } from '../hosts/trouble.ts';
 import { Foreign } from '../parts/Foreign.tsx';
 import { STATUS_TONE } from '../parts/words.ts';
 import { go, isStale, linkTo, mayOperate, route, store } from '../session.ts';
+import { ShareMenu } from '../share/ShareMenu.tsx';
 import { nextTheme, themeChoice } from '../theme.ts';
 import { addLedgers, ledgerWord } from './ledgerText.ts';
 
@@ -32,6 +33,7 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
           <LedgerState />
         </>
       )}
+      <ShareMenu />
       <button
         type="button"
         class="quiet"
