@@ -28,7 +28,11 @@ export interface LanesEvents {
   readonly onOpen: (id: string) => void;
 }
 
-const EMPTY: Sight = { count: 0, items: new Int32Array(0), lanes: [], counts: [] };
+const NONE = new Int32Array(0);
+const EMPTY: Sight = {
+  ...{ count: 0, items: NONE, large: 0, largeItems: NONE, small: 0, smallItems: NONE },
+  ...{ smallCounts: [], lanes: [], counts: [] },
+};
 const FOLLOWED_NS = 10e9;
 
 /**
@@ -281,7 +285,7 @@ export class LanesController {
     this.#around = this.#readAround();
     this.#palette ??= paletteOf(cssColour);
     const { window, store } = this.#picture();
-    this.#sight = lookAt(store, window);
+    this.#sight = lookAt(store, window, raster.width);
     this.#bands = layBands(this.#sight.lanes, orderOf(store), height);
     const gaps = this.#around.gaps.map(([a, b]) => [this.#ns(a), this.#ns(b)] as const);
     paint(raster, { ...this.#picture(), gaps, scale, palette: this.#palette });

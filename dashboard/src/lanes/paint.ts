@@ -2,7 +2,7 @@ import { LANE_CONTEXTS } from '../../../server/protocol/lanes.ts';
 import { type Band, DENSITY, HEAD, rowBottom, rowTop } from './bands.ts';
 import type { LaneStore } from './laneStore.ts';
 import { pixel, type Raster } from './raster.ts';
-import { noParts, readParts, type Sight, type Window } from './sight.ts';
+import { noParts, type Parts, readParts, type Sight, type Window } from './sight.ts';
 
 /** Pixels of each colour, made once for a theme. */
 export interface Palette {
@@ -55,172 +55,174 @@ export interface Picture {
   readonly palette: Palette;
 }
 
-/** All that is no text: gaps, how many there are over time, and the lanes. */
+/** All that is no text: gaps, the lanes, and how many there are over time. */
 export function paint(raster: Raster, picture: Picture): void {
-  const { palette, gaps, window } = picture;
+  const { palette, gaps, window, bands } = picture;
   const { width, height } = raster;
-  const x = toX(window, width);
+  const perNs = width / (window.to - window.from);
   raster.clear(palette.ground);
-  for (const [from, to] of gaps) raster.fill(x(from), x(to), 0, height, palette.gap);
-  paintLanes(raster, picture);
-  paintDensity(raster, picture);
-}
-
-function toX({ from, to }: Window, width: number): (ns: number) => number {
-  const perNs = width / (to - from);
-  return (ns) => (ns - from) * perNs;
-}
-
-/**
- * What waits is drawn first, then what runs, then what is owed: where several inodes share
- * a pixel, the worst of them is seen.
- */
-function paintLanes(raster: Raster, picture: Picture): void {
-  const { store, sight, window, bands, scale } = picture;
-  const { group, lane } = store.columns;
-  const bandOf: (Band | undefined)[] = [];
-  for (const band of bands) bandOf[band.group] = band;
-  const x = toX(window, raster.width);
-  for (const pass of [paintWaiting, paintRunning, paintOwed]) {
-    for (let k = 0; k < sight.count; k++) {
-      const i = sight.items[k]!;
-      const band = bandOf[group[i]!];
-      if (band === undefined) continue;
-      readParts(store, i, window.now, parts);
-      const top = rowTop(band, lane[i]!, scale);
-      pass(raster, picture, i, x, top, rowBottom(band, lane[i]!, scale, top));
-    }
+  for (const [from, to] of gaps) {
+    raster.fill((from - window.from) * perNs, (to - window.from) * perNs, 0, height, palette.gap);
   }
+  const densities = paintLanes(raster, picture);
+  for (const band of bands) paintDensity(raster, picture, band, densities[band.group]!);
 }
-
-type Pass = (
-  raster: Raster,
-  picture: Picture,
-  i: number,
-  x: (ns: number) => number,
-  top: number,
-  bottom: number,
-) => void;
 
 const parts = noParts();
 
-const paintWaiting: Pass = (raster, { window, palette, scale }, _i, x, top, bottom) => {
+/**
+ * Each inode once. What is owed comes last: where several inodes share a pixel, the worst of
+ * them is seen.
+ */
+function paintLanes(raster: Raster, picture: Picture): Density[] {
+  const { store, sight, window, bands, scale, palette } = picture;
+  const { group, lane, begin } = store.columns;
+  const { width } = raster;
+  const perNs = width / (window.to - window.from);
+  const bandOf: (Band | undefined)[] = [];
+  for (const band of bands) bandOf[band.group] = band;
+  const densities = store.groups.map((_, of) => new Density(width, sight.smallCounts[of]!));
+  for (let k = 0; k < sight.small; k++) {
+    const i = sight.smallItems[k]!;
+    const band = bandOf[group[i]!];
+    if (band === undefined) continue;
+    const x = Math.floor((begin[i]! - window.from) * perNs);
+    const top = rowTop(band, lane[i]!, scale);
+    raster.column(x, top, rowBottom(band, lane[i]!, scale, top), palette.wait[1]);
+  }
+  const owing: number[] = [];
+  for (let k = 0; k < sight.large; k++) {
+    const i = sight.largeItems[k]!;
+    const band = bandOf[group[i]!];
+    if (band === undefined) continue;
+    readParts(store, i, window.now, parts);
+    const top = rowTop(band, lane[i]!, scale);
+    const bottom = rowBottom(band, lane[i]!, scale, top);
+    paintOne(raster, picture, i, perNs, top, bottom);
+    densities[group[i]!]!.add(parts, window, perNs);
+    if (parts.tailFrom <= window.now) owing.push(parts.tailFrom, top, bottom);
+  }
+  const now = (window.now - window.from) * perNs;
+  for (let k = 0; k < owing.length; k += 3) {
+    const from = (owing[k]! - window.from) * perNs;
+    raster.fill(from, now, owing[k + 1]!, owing[k + 2]!, palette.owed);
+  }
+  return densities;
+}
+
+/** What `parts` are of. */
+function paintOne(
+  raster: Raster,
+  { store, window, palette, scale }: Picture,
+  i: number,
+  perNs: number,
+  top: number,
+  bottom: number,
+): void {
+  const { from } = window;
+  const began = (parts.evictFrom - from) * perNs;
   if (parts.open) {
     const middle = (top + bottom) >> 1;
-    raster.fill(x(parts.evictFrom), x(window.now), middle, middle + 1, palette.open);
-  } else if (parts.waitTo > parts.waitFrom) {
-    const pitch = Math.round(6 * scale);
-    raster.hatch(x(parts.waitFrom), x(parts.waitTo), top, bottom, palette.wait, pitch);
+    return raster.fill(began, (window.now - from) * perNs, middle, middle + 1, palette.open);
   }
-};
-
-const paintRunning: Pass = (raster, { store, palette, scale }, i, x, top, bottom) => {
-  if (parts.open) return;
-  const from = x(parts.evictFrom);
-  const to = x(parts.evictTo);
-  const waits = parts.waitTo - parts.waitFrom;
-  // of what is smaller than two pixels, what it mostly does
-  if (x(parts.waitTo) - from < 2 && waits > parts.evictTo - parts.evictFrom) {
-    raster.fill(from, from + 1, top, bottom, palette.wait[1]);
-    return;
+  const returned = (parts.evictTo - from) * perNs;
+  const waited = (parts.waitTo - from) * perNs;
+  if (waited > returned) {
+    raster.hatch(returned, waited, top, bottom, palette.wait, Math.round(6 * scale));
   }
-  raster.fill(from, to, top, bottom, palette.evict);
-  const inner = x(parts.innerFrom);
-  if (x(parts.innerTo) - inner >= 1) {
-    raster.fill(inner, x(parts.innerTo), top, bottom, palette.inner);
-  }
+  raster.fill(began, returned, top, bottom, palette.evict);
+  const inner = (parts.innerFrom - from) * perNs;
+  const innerTo = (parts.innerTo - from) * perNs;
+  if (innerTo - inner >= 1) raster.fill(inner, innerTo, top, bottom, palette.inner);
   if (parts.freeTo >= parts.freeFrom) {
-    const at = x(parts.freeFrom);
-    const wide = Math.max(x(parts.freeTo), at + 2 * scale);
-    raster.fill(at, wide, top, bottom, palette.free[store.columns.context[i]!]!);
+    const at = (parts.freeFrom - from) * perNs;
+    const to = Math.max((parts.freeTo - from) * perNs, at + 2 * scale);
+    raster.fill(at, to, top, bottom, palette.free[store.columns.context[i]!]!);
   }
-};
-
-const paintOwed: Pass = (raster, { store, window, palette, scale }, i, x, top, bottom) => {
-  const { begin, tickCount } = store.columns;
-  if (parts.tailFrom <= window.now) {
-    raster.fill(x(parts.tailFrom), x(window.now), top, bottom, palette.owed);
-  }
-  if (tickCount[i] === 0) return;
+  if (store.columns.tickCount[i] === 0) return;
   const half = Math.max(top, bottom - Math.max(1, Math.round((bottom - top) * 0.55)));
   for (const tick of store.ticksOf(i)) {
-    const at = begin[i]! + tick;
-    if (at <= window.now) raster.fill(x(at), x(at) + scale, half, bottom, palette.tick);
-  }
-};
-
-/** How many inodes touch each column of pixels: those that run, wait, owe. */
-function paintDensity(raster: Raster, picture: Picture): void {
-  const { bands, palette, scale } = picture;
-  for (const band of bands) {
-    const { running, waiting, owing, most } = densityOf(picture, band.group, raster.width);
-    if (most === 0) continue;
-    const bottom = Math.round((band.top + HEAD + DENSITY - 2) * scale);
-    const room = (DENSITY - 4) * scale;
-    for (let x = 0; x < raster.width; x++) {
-      let y = bottom;
-      for (const [counts, colour] of [
-        [running, palette.inner],
-        [waiting, palette.wait[1]],
-        [owing, palette.owed],
-      ] as const) {
-        if (counts[x] === 0) continue;
-        const high = Math.max(1, Math.round((counts[x]! / most) * room));
-        raster.fill(x, x + 1, y - high, y, colour);
-        y -= high;
-      }
-    }
+    const ns = parts.evictFrom + tick;
+    const x = (ns - from) * perNs;
+    if (ns <= window.now) raster.fill(x, x + scale, half, bottom, palette.tick);
   }
 }
 
-export interface Density {
-  readonly running: Int32Array;
-  readonly waiting: Int32Array;
-  readonly owing: Int32Array;
-  /** Of any column. */
-  readonly most: number;
+/** How many inodes touch each column of pixels: those that run, wait, owe. */
+function paintDensity(raster: Raster, { palette, scale }: Picture, band: Band, of: Density): void {
+  const most = of.finish();
+  if (most === 0) return;
+  const bottom = Math.round((band.top + HEAD + DENSITY - 2) * scale);
+  const room = (DENSITY - 4) * scale;
+  for (let x = 0; x < raster.width; x++) {
+    let y = bottom;
+    y = stack(raster, x, y, (of.running[x]! / most) * room, palette.inner);
+    y = stack(raster, x, y, (of.waiting[x]! / most) * room, palette.wait[1]);
+    stack(raster, x, y, (of.owing[x]! / most) * room, palette.owed);
+  }
+}
+
+/** Gives where the next one stands. */
+function stack(raster: Raster, x: number, bottom: number, high: number, colour: number): number {
+  if (high === 0) return bottom;
+  const top = bottom - Math.max(1, Math.round(high));
+  raster.column(x, top, bottom, colour);
+  return top;
 }
 
 /** Each inode is in a column once, with the worst of what it does there. */
-export function densityOf(
-  { store, sight, window }: Pick<Picture, 'store' | 'sight' | 'window'>,
-  group: number,
-  width: number,
-): Density {
-  const [running, waiting, owing] = [0, 0, 0].map(() => new Int32Array(width + 1)) as [
-    Int32Array,
-    Int32Array,
-    Int32Array,
-  ];
-  const x = toX(window, width);
-  const column = (ns: number) => Math.min(width, Math.max(0, Math.floor(x(ns))));
-  /** From one column up to before another. */
-  const count = (columns: Int32Array, from: number, to: number) => {
-    if (to <= from) return;
-    columns[from]!++;
-    columns[to]!--;
-  };
-  for (let k = 0; k < sight.count; k++) {
-    const i = sight.items[k]!;
-    if (store.columns.group[i] !== group) continue;
-    readParts(store, i, window.now, parts);
-    if (parts.open || parts.last < window.from) continue;
-    const end = Math.min(width, column(parts.last) + 1);
-    const tail = parts.tailFrom <= window.now ? column(parts.tailFrom) : end;
-    const from = column(parts.evictFrom);
-    const wait = parts.waitTo > parts.waitFrom ? column(parts.waitFrom) : tail;
-    const mostlyWaits = wait === from && tail - from > 1;
-    const ran = mostlyWaits ? from : Math.min(tail, Math.max(wait, from + 1));
-    count(running, from, ran);
-    count(waiting, ran, tail);
-    count(owing, tail, end);
+export class Density {
+  readonly running: Int32Array;
+  readonly waiting: Int32Array;
+  readonly owing: Int32Array;
+  readonly #small: Int32Array;
+  readonly #width: number;
+
+  /** `small`: by column, those that are narrower than one. */
+  constructor(width: number, small: Int32Array) {
+    this.#width = width;
+    this.#small = small;
+    this.running = new Int32Array(width + 1);
+    this.waiting = new Int32Array(width + 1);
+    this.owing = new Int32Array(width + 1);
   }
-  let most = 0;
-  for (const columns of [running, waiting, owing]) {
-    for (let at = 1; at < width; at++) columns[at]! += columns[at - 1]!;
+
+  /** Counted where it begins and, with minus, after its end; `finish` adds up. */
+  add(of: Parts, { from, now }: Window, perNs: number): void {
+    if (of.open || of.last < from) return;
+    const width = this.#width;
+    const column = (ns: number) => Math.min(width, Math.max(0, Math.floor((ns - from) * perNs)));
+    const end = Math.min(width, column(of.last) + 1);
+    const tail = of.tailFrom <= now ? column(of.tailFrom) : end;
+    const first = column(of.evictFrom);
+    const wait = of.waitTo > of.waitFrom ? column(of.waitFrom) : tail;
+    const mostlyWaits = wait === first && tail - first > 1;
+    const ran = mostlyWaits ? first : Math.min(tail, Math.max(wait, first + 1));
+    count(this.running, first, ran);
+    count(this.waiting, ran, tail);
+    count(this.owing, tail, end);
   }
-  for (let at = 0; at < width; at++) {
-    most = Math.max(most, running[at]! + waiting[at]! + owing[at]!);
+
+  /** The most of any column. */
+  finish(): number {
+    let most = 0;
+    const { running, waiting, owing } = this;
+    for (let at = 1; at < this.#width; at++) {
+      running[at]! += running[at - 1]!;
+      waiting[at]! += waiting[at - 1]!;
+      owing[at]! += owing[at - 1]!;
+    }
+    for (let at = 0; at < this.#width; at++) {
+      waiting[at]! += this.#small[at]!;
+      most = Math.max(most, running[at]! + waiting[at]! + owing[at]!);
+    }
+    return most;
   }
-  return { running, waiting, owing, most };
+}
+
+/** From one column up to before another. */
+function count(columns: Int32Array, from: number, to: number): void {
+  if (to <= from) return;
+  columns[from]!++;
+  columns[to]!--;
 }

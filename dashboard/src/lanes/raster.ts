@@ -23,8 +23,21 @@ export class Raster {
     const to = Math.min(this.width, Math.max(Math.ceil(x1), from + 1));
     const bottom = Math.min(this.height, y1);
     if (to <= from || x1 < 0) return;
+    const { pixels, width } = this;
     for (let y = Math.max(0, y0); y < bottom; y++) {
-      this.pixels.fill(colour, y * this.width + from, y * this.width + to);
+      const row = y * width;
+      // a call costs more than a few pixels
+      if (to - from > 32) pixels.fill(colour, row + from, row + to);
+      else for (let x = from; x < to; x++) pixels[row + x] = colour;
+    }
+  }
+
+  /** One pixel wide. */
+  column(x: number, y0: number, y1: number, colour: number): void {
+    if (x < 0 || x >= this.width) return;
+    const end = Math.min(this.height, y1) * this.width;
+    for (let at = Math.max(0, y0) * this.width + x; at < end; at += this.width) {
+      this.pixels[at] = colour;
     }
   }
 
@@ -41,10 +54,13 @@ export class Raster {
     const to = Math.min(this.width, Math.max(Math.ceil(x1), from + 1));
     const bottom = Math.min(this.height, y1);
     if (to <= from || x1 < 0) return;
+    const { pixels, width } = this;
     for (let y = Math.max(0, y0); y < bottom; y++) {
-      const row = y * this.width;
+      const row = y * width;
+      let phase = (from + y) % pitch;
       for (let x = from; x < to; x++) {
-        this.pixels[row + x] = (x + y) % pitch === 0 ? line : ground;
+        pixels[row + x] = phase === 0 ? line : ground;
+        if (++phase === pitch) phase = 0;
       }
     }
   }

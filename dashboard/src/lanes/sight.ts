@@ -13,31 +13,67 @@ export interface Sight {
   readonly count: number;
   /** Places in the store; `count` of them. */
   readonly items: Int32Array;
+  /** Of these, those that are wider than a pixel or not over; `large` of them. */
+  readonly large: number;
+  readonly largeItems: Int32Array;
+  /** Of the others, one for each pixel of each lane; `small` of them. */
+  readonly small: number;
+  readonly smallItems: Int32Array;
+  /** Of each group, by column of pixels: how many are narrower than one. */
+  readonly smallCounts: readonly Int32Array[];
   /** Of each group, by lane: 1 where something is in sight. */
   readonly lanes: readonly Uint8Array[];
   /** Of each group: how many inodes are in sight. */
   readonly counts: readonly number[];
 }
 
-export function lookAt(store: LaneStore, { from, to, now }: Window): Sight {
+/** `width`: of the picture in device pixels. One pass over all there is, and nothing is made for each. */
+export function lookAt(store: LaneStore, { from, to, now }: Window, width: number): Sight {
   const { begin, end, group, lane, gone } = store.columns;
   const lanes = store.groups.map(({ packer }) => new Uint8Array(packer.lanes));
+  const lastColumn = lanes.map((of) => new Int32Array(of.length).fill(-1));
+  const smallCounts = lanes.map(() => new Int32Array(width));
   const counts = store.groups.map(() => 0);
+  if (scratch.items.length < store.count) scratch = room(2 * store.count);
+  const { items, largeItems, smallItems } = scratch;
   const until = Math.min(to, now);
-  if (items.length < store.count) items = new Int32Array(2 * store.count);
-  let count = 0;
+  const perNs = width / (to - from);
+  let [count, large, small] = [0, 0, 0];
   for (let i = 0; i < store.count; i++) {
-    if (begin[i]! > until || end[i]! < from || gone[i] === 1) continue;
-    items[count++] = i;
+    const b = begin[i]!;
+    const e = end[i]!;
+    if (b > until || e < from || gone[i] === 1) continue;
     const of = group[i]!;
-    lanes[of]![lane[i]!] = 1;
+    const at = lane[i]!;
+    items[count++] = i;
     counts[of]!++;
+    lanes[of]![at] = 1;
+    if ((e - b) * perNs >= SMALL) {
+      largeItems[large++] = i;
+      continue;
+    }
+    const column = Math.min(width - 1, Math.max(0, Math.floor((b - from) * perNs)));
+    smallCounts[of]![column]!++;
+    if (lastColumn[of]![at] === column) continue;
+    lastColumn[of]![at] = column;
+    smallItems[small++] = i;
   }
-  return { count, items, lanes, counts };
+  return { count, items, large, largeItems, small, smallItems, smallCounts, lanes, counts };
 }
 
+/** Pixels below which an inode is one pixel, whatever it does in it. */
+const SMALL = 1.5;
+
 /** One for all: there is one timeline at a time, and it is drawn at once. */
-let items = new Int32Array(4096);
+let scratch = room(4096);
+
+function room(count: number) {
+  return {
+    items: new Int32Array(count),
+    largeItems: new Int32Array(count),
+    smallItems: new Int32Array(count),
+  };
+}
 
 /**
  * The parts of one inode's picture, ns since the store's zero; NaN for those it does not

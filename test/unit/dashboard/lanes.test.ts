@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { layBands, rowBottom, rowTop } from '../../../dashboard/src/lanes/bands.ts';
 import { LaneStore } from '../../../dashboard/src/lanes/laneStore.ts';
 import { LanePacker } from '../../../dashboard/src/lanes/packer.ts';
-import { densityOf } from '../../../dashboard/src/lanes/paint.ts';
+import { Density } from '../../../dashboard/src/lanes/paint.ts';
 import { neighbour, pick } from '../../../dashboard/src/lanes/pick.ts';
 import { pixel, Raster } from '../../../dashboard/src/lanes/raster.ts';
-import { lookAt } from '../../../dashboard/src/lanes/sight.ts';
+import { lookAt, noParts, readParts } from '../../../dashboard/src/lanes/sight.ts';
 import { timeTicks } from '../../../dashboard/src/lanes/timeTicks.ts';
 import { LANE_STAGES, type LaneStage, type LanesBlock } from '../../../server/protocol/lanes.ts';
 
@@ -105,6 +105,8 @@ describe('LaneStore', () => {
   });
 });
 
+const parts = noParts();
+
 /** Many, in any order of time. */
 const crowd = fc
   .array(
@@ -132,10 +134,15 @@ describe('what is in sight', () => {
         fc.integer({ min: 1, max: 3000 }),
         ({ store, inodes }, from, span) => {
           const window = { from, to: from + span, now: 9000 };
-          const sight = lookAt(store, window);
+          const sight = lookAt(store, window, 500);
           const wanted = inodes.filter((one) => one.begin <= window.to && one.end >= from);
           expect(sight.count).toBe(wanted.length);
-          const { most } = densityOf({ store, sight, window }, 0, 500);
+          const density = new Density(500, sight.smallCounts[0]!);
+          for (let k = 0; k < sight.large; k++) {
+            readParts(store, sight.largeItems[k]!, window.now, parts);
+            density.add(parts, window, 500 / span);
+          }
+          const most = density.finish();
           expect(most).toBeLessThanOrEqual(wanted.length);
           expect(most > 0).toBe(wanted.length > 0);
         },
@@ -147,7 +154,7 @@ describe('what is in sight', () => {
     fc.assert(
       fc.property(crowd, ({ store }) => {
         const window = { from: -10, to: 6000, now: 9000 };
-        const sight = lookAt(store, window);
+        const sight = lookAt(store, window, 500);
         const bands = layBands(sight.lanes, [0], 2400);
         const { begin, lane } = store.columns;
         for (let i = 0; i < store.count; i++) {
