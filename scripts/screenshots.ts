@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Page } from 'playwright-core';
-import type { InodePage } from '../server/protocol/messages.ts';
+import type { InodePage, InodeRow } from '../server/protocol/messages.ts';
 import { RecordingReader } from '../server/recording/reader.ts';
 import { Replay } from '../server/recording/replay.ts';
 import { startWeb, type Web } from '../server/web/server.ts';
@@ -17,20 +17,30 @@ mkdirSync(out, { recursive: true });
 const DEMO = 'samples/demo-6.12.lastref';
 const FAILED_MOUNT = 'test/golden/failed-mount-6.18/recording.lastref';
 
+const SCENARIOS = 'test/golden/scenarios-6.18/recording.lastref';
+const TRACEPOINTS = 'test/golden/tracepoints/recording.lastref';
+
 /** By name: the recording, how high the picture is, and the view of it. */
 const PICTURES: Record<
   string,
   [file: string, height: number, view: (web: Web) => Promise<string>]
 > = {
   overview: [DEMO, 800, async () => ''],
+  inodes: [DEMO, 600, async () => 'inodes?filter=pages>0'],
+  timeline: [DEMO, 560, (web) => aroundInode(web, 'fs:hugetlbfs comm:demo-keep', 1500)],
+  'timeline-leak': [SCENARIOS, 560, (web) => aroundInode(web, 'comm:s07*', 4000)],
+  'timeline-burst': [TRACEPOINTS, 560, (web) => aroundInode(web, '', 900)],
   inode: [DEMO, 800, async (web) => `inode/${await idOf(web, 'pages=4 state:ended')}`],
+  callbacks: [SCENARIOS, 506, async () => 'callbacks'],
+  contract: [FAILED_MOUNT, 800, async () => 'contract'],
+  losses: [DEMO, 800, async () => 'losses'],
   hugepages: [FAILED_MOUNT, 506, async () => 'hugepages'],
 };
 
 const browser = await openBrowser();
 const page = await browser.newPage({ deviceScaleFactor: 1.5, colorScheme: 'dark' });
 const wanted = process.argv.slice(2);
-for (const file of [DEMO, FAILED_MOUNT]) {
+for (const file of [DEMO, FAILED_MOUNT, SCENARIOS, TRACEPOINTS]) {
   const pictures = Object.entries(PICTURES).filter(
     ([name, [of]]) => of === file && (wanted.length === 0 || wanted.includes(name)),
   );
@@ -55,12 +65,22 @@ async function take(page: Page, file: string, pictures: [string, (typeof PICTURE
   reader.close();
 }
 
+/** The timeline around the newest inode that a filter finds, with that one pinned. */
+async function aroundInode(web: Web, filter: string, ms: number): Promise<string> {
+  const { id, at_ms } = await firstOf(web, filter);
+  return `timeline?from=${at_ms - ms * 0.75}&to=${at_ms + ms * 0.25}&sel=${id}`;
+}
+
 /** The first inode that a filter finds. */
 async function idOf(web: Web, filter: string): Promise<string> {
+  return (await firstOf(web, filter)).id;
+}
+
+async function firstOf(web: Web, filter: string): Promise<InodeRow> {
   const answer = await fetch(
     `http://127.0.0.1:${web.port}/api/inodes?filter=${encodeURIComponent(filter)}`,
     { headers: { Authorization: `Bearer ${web.token}` } },
   );
   const { rows } = (await answer.json()) as InodePage;
-  return rows[0]!.id;
+  return rows[0]!;
 }

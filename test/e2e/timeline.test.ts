@@ -98,6 +98,7 @@ describe('the timeline of many inodes', () => {
     const all = await count();
     await open('timeline?filter=fs:hugetlbfs');
     await eventually(5000, async () => (await count()) < all, 'the filter');
+    await page.locator('.lanes canvas').focus();
     await press('j');
     await press('z');
     await eventually(5000, async () => address().has('from'), 'the stretch');
