@@ -18,18 +18,18 @@ const DEMO = 'samples/demo-6.12.lastref';
 const FAILED_MOUNT = 'test/golden/failed-mount-6.18/recording.lastref';
 
 const SCENARIOS = 'test/golden/scenarios-6.18/recording.lastref';
-const TRACEPOINTS = 'test/golden/tracepoints/recording.lastref';
+
+const BANNER = 'This is a recording, not a live host';
 
 /** By name: the recording, how high the picture is, and the view of it. */
 const PICTURES: Record<
   string,
-  [file: string, height: number, view: (web: Web) => Promise<string>]
+  [file: string, height: number, view: (web: Web, replay: Replay) => Promise<string>]
 > = {
   overview: [DEMO, 800, async () => ''],
   inodes: [DEMO, 600, async () => 'inodes?filter=pages>0'],
-  timeline: [DEMO, 560, (web) => aroundInode(web, 'fs:hugetlbfs comm:demo-keep', 1500)],
-  'timeline-leak': [SCENARIOS, 560, (web) => aroundInode(web, 'comm:s07*', 4000)],
-  'timeline-burst': [TRACEPOINTS, 560, (web) => aroundInode(web, '', 900)],
+  timeline: [DEMO, 560, (web) => aroundInode(web, 'fs:hugetlbfs comm:demo-keep', 90)],
+  'timeline-leak': [SCENARIOS, 560, whileOwed],
   inode: [DEMO, 800, async (web) => `inode/${await idOf(web, 'pages=4 state:ended')}`],
   callbacks: [SCENARIOS, 506, async () => 'callbacks'],
   contract: [FAILED_MOUNT, 800, async () => 'contract'],
@@ -40,7 +40,7 @@ const PICTURES: Record<
 const browser = await openBrowser();
 const page = await browser.newPage({ deviceScaleFactor: 1.5, colorScheme: 'dark' });
 const wanted = process.argv.slice(2);
-for (const file of [DEMO, FAILED_MOUNT, SCENARIOS, TRACEPOINTS]) {
+for (const file of [DEMO, FAILED_MOUNT, SCENARIOS]) {
   const pictures = Object.entries(PICTURES).filter(
     ([name, [of]]) => of === file && (wanted.length === 0 || wanted.includes(name)),
   );
@@ -50,14 +50,14 @@ await browser.close();
 
 async function take(page: Page, file: string, pictures: [string, (typeof PICTURES)[string]][]) {
   const reader = new RecordingReader(`${root}${file}`);
-  const replay = new Replay(reader, { keep: 20_000, banner: '' });
+  const replay = new Replay(reader, { keep: 20_000, banner: BANNER });
   const web = await startWeb({ source: replay, port: 0 });
   await page.goto(web.link);
   // faster than it was recorded, but slow enough for the charts to have points
   await replay.play(4);
   for (const [name, [, height, view]] of pictures) {
     await page.setViewportSize({ width: 1280, height });
-    await page.goto(`${new URL(page.url()).origin}/#/${await view(web)}`);
+    await page.goto(`${new URL(page.url()).origin}/#/${await view(web, replay)}`);
     await page.waitForTimeout(1500);
     await page.screenshot({ path: `${out}/${name}.png` });
   }
@@ -68,7 +68,14 @@ async function take(page: Page, file: string, pictures: [string, (typeof PICTURE
 /** The timeline around the newest inode that a filter finds, with that one pinned. */
 async function aroundInode(web: Web, filter: string, ms: number): Promise<string> {
   const { id, at_ms } = await firstOf(web, filter);
-  return `timeline?from=${at_ms - ms * 0.75}&to=${at_ms + ms * 0.25}&sel=${id}`;
+  return `timeline?from=${at_ms - ms * 0.25}&to=${at_ms + ms * 0.75}&sel=${id}`;
+}
+
+/** The same while hugepages that a pipe holds are owed. */
+async function whileOwed(web: Web, replay: Replay): Promise<string> {
+  const { id, at_ms } = await firstOf(web, 'comm:s07*');
+  await replay.seek(at_ms + 1200);
+  return `timeline?from=${at_ms - 400}&to=${at_ms + 1400}&filter=fs:hugetlbfs&sel=${id}`;
 }
 
 /** The first inode that a filter finds. */

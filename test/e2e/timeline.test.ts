@@ -217,7 +217,7 @@ describe('every view', () => {
       await page.emulateMedia({ colorScheme });
       for (const view of views) {
         await open(await hashOf(view));
-        await page.waitForTimeout(450);
+        await page.waitForTimeout(250);
         const violations = await page.evaluate(
           // the CSP lets no script of ours in from here: the source is run through the debugger
           `${axe}; axe.run().then((r) => r.violations.map((v) => v.id + ': ' + v.nodes[0].html))`,

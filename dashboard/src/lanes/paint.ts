@@ -100,12 +100,12 @@ function paintLanes(raster: Raster, picture: Picture): Density[] {
     const bottom = rowBottom(band, lane[i]!, scale, top);
     paintOne(raster, picture, i, perNs, top, bottom);
     densities[group[i]!]!.add(parts, window, perNs);
-    if (parts.tailFrom <= window.now) owing.push(parts.tailFrom, top, bottom);
+    if (parts.tailFrom <= window.now) owing.push(parts.tailFrom, parts.tailTo, top, bottom);
   }
-  const now = (window.now - window.from) * perNs;
-  for (let k = 0; k < owing.length; k += 3) {
+  for (let k = 0; k < owing.length; k += 4) {
     const from = (owing[k]! - window.from) * perNs;
-    raster.fill(from, now, owing[k + 1]!, owing[k + 2]!, palette.owed);
+    const to = (owing[k + 1]! - window.from) * perNs;
+    raster.fill(from, to, owing[k + 2]!, owing[k + 3]!, palette.owed);
   }
   return densities;
 }

@@ -93,8 +93,9 @@ export interface Parts {
   /** RCU calls back. */
   freeFrom: number;
   freeTo: number;
-  /** Hugepages are owed, up to now. */
+  /** Hugepages are owed after the inode is gone: up to now, or until the last came back. */
   tailFrom: number;
+  tailTo: number;
   /** Where all of it ends. */
   last: number;
 }
@@ -112,16 +113,17 @@ export function noParts(): Parts {
     freeFrom: none,
     freeTo: none,
     tailFrom: none,
+    tailTo: none,
     last: none,
   };
 }
 
 export function readParts(store: LaneStore, i: number, now: number, out: Parts): void {
-  const { begin, stages, state, owed } = store.columns;
+  const { begin, end, stages, state, owed } = store.columns;
   const zero = begin[i]!;
   out.open = state[i] === OPEN;
   out.evictFrom = zero;
-  out.waitFrom = out.waitTo = out.tailFrom = Number.NaN;
+  out.waitFrom = out.waitTo = out.tailFrom = out.tailTo = Number.NaN;
   if (out.open) {
     out.last = now;
     return;
@@ -151,9 +153,11 @@ export function readParts(store: LaneStore, i: number, now: number, out: Parts):
   out.freeFrom = zero + calledAt;
   out.freeTo = zero + (Number.isNaN(free) ? calledAt : Math.max(free, calledAt));
   out.last = called ? out.freeTo : over || running ? out.evictTo : now;
-  if (over && owed[i]! > 0) {
+  const until = owed[i]! > 0 ? now : Math.min(now, end[i]!);
+  if (over && until > out.last) {
     out.tailFrom = out.last;
-    out.last = Math.max(out.last, now);
+    out.tailTo = until;
+    out.last = until;
   }
 }
 

@@ -57,7 +57,8 @@ export function factsOf(store: LaneStore, i: number, now: number): LaneFacts {
 }
 
 function took(from: number, to: number, goesOn: boolean): string {
-  if (!(to >= from)) return '–';
+  // where only one end of it was seen, both are the same
+  if (!(to > from)) return '–';
   return `${formatDuration(to - from)}${goesOn ? ' so far' : ''}`;
 }
 

@@ -126,6 +126,21 @@ const crowd = fc
   });
 
 describe('what is in sight', () => {
+  it('has what was owed after the end: up to now, or until it came back', () => {
+    const store = new LaneStore();
+    const block = blockOf([{ number: 1, begin: 0, ran: 10, end: 100 }], true);
+    const [epoch] = block.epochs;
+    store.apply({ ...block, epochs: [{ ...epoch!, owed: [2] }] });
+    readParts(store, 0, 5000, parts);
+    expect([parts.freeTo, parts.tailFrom, parts.tailTo, parts.last]).toEqual([
+      100, 100, 5000, 5000,
+    ]);
+    store.apply({ ...block, reset: false, epochs: [{ ...epoch!, backs: [2], back: [50, 900] }] });
+    readParts(store, 0, 5000, parts);
+    expect([parts.tailFrom, parts.tailTo, parts.last]).toEqual([100, 900, 900]);
+    expect([...store.ticksOf(0)]).toEqual([50, 900]);
+  });
+
   it('is what overlaps it', () => {
     fc.assert(
       fc.property(
