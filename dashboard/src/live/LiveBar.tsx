@@ -76,7 +76,8 @@ function State() {
 }
 
 function useLiveKeys(): void {
-  const arrows = !['inode', 'timeline'].includes(route.value.view);
+  // these have the arrows for themselves
+  const arrows = !['inode', 'timeline', 'hugepages'].includes(route.value.view);
   useKeys([
     { keys: ['p', ' '], help: 'pause, resume', run: () => store.setPaused(!store.paused.value) },
     { keys: ['0'], help: 'back to the present', run: backToNow },
