@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Page } from 'playwright-core';
-import type { InodePage } from '../server/protocol/messages.ts';
+import type { InodePage, InodeRow } from '../server/protocol/messages.ts';
 import { RecordingReader } from '../server/recording/reader.ts';
 import { Replay } from '../server/recording/replay.ts';
 import { startWeb, type Web } from '../server/web/server.ts';
@@ -17,20 +17,30 @@ mkdirSync(out, { recursive: true });
 const DEMO = 'samples/demo-6.12.lastref';
 const FAILED_MOUNT = 'test/golden/failed-mount-6.18/recording.lastref';
 
+const SCENARIOS = 'test/golden/scenarios-6.18/recording.lastref';
+
+const BANNER = 'This is a recording, not a live host';
+
 /** By name: the recording, how high the picture is, and the view of it. */
 const PICTURES: Record<
   string,
-  [file: string, height: number, view: (web: Web) => Promise<string>]
+  [file: string, height: number, view: (web: Web, replay: Replay) => Promise<string>]
 > = {
   overview: [DEMO, 800, async () => ''],
+  inodes: [DEMO, 600, async () => 'inodes?filter=pages>0'],
+  timeline: [DEMO, 560, (web) => aroundInode(web, 'fs:hugetlbfs comm:demo-keep', 90)],
+  'timeline-leak': [SCENARIOS, 560, whileOwed],
   inode: [DEMO, 800, async (web) => `inode/${await idOf(web, 'pages=4 state:ended')}`],
+  callbacks: [SCENARIOS, 506, async () => 'callbacks'],
+  contract: [FAILED_MOUNT, 800, async () => 'contract'],
+  losses: [DEMO, 800, async () => 'losses'],
   hugepages: [FAILED_MOUNT, 506, async () => 'hugepages'],
 };
 
 const browser = await openBrowser();
 const page = await browser.newPage({ deviceScaleFactor: 1.5, colorScheme: 'dark' });
 const wanted = process.argv.slice(2);
-for (const file of [DEMO, FAILED_MOUNT]) {
+for (const file of [DEMO, FAILED_MOUNT, SCENARIOS]) {
   const pictures = Object.entries(PICTURES).filter(
     ([name, [of]]) => of === file && (wanted.length === 0 || wanted.includes(name)),
   );
@@ -40,14 +50,14 @@ await browser.close();
 
 async function take(page: Page, file: string, pictures: [string, (typeof PICTURES)[string]][]) {
   const reader = new RecordingReader(`${root}${file}`);
-  const replay = new Replay(reader, { keep: 20_000, banner: '' });
+  const replay = new Replay(reader, { keep: 20_000, banner: BANNER });
   const web = await startWeb({ source: replay, port: 0 });
   await page.goto(web.link);
   // faster than it was recorded, but slow enough for the charts to have points
   await replay.play(4);
   for (const [name, [, height, view]] of pictures) {
     await page.setViewportSize({ width: 1280, height });
-    await page.goto(`${new URL(page.url()).origin}/#/${await view(web)}`);
+    await page.goto(`${new URL(page.url()).origin}/#/${await view(web, replay)}`);
     await page.waitForTimeout(1500);
     await page.screenshot({ path: `${out}/${name}.png` });
   }
@@ -55,12 +65,29 @@ async function take(page: Page, file: string, pictures: [string, (typeof PICTURE
   reader.close();
 }
 
+/** The timeline around the newest inode that a filter finds, with that one pinned. */
+async function aroundInode(web: Web, filter: string, ms: number): Promise<string> {
+  const { id, at_ms } = await firstOf(web, filter);
+  return `timeline?from=${at_ms - ms * 0.25}&to=${at_ms + ms * 0.75}&sel=${id}`;
+}
+
+/** The same while hugepages that a pipe holds are owed. */
+async function whileOwed(web: Web, replay: Replay): Promise<string> {
+  const { id, at_ms } = await firstOf(web, 'comm:s07*');
+  await replay.seek(at_ms + 1200);
+  return `timeline?from=${at_ms - 400}&to=${at_ms + 1400}&filter=fs:hugetlbfs&sel=${id}`;
+}
+
 /** The first inode that a filter finds. */
 async function idOf(web: Web, filter: string): Promise<string> {
+  return (await firstOf(web, filter)).id;
+}
+
+async function firstOf(web: Web, filter: string): Promise<InodeRow> {
   const answer = await fetch(
     `http://127.0.0.1:${web.port}/api/inodes?filter=${encodeURIComponent(filter)}`,
     { headers: { Authorization: `Bearer ${web.token}` } },
   );
   const { rows } = (await answer.json()) as InodePage;
-  return rows[0]!.id;
+  return rows[0]!;
 }

@@ -8,6 +8,7 @@ import { HugepagesView } from './hugepages/HugepagesView.tsx';
 import { InodeView } from './inode/InodeView.tsx';
 import { InodesView } from './inodes/InodesView.tsx';
 import { useKeys } from './keyboard.ts';
+import { LanesView } from './lanes/LanesView.tsx';
 import { LossesView } from './losses/LossesView.tsx';
 import { OverviewView } from './overview/OverviewView.tsx';
 import { TimeBar } from './replay/TimeBar.tsx';
@@ -53,6 +54,7 @@ export function App() {
 const VIEWS: Record<PageView, () => preact.VNode> = {
   overview: OverviewView,
   inodes: InodesView,
+  timeline: LanesView,
   inode: InodeView,
   hugepages: HugepagesView,
   alerts: AlertsView,
@@ -72,16 +74,6 @@ function usePageKeys(showHelp: () => void): void {
         if (item.view !== 'inode' || route.value.inode) go({ view: item.view });
       },
     })),
-    // of a replay, the time bar has these
-    ...(store.hello.value?.mode === 'replay'
-      ? []
-      : [
-          {
-            keys: ['p', ' '],
-            help: 'pause, resume',
-            run: () => store.setPaused(!store.paused.value),
-          },
-        ]),
     { keys: ['t'], help: 'theme: system, dark, light', run: nextTheme },
     { keys: ['?'], help: 'this help', run: showHelp },
   ]);

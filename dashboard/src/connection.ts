@@ -40,7 +40,7 @@ export class Connection {
 
   /** Tries at once instead of waiting for the next attempt. */
   retry(): void {
-    if (this.#state.phase !== 'lost' && this.#state.phase !== 'refused') return;
+    if (!['lost', 'refused', 'limited'].includes(this.#state.phase)) return;
     this.#options.clearTimer(this.#timer);
     this.#open();
   }
@@ -92,7 +92,7 @@ export class Connection {
     this.#lostAt ??= this.#options.now();
     const wait = Math.min(5000, 250 * 2 ** (this.#attempts - 1));
     this.#timer = this.#options.setTimer(() => this.#open(), wait);
-    if (this.#state.phase !== 'refused') {
+    if (this.#state.phase !== 'refused' && this.#state.phase !== 'limited') {
       this.#set({ phase: 'lost', since: this.#lostAt, ever: this.#everOpen });
     }
     // Closed before it opened, and again: is the server away, or does it not want us?
@@ -100,10 +100,16 @@ export class Connection {
   }
 
   async #askWhy(): Promise<void> {
-    const status = await this.#options.probe();
+    const answer = await this.#options.probe();
     if (this.#state.phase === 'open') return;
     const since = this.#lostAt ?? this.#options.now();
-    if (status === 401 || status === 403) {
+    const status = answer?.status;
+    if (status === 429) {
+      const wait = Math.max(1, answer?.afterS ?? 0) * 1000;
+      this.#options.clearTimer(this.#timer);
+      this.#timer = this.#options.setTimer(() => this.#open(), wait);
+      this.#set({ phase: 'limited', since, again: this.#options.now() + wait });
+    } else if (status === 401 || status === 403) {
       this.#set({ phase: 'refused', since });
     } else {
       this.#set({ phase: 'lost', since, ever: this.#everOpen });
@@ -135,18 +141,26 @@ export type ConnectionState =
   | { readonly phase: 'lost'; readonly since: number; readonly ever: boolean }
   /** The server answers, but not to us: the link's token is gone or was never there. */
   | { readonly phase: 'refused'; readonly since: number }
+  /** The server answers that it was asked too often. `again`: when it is asked next, this machine's clock, ms. */
+  | { readonly phase: 'limited'; readonly since: number; readonly again: number }
   /** The server speaks another version of the protocol than this page. */
   | { readonly phase: 'outdated'; readonly server: number };
 
 export interface ConnectionOptions {
   readonly open: () => SocketLike;
-  /** HTTP status of a plain request to the server; null when it does not answer. */
-  readonly probe: () => Promise<number | null>;
+  /** What a plain request to the server comes to; null when it does not answer. */
+  readonly probe: () => Promise<Answer | null>;
   readonly onMessage: (message: ServerMessage) => void;
   readonly onState: (state: ConnectionState) => void;
   readonly now: () => number;
   readonly setTimer: (run: () => void, ms: number) => unknown;
   readonly clearTimer: (timer: unknown) => void;
+}
+
+/** HTTP status, and when to come again, s; 0 when that was not said. */
+export interface Answer {
+  readonly status: number;
+  readonly afterS: number;
 }
 
 /** What is used of WebSocket; a test passes its own. */
@@ -169,7 +183,7 @@ export function browserOptions(): Omit<ConnectionOptions, 'onMessage' | 'onState
     probe: async () => {
       try {
         const answer = await fetch('./', { method: 'HEAD', cache: 'no-store' });
-        return answer.status;
+        return { status: answer.status, afterS: Number(answer.headers.get('Retry-After')) || 0 };
       } catch {
         return null;
       }

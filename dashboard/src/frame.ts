@@ -20,5 +20,12 @@ function run(): void {
   handle = 0;
   const now = [...wanted];
   wanted.clear();
-  for (const draw of now) draw();
+  for (const draw of now) {
+    try {
+      draw();
+    } catch (error) {
+      // what cannot be drawn keeps nothing else from being drawn
+      reportError(error);
+    }
+  }
 }

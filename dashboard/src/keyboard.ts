@@ -39,7 +39,17 @@ export function startKeyboard(): void {
 
 /** Every key that works now, for the help. */
 export function activeBindings(): KeyBinding[] {
-  return layers.flat().filter((binding) => binding.help !== '');
+  const taken = new Set<string>();
+  const active: KeyBinding[] = [];
+  for (const layer of [...layers].reverse()) {
+    const own = layer.map((binding) => ({
+      ...binding,
+      keys: binding.keys.filter((key) => !taken.has(key)),
+    }));
+    for (const { keys } of layer) for (const key of keys) taken.add(key);
+    active.unshift(...own.filter(({ keys, help }) => keys.length > 0 && help !== ''));
+  }
+  return active;
 }
 
 /** A key as it is printed on the keyboard. */

@@ -11,6 +11,7 @@ import './style/shell.css';
 import './style/data.css';
 import './style/overview.css';
 import './style/inodes.css';
+import './style/lanes.css';
 import './style/inode.css';
 import './style/hugepages.css';
 import './style/contract.css';

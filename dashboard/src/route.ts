@@ -2,7 +2,7 @@ import { INODE_SORTS, type Subscribe } from '../../server/protocol/messages.ts';
 
 /**
  * Where the reader is, kept in the URL's hash so that it can be shared:
- * `#/inodes?host=vm&filter=fs:hugetlbfs&sort=evict_ns`, `#/inode/1.42`, `#/contract/1.3`,
+ * `#/inodes?host=vm&filter=fs:hugetlbfs&sort=evict_ns`, `#/timeline?from=1764…&to=1764…`, `#/inode/1.42`, `#/contract/1.3`,
  * `#/alerts/7214cbacd4c5b81b`, `#/hugepages?pool=2048@vm&page=0x12c00`.
  */
 export interface Route {
@@ -25,6 +25,11 @@ export interface Route {
   readonly state: string;
   readonly of: string;
   readonly page: string;
+  /** The stretch of wall clock that is shown, ms, as written; empty without one. */
+  readonly from: string;
+  readonly to: string;
+  /** Overview: the pair of stages whose latency is drawn; empty: the grace period. */
+  readonly pair: string;
   /** Replay: seconds since the beginning of the recording, as written; empty without one. */
   readonly t: string;
 }
@@ -33,6 +38,7 @@ export type InodeSort = (typeof INODE_SORTS)[number];
 export const PAGE_VIEWS = [
   'overview',
   'inodes',
+  'timeline',
   'inode',
   'hugepages',
   'alerts',
@@ -58,8 +64,14 @@ export const START: Route = {
   state: '',
   of: '',
   page: '',
+  pair: '',
+  from: '',
+  to: '',
   t: '',
 };
+
+/** The pair of stages that is the grace period. */
+export const GRACE = 'destroy_inode..i_callback';
 
 /** The Hugepages view with nothing chosen: to be spread into a link that chooses something. */
 export const WHOLE_MAP = { view: 'hugepages', pool: '', state: '', of: '', page: '' } as const;
@@ -87,7 +99,10 @@ export function parseRoute(hash: string): Route {
     state: ofMap('state'),
     of: ofMap('of'),
     page: ofMap('page'),
-    t: /^\d{1,9}(\.\d{1,6})?$/.exec(params.get('t') ?? '')?.[0] ?? '',
+    pair: (view === 'overview' ? (params.get('pair') ?? '') : '').slice(0, 64),
+    from: numberIn(params, 'from', /^\d{1,14}(\.\d{1,6})?$/),
+    to: numberIn(params, 'to', /^\d{1,14}(\.\d{1,6})?$/),
+    t: numberIn(params, 't', /^\d{1,9}(\.\d{1,6})?$/),
   };
 }
 
@@ -105,7 +120,10 @@ export function formatRoute(route: Route): string {
       if (route[name]) params.set(name, route[name]);
     }
   }
-  if (route.t) params.set('t', route.t);
+  if (route.view === 'overview' && route.pair) params.set('pair', route.pair);
+  for (const name of ['from', 'to', 't'] as const) {
+    if (route[name]) params.set(name, route[name]);
+  }
   const path = pathOf(route);
   const query = params
     .toString()
@@ -131,6 +149,7 @@ export function subscriptionOf(route: Route): Subscribe {
     ...(route.view === 'inodes'
       ? { filter: route.filter, sort: route.sort, descending: route.descending }
       : {}),
+    ...(route.view === 'timeline' && route.filter ? { filter: route.filter } : {}),
     ...(route.view === 'inode' ? { inode: route.inode } : {}),
     ...(route.view === 'contract' && route.finding ? { finding: route.finding } : {}),
   };
@@ -140,6 +159,10 @@ export function subscriptionOf(route: Route): Subscribe {
 function hostOf({ view, host, pool }: Route): string {
   if (host !== '' || view !== 'hugepages') return host;
   return pool.includes('@') ? pool.slice(pool.indexOf('@') + 1) : '';
+}
+
+function numberIn(params: URLSearchParams, name: string, form: RegExp): string {
+  return form.exec(params.get(name) ?? '')?.[0] ?? '';
 }
 
 function decode(text: string): string {

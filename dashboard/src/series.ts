@@ -1,4 +1,4 @@
-import type { Series } from '../../server/protocol/messages.ts';
+import type { Series } from '../../server/protocol/series.ts';
 
 /**
  * The points of the overview's charts, one a second, kept as columns of equal

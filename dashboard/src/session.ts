@@ -3,8 +3,9 @@ import type { Subscribe } from '../../server/protocol/messages.ts';
 import type { ReplayCommand } from '../../server/protocol/replay.ts';
 import { browserOptions, Connection, type ConnectionState } from './connection.ts';
 import { requestDraw } from './frame.ts';
-import { formatRoute, parseRoute, type Route, subscriptionOf } from './route.ts';
+import { formatRoute, GRACE, parseRoute, type Route, subscriptionOf } from './route.ts';
 import { Store } from './store.ts';
+import { rangeOf, widened } from './timeRange.ts';
 
 /**
  * What this page has one of: its store, its route, its connection. Views import
@@ -52,6 +53,15 @@ export function retryConnection(): void {
 export function sendCommand(command: ReplayCommand): void {
   if (mayOperate.peek()) connection?.command(command);
 }
+
+/** The pair of stages whose latency is drawn: the chosen one, the grace period, or any that is seen here. */
+export const pairShown = computed(() => {
+  const { pair } = route.value;
+  const seen = store.latencies.value ?? [];
+  if (pair !== '' || seen.length === 0 || seen.some((row) => row.pair === GRACE))
+    return pair || GRACE;
+  return seen[0]!.pair;
+});
 
 export function startSession(): void {
   const follow = () => {
@@ -111,7 +121,12 @@ function commit(): void {
 
 function subscription(): Subscribe {
   const base = subscriptionOf(route.value);
-  return base.view === 'inodes' ? { ...base, ...inodeWindow.value } : base;
+  if (base.view === 'overview') return { ...base, pair: pairShown.value };
+  if (base.view === 'inodes') return { ...base, ...inodeWindow.value, ...rangeOf(route.value) };
+  // of more inodes than a page takes, those around what is looked at
+  if (base.view === 'timeline' && store.tooMany.value)
+    return { ...base, ...widened(rangeOf(route.value)) };
+  return base;
 }
 
 /** Another inode's detail must not be shown under this one's address, not even for a moment. */

@@ -12,13 +12,15 @@ import type {
   InodePage,
   LossesView,
   ServerMessage,
-  StageLatency,
   Totals,
   Update,
 } from '../../server/protocol/messages.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from '../../server/protocol/pool-map.ts';
 import type { ReplayMarks, ReplayStatus } from '../../server/protocol/replay.ts';
+import type { StageLatency } from '../../server/protocol/series.ts';
 import { applyHosts, foldUpdates } from './fold.ts';
+import { LaneStore } from './lanes/laneStore.ts';
+import { LatencyBuffer } from './latency/latencyBuffer.ts';
 import { SeriesBuffer } from './series.ts';
 
 /**
@@ -54,6 +56,14 @@ export class Store {
   /** Not signals inside: charts read it in their own frame when `seriesVersion` moves. */
   readonly series = new SeriesBuffer();
   readonly seriesVersion = signal(0);
+  /** The same of the latency over time. */
+  readonly latency = new LatencyBuffer();
+  readonly latencyVersion = signal(0);
+  /** The inodes of the timeline; as the series, it is read when it is drawn. */
+  readonly lanes = new LaneStore();
+  readonly lanesVersion = signal(0);
+  /** There were more than a page takes: from then on those of the time that is looked at are asked for. */
+  readonly tooMany = signal(false);
   /** Server's wall clock of what is shown, ms; 0 before the first update. */
   readonly shownAt = signal(0);
   /** Server's wall clock of the first update: since when this page has been looking. */
@@ -88,6 +98,12 @@ export class Store {
     } else {
       this.clockOffset = message.now_ms - this.#now();
       if (message.series) this.series.append(message.series);
+      if (message.latency) this.latency.append(message.latency);
+      if (message.lanes) {
+        this.lanes.apply(message.lanes);
+        this.lanesVersion.value++;
+        if (this.lanes.leftOut > 0) this.tooMany.value = true;
+      }
       this.#next = foldUpdates(this.#next, message);
       if (this.paused.value && !this.#letThrough) this.held.value++;
       this.#scheduleCommit();
@@ -151,6 +167,7 @@ export class Store {
     if (update.losses) this.losses.value = update.losses;
     if (update.compare !== undefined) this.compare.value = update.compare;
     if (update.series) this.seriesVersion.value++;
+    if (update.latency) this.latencyVersion.value++;
   }
 }
 
@@ -162,6 +179,8 @@ function isWhole(update: Update): boolean {
       return update.series?.reset === true;
     case 'inodes':
       return update.inodes !== undefined;
+    case 'timeline':
+      return update.lanes !== undefined;
     case 'inode':
       return update.inode !== undefined;
     case 'hugepages':

@@ -33,6 +33,36 @@ export class Histogram {
     this.max = Math.max(this.max, other.max);
   }
 
+  copy(): Histogram {
+    const copy = new Histogram();
+    copy.merge(this);
+    return copy;
+  }
+
+  /** What was added since `before` was copied from it; the maximum as near as a bucket can tell. */
+  since(before: Histogram | undefined): Histogram {
+    const more = new Histogram();
+    more.count = this.count - (before?.count ?? 0);
+    if (more.count === 0) return more;
+    for (let i = 0; i < BUCKETS; i++) {
+      more._buckets[i] = this._buckets[i]! - (before?._buckets[i] ?? 0);
+      if (more._buckets[i]! > 0) more.max = Math.min(this.max, upperOf(i));
+    }
+    return more;
+  }
+
+  /** Cell and count by turns, `perOctave` cells for each power of two; empty ones are left out. */
+  cells(perOctave: number): number[] {
+    const width = SUB / perOctave;
+    const out: number[] = [];
+    for (let cell = 0; cell * width < BUCKETS; cell++) {
+      let count = 0;
+      for (let i = cell * width; i < (cell + 1) * width; i++) count += this._buckets[i]!;
+      if (count > 0) out.push(cell, count);
+    }
+    return out;
+  }
+
   /** The upper end of the bucket that holds the quantile, at most the maximum; 0 when empty. */
   quantile(q: number): number {
     if (this.count === 0) return 0;
@@ -40,10 +70,13 @@ export class Histogram {
     for (let i = 0; i < BUCKETS; i++) {
       left -= this._buckets[i]!;
       if (left <= 0) {
-        const upper = 2 ** Math.floor(i / SUB) * (1 + ((i % SUB) + 1) / SUB);
-        return Math.min(this.max, Math.round(upper));
+        return Math.min(this.max, upperOf(i));
       }
     }
     return this.max;
   }
+}
+
+function upperOf(bucket: number): number {
+  return Math.round(2 ** Math.floor(bucket / SUB) * (1 + ((bucket % SUB) + 1) / SUB));
 }

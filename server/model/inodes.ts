@@ -74,6 +74,11 @@ export class Inodes {
     return this._byNumber.size;
   }
 
+  /** The number of the incarnation that began last. */
+  get newest(): number {
+    return this._next - 1;
+  }
+
   byNumber(number: number): Incarnation | undefined {
     return this._byNumber.get(number);
   }

@@ -4,16 +4,18 @@
  * The client says which view it shows (`subscribe`); the server answers with an
  * `update` that holds every section of that view in full, and from then on, at
  * most ten times a second, with updates that hold only the sections that changed.
- * Sections replace what the client has, except `series`, whose points are
- * appended. A client that reconnects subscribes again and gets everything anew. A replay
+ * Sections replace what the client has, except `series` and `latency`, whose points are
+ * appended, and `lanes`, which says itself what it adds to. A client that reconnects subscribes again and gets everything anew. A replay
  * that jumps sends everything anew, too.
  */
 import { z } from 'zod/mini';
 import type { AlertsView, FiringSummary } from './alerts.ts';
 import type { Comparison } from './compare.ts';
 import type { HostsUpdate, Ledger } from './hosts.ts';
+import type { LanesBlock } from './lanes.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from './pool-map.ts';
 import type { ReplayMarks, ReplayStatus } from './replay.ts';
+import type { LatencySeries, Series, StageLatency } from './series.ts';
 import type { Context, InodeStage } from './stages.ts';
 
 export const MESSAGE_VERSION = 1;
@@ -21,6 +23,7 @@ export const MESSAGE_VERSION = 1;
 export const VIEWS = [
   'overview',
   'inodes',
+  'timeline',
   'inode',
   'hugepages',
   'callbacks',
@@ -54,6 +57,11 @@ export const Subscribe = z.object({
   descending: z.optional(z.boolean()),
   offset: z.optional(z.number().check(z.int(), z.gte(0), z.lte(10_000_000))),
   limit: z.optional(z.number().check(z.int(), z.gte(0), z.lte(500))),
+  /** Inodes, timeline: only those that were there between these, wall clock in ms. */
+  from: z.optional(z.number()),
+  to: z.optional(z.number()),
+  /** Overview: the pair of stages whose latency is wanted over time, `destroy_inode..i_callback`. */
+  pair: z.optional(z.string().check(z.maxLength(64))),
   /** Inode: the `id` of an InodeRow. */
   inode: z.optional(z.string().check(z.maxLength(64))),
   /** Contract: the `id` of a FindingRow whose lines are wanted. */
@@ -103,12 +111,16 @@ export interface Update {
   /** In every view of a replay. */
   readonly replay?: ReplayStatus;
   readonly marks?: ReplayMarks;
-  /** Overview. */
+  /** Overview; when it is live, in every view: the time bar is made of it. */
   readonly series?: Series;
+  /** Overview: appended, as `series`. */
+  readonly latency?: LatencySeries;
   readonly latencies?: readonly StageLatency[];
   readonly totals?: Totals;
   /** Inodes. */
   readonly inodes?: InodePage;
+  /** Timeline: a part to be added to what was sent before. */
+  readonly lanes?: LanesBlock;
   /** Inode; null when it is not (or no longer) known. */
   readonly inode?: InodeDetail | null;
   /** Hugepages. */
@@ -135,42 +147,6 @@ export interface ProbeLedger extends Ledger {
   readonly host: string;
   readonly probe: string;
   readonly stage: string;
-}
-
-/**
- * Points of one second each, appended. `t` is the wall clock in ms. All arrays
- * of one message have the length of `t`. `reset` means: forget earlier points.
- */
-export interface Series {
-  readonly reset: boolean;
-  readonly t: readonly number[];
-  /** Inodes ended in that second, by `host fs`; of all hosts together where they are many: ` fs`. */
-  readonly ended: Readonly<Record<string, readonly number[]>>;
-  /** Pools, by `host size_kb node` (node -1: all nodes); together: ` size_kb node`. */
-  readonly pools: Readonly<Record<string, PoolSeries>>;
-  /** Events decoded, and losses of every place, in that second. */
-  readonly events: readonly number[];
-  readonly lost: readonly number[];
-}
-
-/** Hugepages; null where the counter does not exist (reserved is global only). */
-export interface PoolSeries {
-  readonly total: readonly (number | null)[];
-  readonly free: readonly (number | null)[];
-  readonly reserved: readonly (number | null)[];
-  readonly surplus: readonly (number | null)[];
-}
-
-/** Latency between two stages, over the session, nanoseconds. */
-export interface StageLatency {
-  /** For instance `evict..evict_end`. */
-  readonly pair: string;
-  readonly fs: string;
-  readonly count: number;
-  readonly p50_ns: number;
-  readonly p90_ns: number;
-  readonly p99_ns: number;
-  readonly max_ns: number;
 }
 
 export interface Totals {

@@ -1,14 +1,15 @@
 /**
- * A point each second for the charts of every client: the last ten minutes. Of a replay they
+ * A point each second for the charts of every client: the last hour. Of a replay they
  * are made by what runs ahead of what is shown, all of them are kept, and those up to what is
  * shown are given.
  */
-import type { PoolSeries, Series } from '../protocol/messages.ts';
+import type { LatencySeries, PoolSeries, Series } from '../protocol/series.ts';
 import { currentEpochs } from '../tracer/alerts.ts';
+import { LatencyHistory, type SecondOfPair } from './latency-history.ts';
 import type { Source } from './source.ts';
 import { APART } from './together.ts';
 
-const POINTS = 600;
+const POINTS = 3600;
 /** Of a replay: more than a day. */
 const REPLAY_POINTS = 100_000;
 
@@ -21,7 +22,11 @@ interface Point {
   /** Events and losses by host. */
   readonly rates: ReadonlyMap<string, number>;
   readonly losses: ReadonlyMap<string, number>;
+  /** By pair, host and filesystem. */
+  latencies: ReadonlyMap<string, SecondOfPair>;
 }
+
+const NONE: ReadonlyMap<string, SecondOfPair> = new Map();
 
 const POOL_FIELDS = ['total', 'free', 'reserved', 'surplus'] as const;
 
@@ -34,6 +39,7 @@ export class History {
   readonly #source: Source;
   readonly #before = new Map<string, number>();
   readonly #sums = new WeakMap<Point, Point>();
+  readonly #latencies = new LatencyHistory();
 
   constructor(source: Source) {
     this.#source = source;
@@ -75,7 +81,10 @@ export class History {
         pools.set(`${host} ${pool.sizeKb} ${pool.node}`, values);
       }
     }
-    this.#points.push({ t: this.#at, ended, pools, events, lost, rates, losses });
+    const latencies = this.#latencies.second(pipelines);
+    this.#points.push({ t: this.#at, ended, pools, events, lost, rates, losses, latencies });
+    const old = this.#points.at(-1 - POINTS);
+    if (old !== undefined) old.latencies = NONE;
     if (this.#points.length > (mode === 'replay' ? REPLAY_POINTS : POINTS)) this.#points.shift();
     this.#taken++;
     this.sample(now, pipelines);
@@ -111,6 +120,40 @@ export class History {
       ),
       events: points.map((p) => p.events),
       lost: points.map((p) => p.lost),
+    };
+  }
+
+  /** The same of the latency between two stages; of each host alone, of the first few where they are many. */
+  latency(pair: string, known: number, host?: string): LatencySeries | null {
+    const missing = this.taken - known;
+    if (missing <= 0) return null;
+    const end = this.#points.length - this.#ahead();
+    const points = this.#points.slice(Math.max(0, end - Math.min(missing, POINTS)), end);
+    const few = new Set(
+      this.#source
+        .hosts()
+        .slice(0, APART)
+        .map((one) => one.host),
+    );
+    const keys = keysOf(points, (p) => p.latencies).filter((key) => {
+      if (!key.startsWith(`${pair} `)) return false;
+      const of = hostOf(key.slice(pair.length + 1), ENDED_WORDS);
+      return host === undefined ? few.has(of) : of === host;
+    });
+    const columns = (key: string) => {
+      const of = points.map((p) => p.latencies.get(key));
+      return {
+        p50: of.map((second) => second?.p50 ?? null),
+        p90: of.map((second) => second?.p90 ?? null),
+        p99: of.map((second) => second?.p99 ?? null),
+        cells: of.map((second) => second?.cells ?? []),
+      };
+    };
+    return {
+      reset: known === 0 || missing > points.length,
+      pair,
+      t: points.map((p) => p.t),
+      by: Object.fromEntries(keys.map((key) => [key.slice(pair.length + 1), columns(key)])),
     };
   }
 
@@ -190,7 +233,9 @@ function together(point: Point): Point {
 }
 
 function keysOf<T>(points: readonly Point[], of: (p: Point) => ReadonlyMap<string, T>): string[] {
-  return [...new Set(points.flatMap((p) => [...of(p).keys()]))];
+  const keys = new Set<string>();
+  for (const point of points) for (const key of of(point).keys()) keys.add(key);
+  return [...keys];
 }
 
 function spread<T>(

@@ -21,6 +21,7 @@ import { ReplayMessage } from '../protocol/replay.ts';
 import { VERSION } from '../protocol/version.ts';
 import type { History } from './history.ts';
 import { HostChanges } from './host-changes.ts';
+import type { LanesFeed } from './lanes.ts';
 import { type Limits, Rates } from './limits.ts';
 import type { Source } from './source.ts';
 import { APART } from './together.ts';
@@ -37,10 +38,14 @@ const SLOW_BYTES = 256 * 1024;
 const STALLED_MS = 60_000;
 /** What a client asks for is answered at once, but not more often than this. */
 const ANSWER_MS = 30;
+/** The pair of stages whose latency is shown over time where the client names none. */
+const GRACE = 'destroy_inode..i_callback';
 /** A client that is told to go has so long to do it. */
 const LEAVE_MS = 1000;
 
 type Section = Exclude<keyof Update, 'type' | 'seq' | 'view' | 'coalesced' | 'now_ms'>;
+/** What is told in changes, and does not replace what the client has. */
+const APPENDED: ReadonlySet<Section> = new Set(['hosts', 'series', 'latency', 'lanes']);
 
 export interface StreamOptions {
   readonly source: Source;
@@ -127,6 +132,9 @@ class Client {
   #heavyAt = 0;
   /** Points of the history that the client has. */
   #points = 0;
+  #latencyPoints = 0;
+  /** With the view of that name. */
+  #lanes: LanesFeed | null = null;
   /** What of a replay the client has seen. */
   #generation = 0;
   #marks = -1;
@@ -183,7 +191,7 @@ class Client {
     for (const [name, value] of sections) {
       const text = JSON.stringify(value);
       if (this.#sent.get(name) === text) continue;
-      if (name !== 'series' && name !== 'hosts') this.#sent.set(name, text);
+      if (!APPENDED.has(name)) this.#sent.set(name, text);
       parts.push(`${JSON.stringify(name)}:${text}`);
     }
     if (parts.length === 0) return 'ok';
@@ -212,19 +220,27 @@ class Client {
       if (controls.scan.revision !== this.#marks) out.push(['marks', controls.marks()]);
       this.#marks = controls.scan.revision;
     }
+    // the time bar of a live session is made of it; a replay has marks for that
+    if (controls === undefined || ask.view === 'overview') this.#series(out, ask.host);
     const heavy = now >= this.#heavyAt && this.#turn++ % HEAVY_EVERY === 0;
     switch (ask.view) {
       case 'overview': {
-        const series = history.since(this.#points, ask.host);
-        this.#points = history.taken;
-        if (series !== null) out.push(['series', series]);
         out.push(['totals', views.totals(ask.host)]);
         if (heavy) out.push(['latencies', views.latencies(ask.host)]);
+        const latency = history.latency(ask.pair ?? GRACE, this.#latencyPoints, ask.host);
+        this.#latencyPoints = history.taken;
+        if (latency !== null) out.push(['latency', latency]);
         break;
       }
       case 'inodes':
         if (heavy) out.push(['inodes', views.inodes(ask)]);
         break;
+      case 'timeline': {
+        this.#lanes ??= views.lanesFeed(ask);
+        const lanes = views.lanes(this.#lanes, ask.host);
+        if (lanes !== null) out.push(['lanes', lanes]);
+        break;
+      }
       case 'inode':
         out.push(['inode', views.inode(ask.inode ?? '')]);
         out.push(['leaks', views.leaks(alerts.list(), { inode: ask.inode ?? '' })]);
@@ -257,6 +273,13 @@ class Client {
         break;
     }
     return out;
+  }
+
+  #series(out: [Section, unknown][], host?: string): void {
+    const { history } = this.#stream;
+    const series = history.since(this.#points, host);
+    this.#points = history.taken;
+    if (series !== null) out.push(['series', series]);
   }
 
   #asked(text: string, isBinary: boolean): void {
@@ -313,6 +336,8 @@ class Client {
     this.#hosts.reset();
     this.#heavyAt = 0;
     this.#points = 0;
+    this.#latencyPoints = 0;
+    this.#lanes = null;
     this.#turn = 0;
     this.#marks = -1;
   }

@@ -4,6 +4,7 @@ import type { Incarnation } from '../model/incarnation.ts';
 import type { SessionAlert } from '../protocol/alerts.ts';
 import { type Filter, parseFilter } from '../protocol/filter.ts';
 import type { HostDetail, HostState, Ledger } from '../protocol/hosts.ts';
+import type { LanesBlock } from '../protocol/lanes.ts';
 import type {
   CallbackRow,
   ContractView,
@@ -14,15 +15,16 @@ import type {
   InodeRow,
   LossesView,
   ProbeLedger,
-  StageLatency,
   Subscribe,
   Totals,
 } from '../protocol/messages.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from '../protocol/pool-map.ts';
+import type { StageLatency } from '../protocol/series.ts';
 import { isObserved } from '../protocol/stages.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { STAGE_OF_LINE } from '../tracer/programs.ts';
 import { contractView, findingDetail } from './contract.ts';
+import { LanesFeed } from './lanes.ts';
 import { hugepagesOf } from './pool-map.ts';
 import { leakRows, poolsView } from './pools.ts';
 import { callbackRow, inodeDetail, inodeRow } from './rows.ts';
@@ -136,11 +138,29 @@ export class Views {
     return out.sort((a, b) => a.fs.localeCompare(b.fs));
   }
 
+  /** What a page's timeline is to be sent. Throws FilterError for an expression that is none. */
+  lanesFeed({ filter = '', from, to }: Pick<Subscribe, 'filter' | 'from' | 'to'>): LanesFeed {
+    return new LanesFeed({
+      filter: parseFilter(filter),
+      rowOf: filter.trim() === '' ? null : (...about) => this.#row(...about),
+      from: from ?? Number.NEGATIVE_INFINITY,
+      to: to ?? Number.POSITIVE_INFINITY,
+    });
+  }
+
+  lanes(feed: LanesFeed, host?: string): LanesBlock | null {
+    return feed.next(this.#pipelines(host));
+  }
+
   /** Throws FilterError for an expression that is none. */
   inodes(
-    ask: Pick<Subscribe, 'filter' | 'sort' | 'descending' | 'offset' | 'limit' | 'host'>,
+    ask: Pick<
+      Subscribe,
+      'filter' | 'sort' | 'descending' | 'offset' | 'limit' | 'host' | 'from' | 'to'
+    >,
   ): InodePage {
     const filter: Filter = parseFilter(ask.filter ?? '');
+    const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = ask;
     const rows: InodeRow[] = [];
     let total = 0;
     let dropped = 0;
@@ -152,6 +172,7 @@ export class Views {
         if (inode.canary) continue;
         total++;
         const row = this.#row(pipeline, epoch, inode);
+        if (row.at_ms < from || row.at_ms > to) continue;
         if (filter(row)) rows.push(row);
       }
     }

@@ -17,6 +17,28 @@ const filled = (values: readonly number[]) => {
 };
 
 describe('histogram', () => {
+  it('tells what was added since a copy, cell by cell', () => {
+    fc.assert(
+      fc.property(fc.array(duration), fc.array(duration), (before, after) => {
+        const histogram = filled(before);
+        const copy = histogram.copy();
+        for (const value of after) histogram.add(value);
+        const more = histogram.since(copy);
+        const alone = filled(after);
+        expect(more.count).toBe(after.length);
+        expect(more.cells(4)).toEqual(alone.cells(4));
+        const counted = more.cells(4).filter((_, i) => i % 2 === 1);
+        expect(counted.reduce((a, b) => a + b, 0)).toBe(after.length);
+        for (const q of [0.5, 0.9]) {
+          expect(more.quantile(q)).toBeLessThanOrEqual(
+            Math.max(1, alone.quantile(q)) * (1 + 1 / 32) + 1,
+          );
+          expect(more.quantile(q)).toBeGreaterThanOrEqual(alone.quantile(q) - 1);
+        }
+      }),
+    );
+  });
+
   it('gives every quantile at most 1/32 too high and never too low', () => {
     fc.assert(
       fc.property(

@@ -1,19 +1,18 @@
-import { computed, effect, signal } from '@preact/signals';
+import { computed, effect } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { formatClock } from '../format/clock.ts';
 import { formatCount } from '../format/number.ts';
 import { cancelDraw, requestDraw } from '../frame.ts';
+import { range } from '../range.ts';
 import type { Column } from '../series.ts';
 import { second, store } from '../session.ts';
 import { theme } from '../theme.ts';
+import { chartRange } from './chartRange.ts';
+import { choosing, hoverTime } from './choosing.ts';
 import { gapsOf, pointsOf } from './points.ts';
+import { shownTime } from './shownTime.ts';
 import { nearest } from './timeAxis.ts';
 import { TimeChart } from './timeChart.ts';
-
-/** The moment under the pointer, shared by all charts of the page. */
-export const hoverTime = signal<number | null>(null);
-/** How much time the charts show, ms. */
-export const chartRange = signal(5 * 60_000);
 
 /** One line: what it is called, its colour, and where its values are in the series. */
 export interface LineSource {
@@ -41,7 +40,7 @@ export function TimeChartView({ label, lines }: { label: string; lines: readonly
     const draw = () => made.show(drawingOf(current.current));
     const stopData = effect(() => {
       // Each second even without news: time goes on when the tracer is silent.
-      void [store.seriesVersion.value, second.value, chartRange.value, theme.value];
+      void [store.seriesVersion.value, second.value, chartRange.value, range.value, theme.value];
       requestDraw(draw);
     });
     const hover = () => made.hover(hoverTime.peek());
@@ -69,12 +68,8 @@ export function TimeChartView({ label, lines }: { label: string; lines: readonly
           ref={canvas}
           role="img"
           aria-label={label}
-          onPointerMove={(event) => {
-            hoverTime.value = chart.current?.timeAt(event.offsetX) ?? null;
-          }}
-          onPointerLeave={() => {
-            hoverTime.value = null;
-          }}
+          title="drag: choose a stretch of time"
+          {...choosing(() => chart.current)}
         />
       </div>
     </div>
@@ -121,18 +116,12 @@ function valueText(line: LineSource): string {
   return formatCount(line.values()[index] ?? null);
 }
 
-const SHORTEST_MS = 30_000;
-
 function drawingOf(lines: readonly LineSource[]) {
   const { t, lost } = store.series;
-  // While paused the picture ends where the pause began.
-  const to = Math.max(store.serverNow(), store.paused.peek() ? 0 : (t.at(-1) ?? 0));
-  // A session younger than the range fills the chart all the same.
-  const from = Math.max(to - chartRange.peek(), Math.min(t[0] ?? to, to - SHORTEST_MS));
+  const time = shownTime(t);
   return {
-    lines: lines.map((line) => ({ ...line, points: pointsOf(t, line.values(), from) })),
-    gaps: gapsOf(t, lost, from),
-    from,
-    to,
+    lines: lines.map((line) => ({ ...line, points: pointsOf(t, line.values(), time.from) })),
+    gaps: gapsOf(t, lost, time.from),
+    ...time,
   };
 }

@@ -4,17 +4,19 @@ import {
   LinearScale,
   LineController,
   LineElement,
+  LogarithmicScale,
   PointElement,
   type Scale,
 } from 'chart.js';
 import { formatClock } from '../format/clock.ts';
 import { formatShort } from '../format/number.ts';
 import { cssColour } from '../theme.ts';
+import { fade } from '../timeline/pen.ts';
 import type { Point } from './points.ts';
 import { clockTicks } from './timeAxis.ts';
 
 // Only what is used is registered, so that only that is in the bundle.
-Chart.register(LineController, LineElement, PointElement, LinearScale);
+Chart.register(LineController, LineElement, PointElement, LinearScale, LogarithmicScale);
 
 export interface Line {
   readonly label: string;
@@ -31,6 +33,20 @@ export interface Drawing {
   readonly gaps: readonly (readonly [number, number])[];
   readonly from: number;
   readonly to: number;
+  /** Ends of the left axis; by default those of the lines. */
+  readonly least?: number;
+  readonly most?: number;
+  /** Drawn below the lines. */
+  readonly under?: (ctx: CanvasRenderingContext2D, area: Area) => void;
+}
+
+/** Where the lines are, and the pixel of a value. */
+export interface Area {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+  readonly y: (value: number) => number;
 }
 
 /** A chart over wall clock: chart.js without animation, parsing, points or events of its own. */
@@ -38,9 +54,11 @@ export class TimeChart {
   readonly #chart: Chart<'line', Point[]>;
   #drawing: Drawing = { lines: [], gaps: [], from: 0, to: 1 };
   #hover: number | null = null;
+  marked: readonly [number, number] | null = null;
 
-  constructor(canvas: HTMLCanvasElement) {
-    this.#chart = new Chart(canvas, this.#configuration());
+  /** `durations`: in ns, on an axis of powers of ten; otherwise counts. */
+  constructor(canvas: HTMLCanvasElement, { durations = false } = {}) {
+    this.#chart = new Chart(canvas, this.#configuration(durations));
   }
 
   show(drawing: Drawing): void {
@@ -59,6 +77,8 @@ export class TimeChart {
     const scales = options.scales!;
     scales.x!.min = drawing.from;
     scales.x!.max = drawing.to;
+    if (drawing.least !== undefined) scales.y!.min = drawing.least;
+    if (drawing.most !== undefined) scales.y!.max = drawing.most;
     scales.lost!.display = drawing.lines.some((line) => line.right);
     for (const scale of Object.values(scales)) {
       scale!.ticks!.color = cssColour('--dim');
@@ -75,6 +95,13 @@ export class TimeChart {
     this.#chart.draw();
   }
 
+  /** A stretch that is being chosen. */
+  mark(marked: readonly [number, number] | null): void {
+    if (marked === this.marked) return;
+    this.marked = marked;
+    this.#chart.draw();
+  }
+
   timeAt(x: number): number | null {
     const { left, right } = this.#chart.chartArea;
     if (x < left || x > right) return null;
@@ -85,7 +112,7 @@ export class TimeChart {
     this.#chart.destroy();
   }
 
-  #configuration(): ChartConfiguration<'line', Point[]> {
+  #configuration(durations: boolean): ChartConfiguration<'line', Point[]> {
     return {
       type: 'line',
       data: { datasets: [] },
@@ -112,7 +139,7 @@ export class TimeChart {
             grid: { tickLength: 3 },
             border: {},
           },
-          y: leftAxis(),
+          y: durations ? durationAxis() : leftAxis(),
           lost: {
             ...leftAxis(),
             position: 'right',
@@ -124,7 +151,12 @@ export class TimeChart {
       plugins: [
         {
           id: 'gaps',
-          beforeDatasetsDraw: (chart) => this.#drawGaps(chart),
+          beforeDatasetsDraw: (chart) => {
+            this.#drawGaps(chart);
+            const { left, right, top, bottom } = chart.chartArea;
+            const y = (value: number) => chart.scales.y!.getPixelForValue(value);
+            this.#drawing.under?.(chart.ctx, { left, right, top, bottom, y });
+          },
           afterDatasetsDraw: (chart) => this.#drawHover(chart),
         },
       ],
@@ -145,6 +177,11 @@ export class TimeChart {
   }
 
   #drawHover({ ctx, chartArea, scales }: Chart): void {
+    if (this.marked !== null) {
+      const [a, b] = this.marked.map((ms) => scales.x!.getPixelForValue(ms)) as [number, number];
+      ctx.fillStyle = fade(cssColour('--accent'), 0.2);
+      ctx.fillRect(Math.min(a, b), chartArea.top, Math.abs(b - a), chartArea.height);
+    }
     if (this.#hover === null) return;
     const x = scales.x!.getPixelForValue(this.#hover);
     if (x < chartArea.left || x > chartArea.right) return;
@@ -173,4 +210,33 @@ function leftAxis() {
       if (scale.id === 'y') scale.width = Math.max(scale.width, 40);
     },
   };
+}
+
+/** Powers of ten: 1 µs, 10 µs, 100 µs; between them 2 and 5 where there are few. */
+function durationAxis() {
+  return {
+    type: 'logarithmic' as const,
+    afterBuildTicks: (scale: Scale) => {
+      const ticks: { value: number }[] = [];
+      const few = scale.max / scale.min < 50;
+      for (let ten = 1; ten <= scale.max; ten *= 10) {
+        for (const value of few ? [ten, 2 * ten, 5 * ten] : [ten]) {
+          if (value >= scale.min && value <= scale.max) ticks.push({ value });
+        }
+      }
+      scale.ticks = ticks;
+    },
+    ticks: { font: FONT, callback: (value: string | number) => formatTen(Number(value)) },
+    grid: { tickLength: 3 },
+    border: {},
+    afterFit: (scale: Scale) => {
+      scale.width = Math.max(scale.width, 40);
+    },
+  };
+}
+
+function formatTen(ns: number): string {
+  const units = ['ns', 'µs', 'ms', 's'];
+  const unit = Math.min(3, Math.floor(Math.log10(ns) / 3 + 1e-9));
+  return `${Math.round(ns / 1000 ** unit)} ${units[unit]}`;
 }

@@ -1,4 +1,4 @@
-import type { StageLatency } from '../../../server/protocol/messages.ts';
+import type { StageLatency } from '../../../server/protocol/series.ts';
 import { durationParts } from '../format/duration.ts';
 import { formatCount } from '../format/number.ts';
 import { Empty, Waiting } from '../parts/Empty.tsx';

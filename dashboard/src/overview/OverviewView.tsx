@@ -1,5 +1,7 @@
-import { chartRange } from '../charts/TimeChartView.tsx';
+import { chartRange } from '../charts/chartRange.ts';
+import { LatencyPanel } from '../latency/LatencyPanel.tsx';
 import { Foreign } from '../parts/Foreign.tsx';
+import { range, setRange } from '../range.ts';
 import { store } from '../session.ts';
 import { EventsPanel } from './EventsPanel.tsx';
 import { LatencyTable } from './LatencyTable.tsx';
@@ -22,6 +24,7 @@ export function OverviewView() {
         <TeardownPanel />
         <EventsPanel />
       </div>
+      <LatencyPanel />
       <LatencyTable />
     </div>
   );
@@ -49,8 +52,9 @@ function RangeSwitch() {
         <button
           key={ms}
           type="button"
-          aria-pressed={chartRange.value === ms}
+          aria-pressed={range.value === null && chartRange.value === ms}
           onClick={() => {
+            setRange(null);
             chartRange.value = ms;
           }}
         >

@@ -2,6 +2,9 @@ import { useComputed } from '@preact/signals';
 import type { ReplaySpeed } from '../../../server/protocol/replay.ts';
 import { formatClockMs } from '../format/clock.ts';
 import { useKeys } from '../keyboard.ts';
+import { LiveBar } from '../live/LiveBar.tsx';
+import { RangeText } from '../live/RangeText.tsx';
+import { setRange } from '../range.ts';
 import { mayOperate, route, store } from '../session.ts';
 import {
   changeSpeed,
@@ -19,7 +22,8 @@ import { formatElapsed } from './time.ts';
 /** Of a replay: where it is in the recording, how fast it goes on, and where to go from here. */
 export function TimeBar() {
   const isReplay = useComputed(() => store.replay.value !== null);
-  return isReplay.value ? <Bar /> : null;
+  if (isReplay.value) return <Bar />;
+  return store.hello.value?.mode === 'live' ? <LiveBar /> : null;
 }
 
 function Bar() {
@@ -34,6 +38,7 @@ function Bar() {
       <Scrub />
       <Time />
       <Message />
+      <RangeText />
     </section>
   );
 }
@@ -148,8 +153,8 @@ function Message() {
 }
 
 function useReplayKeys(): void {
-  // the timeline of an inode has the arrows for itself
-  const arrows = route.value.view !== 'inode';
+  // timelines have the arrows for themselves
+  const arrows = !['inode', 'timeline'].includes(route.value.view);
   const bindings = [
     { keys: [' ', 'p'], help: 'replay: play, pause', run: playOrPause },
     { keys: ['['], help: 'replay: slower', run: () => changeSpeed(-1) },
@@ -169,5 +174,10 @@ function useReplayKeys(): void {
         ]
       : []),
   ];
-  useKeys(mayOperate.value ? bindings : []);
+  const all = {
+    keys: ['0'],
+    help: 'replay: all of it, no stretch of time',
+    run: () => setRange(null),
+  };
+  useKeys(mayOperate.value ? [...bindings, all] : [all]);
 }

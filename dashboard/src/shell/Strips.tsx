@@ -43,6 +43,16 @@ function ConnectionStrip() {
           </button>
         </p>
       )}
+      {state.phase === 'limited' && (
+        <p class="strip strip-bad">
+          <b>lastref is asked too often</b> from this address and answers no more for a moment: this
+          page asks again {againIn(state.again - second.value)}. Other pages or scripts that use the
+          same link may be the reason.
+          <button type="button" onClick={retryConnection}>
+            ask now
+          </button>
+        </p>
+      )}
       {state.phase === 'outdated' && (
         <p class="strip strip-bad">
           <b>lastref was updated</b> and speaks protocol {state.server}; this page is older.
@@ -53,6 +63,10 @@ function ConnectionStrip() {
       )}
     </div>
   );
+}
+
+function againIn(ms: number): string {
+  return ms <= 0 ? 'now' : `in ${Math.ceil(ms / 1000)} s`;
 }
 
 function ReplayStrip() {

@@ -3,11 +3,12 @@ import { formatCount, formatShort } from '../format/number.ts';
 import { byTrouble, SILENT_MS, troubleOf } from '../hosts/trouble.ts';
 import { Foreign } from '../parts/Foreign.tsx';
 import { STATUS_TONE } from '../parts/words.ts';
-import { go, isStale, linkTo, mayOperate, route, second, store } from '../session.ts';
+import { go, isStale, linkTo, mayOperate, route, store } from '../session.ts';
+import { ShareMenu } from '../share/ShareMenu.tsx';
 import { nextTheme, themeChoice } from '../theme.ts';
 import { addLedgers, ledgerWord } from './ledgerText.ts';
 
-/** Product, hosts and their health, rate, ledger, pause, theme, help: the same in every view. */
+/** Product, hosts and their health, rate, ledger, theme, help: the same in every view. */
 export function TopBar({ onHelp }: { onHelp: () => void }) {
   return (
     <header class={isStale() ? 'top is-stale' : 'top'}>
@@ -30,9 +31,9 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
         <>
           <Rate />
           <LedgerState />
-          {store.hello.value?.mode !== 'replay' && <PauseButton />}
         </>
       )}
+      <ShareMenu />
       <button
         type="button"
         class="quiet"
@@ -138,24 +139,6 @@ function LedgerState() {
     <a class="fact" href={linkTo({ view: 'losses' })} title="where every event went">
       ledger <b class={`tone-${tone}`}>{word}</b>
     </a>
-  );
-}
-
-function PauseButton() {
-  const paused = store.paused.value;
-  // The seconds behind have to move even when nothing arrives.
-  void second.value;
-  const behind = Math.max(0, store.latestAt.value - store.shownAt.value);
-  return (
-    <button
-      type="button"
-      class={`pause ${paused ? 'is-paused' : ''}`}
-      title={paused ? 'show the present again (p)' : 'freeze what is shown (p)'}
-      aria-label={paused ? `Resume; ${formatAge(behind)} behind` : 'Pause'}
-      onClick={() => store.setPaused(!paused)}
-    >
-      {paused ? `▶ ${formatAge(behind)} behind` : '❚❚ pause'}
-    </button>
   );
 }
 

@@ -5,6 +5,7 @@ import type { PageView } from '../route.ts';
 const NAVIGATION: readonly NavigationItem[] = [
   { view: 'overview', title: 'Overview', letter: 'o' },
   { view: 'inodes', title: 'Inodes', letter: 'i' },
+  { view: 'timeline', title: 'Timeline', letter: 'm' },
   { view: 'inode', title: 'Inode', letter: 'n' },
   { view: 'hugepages', title: 'Hugepages', letter: 'h' },
   { view: 'alerts', title: 'Alerts', letter: 'a' },

@@ -20,7 +20,7 @@ class FakeSocket implements SocketLike {
   }
 }
 
-function setup(status: number | null = null) {
+function setup(status: number | null = null, afterS = 0) {
   const sockets: FakeSocket[] = [];
   const states: ConnectionState[] = [];
   const messages: ServerMessage[] = [];
@@ -32,7 +32,7 @@ function setup(status: number | null = null) {
       sockets.push(new FakeSocket());
       return sockets.at(-1)!;
     },
-    probe: async () => status,
+    probe: async () => (status === null ? null : { status, afterS }),
     onMessage: (message) => messages.push(message),
     onState: (state) => states.push(state),
     now: () => now,
@@ -105,6 +105,21 @@ describe('Connection', () => {
       await new Promise((done) => setTimeout(done));
       expect(states.at(-1)?.phase).toBe(phase);
     }
+  });
+
+  it('says that it asked too often, and asks again when it is told to', async () => {
+    const { socket, sockets, states, waits, elapse } = setup(429, 7);
+    socket().onclose?.();
+    elapse();
+    socket().onclose?.();
+    await new Promise((done) => setTimeout(done));
+    expect(states.at(-1)).toMatchObject({ phase: 'limited', again: 2000 + 7000 });
+    expect(waits.at(-1)).toBe(7000);
+    const before = sockets.length;
+    elapse();
+    expect(sockets).toHaveLength(before + 1);
+    socket().onopen?.();
+    expect(states.at(-1)).toEqual({ phase: 'open' });
   });
 
   it('subscribes again when a message was skipped', () => {

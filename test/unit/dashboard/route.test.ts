@@ -57,6 +57,9 @@ describe('routes', () => {
   it('comes back the same through the address, and is a valid subscription', () => {
     const route = fc.record({
       t: fc.constantFrom('', '0', '12.5', '3600.000001'),
+      from: fc.constantFrom('', '0', '1764227400123.0625'),
+      to: fc.constantFrom('', '1764227400124', '1764227400123.0626'),
+      pair: fc.string({ maxLength: 40 }),
       view: fc.constantFrom(...PAGE_VIEWS),
       host: fc.string({ maxLength: 60 }),
       filter: fc.string({ maxLength: 200 }),
@@ -78,7 +81,8 @@ describe('routes', () => {
         const alert = any.view === 'alerts' ? any.alert : '';
         // nor does another view have a pool and what is chosen in it
         const map = any.view === 'hugepages' ? {} : { pool: '', state: '', of: '', page: '' };
-        const given = { ...any, finding, alert, ...map };
+        const pair = any.view === 'overview' ? any.pair : '';
+        const given = { ...any, finding, alert, pair, ...map };
         expect(parseRoute(formatRoute(given))).toEqual(given);
         expect(Subscribe.safeParse(subscriptionOf(given)).success).toBe(true);
       }),

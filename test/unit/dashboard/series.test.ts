@@ -3,7 +3,7 @@ import { gapsOf, pointsOf } from '../../../dashboard/src/charts/points.ts';
 import { clockTicks, firstAtOrAfter, nearest } from '../../../dashboard/src/charts/timeAxis.ts';
 import { poolsToShow } from '../../../dashboard/src/overview/pools.ts';
 import { parseEndedKey, parsePoolKey, SeriesBuffer } from '../../../dashboard/src/series.ts';
-import type { Series } from '../../../server/protocol/messages.ts';
+import type { Series } from '../../../server/protocol/series.ts';
 
 function message(t: number[], change: Partial<Series> = {}): Series {
   const events = t.map(() => 1);

@@ -1,0 +1,39 @@
+/** What each second added to the latencies of the model: percentiles, and the cells of a heatmap. */
+import type { Histogram } from '../model/histogram.ts';
+import { CELLS_PER_OCTAVE } from '../protocol/series.ts';
+import type { Pipeline } from '../tracer/pipeline.ts';
+
+/** Of one pair of stages in one second, ns. */
+export interface SecondOfPair {
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  /** Cell and count by turns. */
+  readonly cells: readonly number[];
+}
+
+export class LatencyHistory {
+  /** The distributions as they were a second ago. */
+  readonly #before = new Map<string, Histogram>();
+
+  /** By `pair host fs`; what nothing was added to is left out. */
+  second(pipelines: readonly Pipeline[]): Map<string, SecondOfPair> {
+    const out = new Map<string, SecondOfPair>();
+    pipelines.forEach((pipeline, epoch) => {
+      for (const [key, histogram] of pipeline.model.inodes.latencies) {
+        const [pair, fs] = key.split(' ') as [string, string];
+        const before = this.#before.get(`${epoch} ${key}`);
+        if (before !== undefined && before.count === histogram.count) continue;
+        const more = histogram.since(before);
+        this.#before.set(`${epoch} ${key}`, histogram.copy());
+        out.set(`${pair} ${pipeline.info.host} ${fs}`, {
+          p50: more.quantile(0.5),
+          p90: more.quantile(0.9),
+          p99: more.quantile(0.99),
+          cells: more.cells(CELLS_PER_OCTAVE),
+        });
+      }
+    });
+    return out;
+  }
+}
