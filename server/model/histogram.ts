@@ -15,6 +15,8 @@ const EXPONENT_BIAS = 1023;
 export class Histogram {
   count = 0;
   max = 0;
+  /** Of all durations, ns. */
+  sum = 0;
   private readonly _buckets = new Uint32Array(BUCKETS);
 
   add(ns: number): void {
@@ -23,6 +25,7 @@ export class Histogram {
     const bucket = (WORDS[1]! >>> (20 - SUB_BITS)) - (EXPONENT_BIAS << SUB_BITS);
     this._buckets[Math.min(BUCKETS - 1, bucket)]!++;
     this.count++;
+    this.sum += ns;
     if (ns > this.max) this.max = ns;
   }
 
@@ -30,7 +33,20 @@ export class Histogram {
   merge(other: Histogram): void {
     for (let i = 0; i < BUCKETS; i++) this._buckets[i]! += other._buckets[i]!;
     this.count += other.count;
+    this.sum += other.sum;
     this.max = Math.max(this.max, other.max);
+  }
+
+  /** How many are shorter than each of 2 ** exponent ns; exponents ascend. Exact. */
+  below(exponents: readonly number[]): number[] {
+    let at = 0;
+    let count = 0;
+    return exponents.map((exponent) => {
+      for (const end = Math.min(BUCKETS, exponent * SUB); at < end; at++) {
+        count += this._buckets[at]!;
+      }
+      return count;
+    });
   }
 
   /** The upper end of the bucket that holds the quantile, at most the maximum; 0 when empty. */

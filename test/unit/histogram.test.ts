@@ -57,3 +57,18 @@ describe('histogram', () => {
     expect(filled([2 ** 60]).quantile(0.5)).toBe(Math.min(2 ** 60, 2 ** 54));
   });
 });
+
+describe('what is below a power of two', () => {
+  it('is counted exactly', () => {
+    const exponents = [0, 1, 10, 20, 36, 52];
+    fc.assert(
+      fc.property(fc.array(duration), (values) => {
+        const below = exponents.map(
+          (exponent) => values.filter((value) => Math.max(1, value) < 2 ** exponent).length,
+        );
+        expect(filled(values).below(exponents)).toEqual(below);
+        expect(filled(values).sum).toBe(values.reduce((a, b) => a + b, 0));
+      }),
+    );
+  });
+});
