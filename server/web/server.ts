@@ -102,6 +102,8 @@ export async function startWeb(options: WebOptions): Promise<Web> {
       ? createServer(timing, app)
       : createTlsServer({ ...timing, ...tls, handshakeTimeout: limits.headersMs }, app);
   bound(server, limits);
+  // before it listens: what may fail leaves nothing behind
+  const named = linkHost(address, names);
   await begin(server, options.port, address);
   const { port } = server.address() as AddressInfo;
 
@@ -119,7 +121,7 @@ export async function startWeb(options: WebOptions): Promise<Web> {
   routes(app, door, { source, alerts, views, metrics, secure });
   const sockets = upgrades(server, door, stream, limits);
   const scheme = secure ? 'https' : 'http';
-  const origin = `${scheme}://${linkHost(address, names)}:${port}`;
+  const origin = `${scheme}://${named}:${port}`;
   return {
     port,
     token: tokens.operator,

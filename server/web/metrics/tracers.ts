@@ -1,5 +1,5 @@
 /** How each host's tracer is: whether it sees anything, how far behind it is. */
-import type { TracerStatus } from '../../protocol/messages.ts';
+import type { TracerStatus } from '../../protocol/hosts.ts';
 import type { Source } from '../source.ts';
 import type { Exposition } from './exposition.ts';
 
