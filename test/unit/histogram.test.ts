@@ -40,7 +40,11 @@ describe('histogram', () => {
       fc.property(fc.array(duration), fc.array(duration), (a, b) => {
         const merged = filled(a);
         merged.merge(filled(b));
-        expect(merged).toEqual(filled([...a, ...b]));
+        const all = filled([...a, ...b]);
+        // beyond 2 ** 53 it depends on the order of the additions
+        expect(Math.abs(merged.sum - all.sum)).toBeLessThanOrEqual(all.sum * 1e-12);
+        merged.sum = all.sum;
+        expect(merged).toEqual(all);
       }),
     );
   });

@@ -42,7 +42,7 @@ beforeAll(async () => {
     server.upTo(part);
     scrapes.push(parse(await server.metrics()));
   }
-});
+}, 120_000);
 afterAll(() => server.stop());
 
 describe('metrics', () => {

@@ -23,7 +23,7 @@ beforeAll(async () => {
   page = (await lastref(['man'])).stdout;
   files.man = join(folder, 'lastref.1');
   writeFileSync(files.man, page);
-});
+}, 120_000);
 
 function has(command: string): boolean {
   try {
