@@ -29,6 +29,9 @@ export class FlightSaver {
   readonly flight: FlightRecorder;
   /** By fingerprint of an alert, the file that leads up to it. */
   readonly files = new Map<string, string>();
+  /** Files written, and those that could not be. */
+  #saved = 0;
+  #failed = 0;
   readonly #options: FlightSaverOptions;
   #due: Alert[] = [];
   #timer: NodeJS.Timeout | null = null;
@@ -55,6 +58,10 @@ export class FlightSaver {
     this.#timer ??= setTimeout(() => this.#save(), wait);
   }
 
+  state(): { readonly bytes: number; readonly saved: number; readonly failed: number } {
+    return { bytes: this.flight.bytes, saved: this.#saved, failed: this.#failed };
+  }
+
   /** What waits is saved. */
   async stop(): Promise<void> {
     this.#save();
@@ -73,11 +80,15 @@ export class FlightSaver {
     const { host, alertname = 'alert' } = { host: first.leak.host, ...first.labels };
     this.#saving = this.flight.save(host, alertname, nowMs()).then(
       (file) => {
+        this.#saved++;
         for (const { fingerprint } of due) this.files.set(fingerprint, file);
         while (this.files.size > MAX_NAMED) this.files.delete(this.files.keys().next().value!);
         say(`what led to ${alertname} on ${host} is in ${file}`);
       },
-      (error: Error) => say(`what led to ${alertname} on ${host} is not kept: ${error.message}`),
+      (error: Error) => {
+        this.#failed++;
+        say(`what led to ${alertname} on ${host} is not kept: ${error.message}`);
+      },
     );
   }
 }

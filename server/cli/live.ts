@@ -53,7 +53,7 @@ async function serveLive(
   const { session, alerting, stopped } = tracing;
   let web: Web;
   try {
-    web = await serve(settings, session, alerting.alerts);
+    web = await serve(settings, session, alerting.alerts, () => tracing.kept());
   } catch (error) {
     await tracing.stop();
     throw error;

@@ -6,6 +6,7 @@ import { CSV_TABLES, EXPORT_FORMATS } from '../recording/export/formats.ts';
 import { EXIT, explain } from './exit.ts';
 import { DEFAULT_SPOOL, withNatsOptions } from './nats-options.ts';
 import { bytes, duration, withRecordingOptions } from './recording-options.ts';
+import type { Shell } from './shell/completion.ts';
 import { withTraceOptions } from './trace-options.ts';
 import { VM_ACTIONS, type VmAction } from './vm.ts';
 import { DEFAULT_PORT, withWebOptions } from './web-options.ts';
@@ -204,6 +205,23 @@ program
   .action(async (action: VmAction, command: string[], options) => {
     const { vm } = await import('./vm.ts');
     return finish(await vm(action, options, command));
+  });
+
+program
+  .command('completion')
+  .description('print the completion of a shell')
+  .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+  .action(async (shell: Shell) => {
+    const { completion } = await import('./shell/completion.ts');
+    process.stdout.write(completion(program, shell));
+  });
+
+program
+  .command('man')
+  .description('print the manual page: lastref man | man -l -')
+  .action(async () => {
+    const { manPage } = await import('./shell/man-page.ts');
+    process.stdout.write(manPage(program));
   });
 
 try {

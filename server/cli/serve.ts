@@ -1,5 +1,6 @@
 /** Starts the server of a command, tells where it is, and takes its traces away again. */
 import type { SessionAlerts } from '../notify/session-alerts.ts';
+import type { RecordingState } from '../web/metrics/server.ts';
 import { startWeb, type Web } from '../web/server.ts';
 import type { Source } from '../web/source.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -11,10 +12,18 @@ export async function serve(
   settings: WebSettings,
   source: Source,
   alerts?: SessionAlerts,
+  recording?: () => RecordingState,
 ): Promise<Web> {
   const { port, listen, tokens } = settings;
   try {
-    return await startWeb({ source, port, listen, tokens, ...(alerts ? { alerts } : {}) });
+    return await startWeb({
+      source,
+      port,
+      listen,
+      tokens,
+      ...(alerts ? { alerts } : {}),
+      ...(recording ? { recording } : {}),
+    });
   } catch (error) {
     const why = whyNot((error as NodeJS.ErrnoException).code ?? '', settings);
     throw why === null ? error : new CliError(EXIT.usage, why);

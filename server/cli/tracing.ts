@@ -13,6 +13,7 @@ import { Recorder } from '../recording/recorder.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { Session } from '../tracer/session.ts';
 import type { Tracer } from '../tracer/tracer.ts';
+import type { RecordingState } from '../web/metrics/server.ts';
 import { Alerting, say } from './alerting.ts';
 import { loadConfig } from './config.ts';
 import { FlightSaver } from './flight.ts';
@@ -144,6 +145,11 @@ export class Tracing {
   /** The workload on the first host; resolves to how it ended, null when `until` came first. */
   work(until: Promise<unknown>, out: Writable = process.stdout): Promise<ExitStatus | null> {
     return runWorkload(this.#hosts[0]!, this.#flags.push, this.#workload, until, out);
+  }
+
+  /** For /metrics. */
+  kept(): RecordingState {
+    return { recording: this.recorder.state(), flight: this.#flight?.state() ?? null };
   }
 
   /** bpftrace is gone from every host and the recording is closed when this resolves. */

@@ -15,6 +15,8 @@ const EXPONENT_BIAS = 1023;
 export class Histogram {
   count = 0;
   max = 0;
+  /** Of all durations, ns. */
+  sum = 0;
   private readonly _buckets = new Uint32Array(BUCKETS);
 
   add(ns: number): void {
@@ -23,6 +25,7 @@ export class Histogram {
     const bucket = (WORDS[1]! >>> (20 - SUB_BITS)) - (EXPONENT_BIAS << SUB_BITS);
     this._buckets[Math.min(BUCKETS - 1, bucket)]!++;
     this.count++;
+    this.sum += ns;
     if (ns > this.max) this.max = ns;
   }
 
@@ -30,6 +33,7 @@ export class Histogram {
   merge(other: Histogram): void {
     for (let i = 0; i < BUCKETS; i++) this._buckets[i]! += other._buckets[i]!;
     this.count += other.count;
+    this.sum += other.sum;
     this.max = Math.max(this.max, other.max);
   }
 
@@ -44,6 +48,7 @@ export class Histogram {
     const more = new Histogram();
     more.count = this.count - (before?.count ?? 0);
     if (more.count === 0) return more;
+    more.sum = this.sum - (before?.sum ?? 0);
     for (let i = 0; i < BUCKETS; i++) {
       more._buckets[i] = this._buckets[i]! - (before?._buckets[i] ?? 0);
       if (more._buckets[i]! > 0) more.max = Math.min(this.max, upperOf(i));
@@ -61,6 +66,18 @@ export class Histogram {
       if (count > 0) out.push(cell, count);
     }
     return out;
+  }
+
+  /** How many are shorter than each of 2 ** exponent ns; exponents ascend. Exact. */
+  below(exponents: readonly number[]): number[] {
+    let at = 0;
+    let count = 0;
+    return exponents.map((exponent) => {
+      for (const end = Math.min(BUCKETS, exponent * SUB); at < end; at++) {
+        count += this._buckets[at]!;
+      }
+      return count;
+    });
   }
 
   /** The upper end of the bucket that holds the quantile, at most the maximum; 0 when empty. */

@@ -51,6 +51,8 @@ interface Part {
 export class Recorder {
   /** Events and bytes that came after writing had failed. */
   readonly notRecorded = { events: 0, bytes: 0 };
+  /** Lines, and compressed bytes, that are in the files. */
+  readonly written = { events: 0, bytes: 0 };
   /** Files written, in their order. */
   readonly files: string[] = [];
   /** Why nothing is written any more; null while all is well. */
@@ -109,7 +111,22 @@ export class Recorder {
       part.writer.write(chunks, () => part.tables.flush(pipelines, part.chunkBytes));
     });
     if (this.failed !== null) return this.#skipped(chunks);
+    this.written.bytes += sizeOf(chunks);
+    for (const { events } of chunks) this.written.events += events;
     this.#guarded(() => this.#rotateWhenDue(part));
+  }
+
+  /** Null: no recording was asked for. */
+  state(): {
+    readonly failed: string | null;
+    readonly files: number;
+    readonly bytes: number;
+    readonly events: number;
+    readonly unrecorded: number;
+  } | null {
+    if (this.#options.file === null) return null;
+    const { failed, files, written, notRecorded } = this;
+    return { failed, files: files.length, ...written, unrecorded: notRecorded.events };
   }
 
   /** Ends the recording; the tracers are gone. */

@@ -64,14 +64,13 @@ export class Session {
     message: string;
     pipeline: Pipeline | null;
     heardAt: number | null;
+    restarts: number;
+    attachMs: number | null;
   }[] {
-    return this.tracers.map(({ host, status, message, pipeline, heardAt }) => ({
-      host: host.name,
-      status,
-      message,
-      pipeline,
-      heardAt,
-    }));
+    return this.tracers.map((tracer) => {
+      const { host, status, message, pipeline, heardAt, restarts, attachMs } = tracer;
+      return { host: host.name, status, message, pipeline, heardAt, restarts, attachMs };
+    });
   }
 
   pipelines(): readonly Pipeline[] {

@@ -71,6 +71,10 @@ export class Tracer {
   pipeline: Pipeline | null = null;
   /** Wall clock of the last bytes from the host, ms. */
   heardAt: number | null = null;
+  /** How often it ended without being told to, after it had been ready. */
+  restarts = 0;
+  /** From the last start of bpftrace to when it was ready, ms; null before the first time. */
+  attachMs: number | null = null;
   readonly #options: TracerOptions;
   readonly #dropped = new Map<string, string>();
   #process: HostProcess | null = null;
@@ -79,6 +83,8 @@ export class Tracer {
   #attached = false;
   /** As heardAt, by performance.now(); null when bpftrace has said nothing since it was started. */
   #spokeAt: number | null = null;
+  /** By performance.now(): when bpftrace was started that is not ready yet. */
+  #startedAt: number | null = null;
   #backoffMs = 250;
   #wake: (() => void) | null = null;
   #loop: Promise<void> | null = null;
@@ -196,6 +202,7 @@ export class Tracer {
     }
     this.#frame(pipeline, 'begin', Buffer.from(JSON.stringify({ programs: lines })));
     this.#attached = true;
+    this.#startedAt = performance.now();
     this.heardAt = null;
     this.#spokeAt = null;
     const errors: string[] = [];
@@ -258,6 +265,7 @@ export class Tracer {
     this.#process = null;
     const why = describeEnd(status, ended.code, errors);
     this.#frame(pipeline, 'end', Buffer.from(JSON.stringify({ wanted: this.#stopping, why })));
+    if (!this.#stopping && wasReady) this.restarts++;
     if (!this.#stopping && wasReady) this.#set('restarting', `${why}; starting it again`);
     return { status: status ?? ended.code, errors };
   }
@@ -290,6 +298,8 @@ export class Tracer {
     if (pipeline.readyAt !== null && this.#attached && kind !== 'begin' && kind !== 'end') {
       if (this.status === 'attaching' || this.status === 'restarting') {
         this.#backoffMs = 250;
+        if (this.#startedAt !== null) this.attachMs = performance.now() - this.#startedAt;
+        this.#startedAt = null;
         this.#set('ready', '');
       }
     }

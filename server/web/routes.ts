@@ -15,10 +15,9 @@ import { makeReport } from '../tracer/report.ts';
 import { isLoopbackName } from './addresses.ts';
 import { alertRoutes } from './alert-routes.ts';
 import type { Door, Refusal } from './door.ts';
-import { metrics } from './metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import { replayRoutes } from './replay-routes.ts';
 import type { Source } from './source.ts';
-import type { Stream } from './stream.ts';
 import type { Views } from './views.ts';
 
 const DIST = fileURLToPath(new URL('../../dashboard/dist', import.meta.url));
@@ -44,13 +43,13 @@ export interface Served {
   readonly source: Source;
   readonly alerts: SessionAlerts;
   readonly views: Views;
-  readonly stream: Stream;
+  readonly metrics: Metrics;
   /** Whether it is served over TLS. */
   readonly secure: boolean;
 }
 
 export function routes(app: Express, door: Door, served: Served): void {
-  const { source, alerts, views, stream, secure } = served;
+  const { source, alerts, views, metrics, secure } = served;
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
   app.use((request, response, next) => {
@@ -84,7 +83,7 @@ export function routes(app: Express, door: Door, served: Served): void {
     response.json(views.hosts(source.now()));
   });
   app.get('/metrics', (_, response) => {
-    response.type('text/plain; version=0.0.4').send(metrics(source, stream, alerts));
+    response.type('text/plain; version=0.0.4').send(metrics.text());
   });
   if (existsSync(DIST)) app.use(express.static(DIST, { index: 'index.html', cacheControl: false }));
   app.use((_, response) => {

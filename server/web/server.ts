@@ -11,6 +11,8 @@ import { Auth, newToken, type Tokens } from './auth.ts';
 import { Door, type Refusal } from './door.ts';
 import { History } from './history.ts';
 import { LIMITS, type Limits } from './limits.ts';
+import { Metrics } from './metrics/metrics.ts';
+import type { RecordingState } from './metrics/server.ts';
 import { routes } from './routes.ts';
 import type { Source } from './source.ts';
 import { Stream } from './stream.ts';
@@ -34,6 +36,8 @@ export interface WebOptions {
   readonly source: Source;
   /** By default those of the source, which nobody is told of. */
   readonly alerts?: SessionAlerts;
+  /** What is kept on disk of it, for /metrics. */
+  readonly recording?: () => RecordingState;
   /** 0: any free one. */
   readonly port: number;
   /** By default ON_LOOPBACK. */
@@ -98,6 +102,8 @@ export async function startWeb(options: WebOptions): Promise<Web> {
       ? createServer(timing, app)
       : createTlsServer({ ...timing, ...tls, handshakeTimeout: limits.headersMs }, app);
   bound(server, limits);
+  // before it listens: what may fail leaves nothing behind
+  const named = linkHost(address, names);
   await begin(server, options.port, address);
   const { port } = server.address() as AddressInfo;
 
@@ -111,10 +117,11 @@ export async function startWeb(options: WebOptions): Promise<Web> {
   const secure = tls !== null;
   const auth = new Auth(port, tokens, secure);
   const door = new Door({ auth, names: new Names(address, names), secure, limits });
-  routes(app, door, { source, alerts, views, stream, secure });
+  const metrics = new Metrics({ source, stream, alerts, recording: options.recording });
+  routes(app, door, { source, alerts, views, metrics, secure });
   const sockets = upgrades(server, door, stream, limits);
   const scheme = secure ? 'https' : 'http';
-  const origin = `${scheme}://${linkHost(address, names)}:${port}`;
+  const origin = `${scheme}://${named}:${port}`;
   return {
     port,
     token: tokens.operator,

@@ -13,6 +13,10 @@ export interface SourceHost {
   readonly pipeline: Pipeline | null;
   /** Wall clock of the last bytes from the host, ms. */
   readonly heardAt: number | null;
+  /** How often the tracer was started again; absent where nothing is traced. */
+  readonly restarts?: number;
+  /** From the start of bpftrace to when it was ready, ms; null before the first time. */
+  readonly attachMs?: number | null;
 }
 
 /** What a replay has beside what a live session has. */

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { endedLeak, leakOf } from '../fixtures/leaks.ts';
 import { NotifyRun } from '../fixtures/notify-run.ts';
 import { eventually, ROOT } from '../support/cli.ts';
+import { freePort } from '../support/sockets.ts';
 
 /** Unpacked by ./scripts/test, not installed: the package would start a service. */
 const UNPACKED = `${ROOT}test/artefacts/prometheus-alertmanager`;
@@ -159,13 +160,6 @@ it('ends an alert by itself when lastref is gone; the next lastref brings it bac
   run.later(4, leakOf({ ino: 8 }));
   await eventually(5000, async () => (await inodes()).join() === '8', 'its return');
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const free = await listen(server);
-  await new Promise((resolve) => server.close(resolve));
-  return free;
-}
 
 function listen(server: Server): Promise<number> {
   return new Promise((resolve) => {

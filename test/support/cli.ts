@@ -15,9 +15,13 @@ export interface Finished {
 }
 
 /** Runs a command to its end. */
-export function lastref(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+export function lastref(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  main = MAIN,
+): Promise<Finished> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env } });
+    const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (text) => {
@@ -37,8 +41,8 @@ export class RunningServer {
   stderr = '';
   link = '';
 
-  constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  constructor(args: readonly string[], main = MAIN) {
+    this.child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stdout!.on('data', (text) => {
       this.stdout += text;
     });

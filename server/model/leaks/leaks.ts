@@ -51,6 +51,8 @@ export class Leaks {
   revision = 0;
   /** The host was looked at: who held what before is known. */
   looked = false;
+  /** By kind, how many there have been: fired, and of those, how many ended and as what. */
+  readonly counts = new Map<LeakKind, { fired: number; resolved: number; refuted: number }>();
   /** Leaks that ended and are not listed any more. */
   dropped = 0;
   readonly model: Model;
@@ -102,6 +104,7 @@ export class Leaks {
       until: null,
     };
     this._firing.set(open.id, open);
+    this.#count(open.kind).fired++;
     this.revision++;
     return open;
   }
@@ -121,6 +124,7 @@ export class Leaks {
     leak.until = until;
     leak.text = text;
     this._firing.delete(leak.id);
+    this.#count(leak.kind)[state]++;
     this._ended.push(leak);
     if (this._ended.length > MAX_ENDED) {
       this._ended.shift();
@@ -149,6 +153,15 @@ export class Leaks {
   awaitsWord(since: number, until: number): boolean {
     const { watch } = this.model.contract;
     return watch.settled > 0 && !watch.isSettled(until) && !this.isDoubtful(since);
+  }
+
+  #count(kind: LeakKind): { fired: number; resolved: number; refuted: number } {
+    let count = this.counts.get(kind);
+    if (count === undefined) {
+      count = { fired: 0, resolved: 0, refuted: 0 };
+      this.counts.set(kind, count);
+    }
+    return count;
   }
 
   /** Firing ones, oldest first, then those that ended, newest first. */

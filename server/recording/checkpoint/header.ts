@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** "lrcp", then 28 bytes of the hash. */
@@ -13,6 +14,8 @@ export const HEADER_BYTES = 32;
 const SERVER = fileURLToPath(new URL('../..', import.meta.url));
 /** Everything that decides what a state is and how it is written. */
 const FOLDERS = ['protocol', 'model', 'tracer', 'recording/checkpoint'];
+/** `.ts` in a checkout, `.js` in a package. */
+const ENDING = extname(import.meta.filename);
 
 /** `keep`: ended inodes kept; a state of another number is another state. */
 export function headerOf(keep: number): Buffer {
@@ -27,7 +30,7 @@ function hashOf(folders: readonly string[]): Buffer {
   const hash = createHash('sha256');
   for (const folder of folders) {
     const names = readdirSync(`${SERVER}${folder}`, { recursive: true, encoding: 'utf8' });
-    for (const name of names.filter((file) => file.endsWith('.ts')).sort()) {
+    for (const name of names.filter((file) => file.endsWith(ENDING)).sort()) {
       hash.update(`${folder}/${name}\0`).update(readFileSync(`${SERVER}${folder}/${name}`));
     }
   }
