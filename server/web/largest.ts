@@ -20,6 +20,14 @@ export class Largest<T> {
     return this.#count;
   }
 
+  /** One of this value would not be kept; it is counted as offered. Spares making the item. */
+  passesOver(value: number): boolean {
+    const full =
+      this.#values.length === this.#room && (this.#room === 0 || value <= this.#values[0]!);
+    if (full) this.#count++;
+    return full;
+  }
+
   offer(value: number, item: T): void {
     const place = this.#count++;
     if (this.#room === 0) return;

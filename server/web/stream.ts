@@ -222,7 +222,8 @@ class Client {
     }
     // the time bar of a live session is made of it; a replay has marks for that
     if (controls === undefined || ask.view === 'overview') this.#series(out, ask.host);
-    const heavy = now >= this.#heavyAt && this.#turn++ % HEAVY_EVERY === 0;
+    const rested = now >= this.#heavyAt;
+    const heavy = rested && this.#turn++ % HEAVY_EVERY === 0;
     switch (ask.view) {
       case 'overview': {
         out.push(['totals', views.totals(ask.host)]);
@@ -233,7 +234,7 @@ class Client {
         break;
       }
       case 'inodes':
-        if (heavy) out.push(['inodes', views.inodes(ask)]);
+        if (rested) out.push(['inodes', views.inodes(ask)]);
         break;
       case 'timeline': {
         this.#lanes ??= views.lanesFeed(ask);

@@ -2,7 +2,7 @@
 import type { Histogram } from '../model/histogram.ts';
 import type { Incarnation } from '../model/incarnation.ts';
 import type { SessionAlert } from '../protocol/alerts.ts';
-import { type Filter, parseFilter } from '../protocol/filter.ts';
+import { parseFilter } from '../protocol/filter.ts';
 import type { HostDetail, HostState, Ledger } from '../protocol/hosts.ts';
 import type { LanesBlock } from '../protocol/lanes.ts';
 import type {
@@ -24,6 +24,7 @@ import { isObserved } from '../protocol/stages.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { STAGE_OF_LINE } from '../tracer/programs.ts';
 import { contractView, findingDetail } from './contract.ts';
+import { type InodeAsk, inodePage } from './inode-page.ts';
 import { LanesFeed } from './lanes.ts';
 import { hugepagesOf } from './pool-map.ts';
 import { leakRows, poolsView } from './pools.ts';
@@ -153,41 +154,8 @@ export class Views {
   }
 
   /** Throws FilterError for an expression that is none. */
-  inodes(
-    ask: Pick<
-      Subscribe,
-      'filter' | 'sort' | 'descending' | 'offset' | 'limit' | 'host' | 'from' | 'to'
-    >,
-  ): InodePage {
-    const filter: Filter = parseFilter(ask.filter ?? '');
-    const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = ask;
-    const rows: InodeRow[] = [];
-    let total = 0;
-    let dropped = 0;
-    let leftOut = 0;
-    for (const [epoch, pipeline] of this.#pipelines(ask.host)) {
-      dropped += pipeline.model.inodes.dropped;
-      leftOut += pipeline.model.inodes.leftOut;
-      for (const inode of pipeline.model.inodes.all()) {
-        if (inode.canary) continue;
-        total++;
-        const row = this.#row(pipeline, epoch, inode);
-        if (row.at_ms < from || row.at_ms > to) continue;
-        if (filter(row)) rows.push(row);
-      }
-    }
-    const value = SORT_VALUE[ask.sort ?? 'recent'];
-    const sign = (ask.descending ?? true) ? -1 : 1;
-    rows.sort((a, b) => sign * (value(a) - value(b)));
-    const offset = ask.offset ?? 0;
-    return {
-      total,
-      matched: rows.length,
-      offset,
-      rows: rows.slice(offset, offset + (ask.limit ?? 100)),
-      dropped,
-      left_out: leftOut,
-    };
+  inodes(ask: InodeAsk): InodePage {
+    return inodePage(this.#pipelines(ask.host), ask, (...about) => this.#row(...about));
   }
 
   inode(id: string): InodeDetail | null {
@@ -348,13 +316,3 @@ function hostDetail(pipeline: Pipeline): HostDetail {
   const since_ms = since === 0 ? 0 : pipeline.wallMs(since);
   return { asked: pipeline.info.detail, steps, since_ms, rate };
 }
-
-/** `recent`: when it began to end. */
-const SORT_VALUE: Record<NonNullable<Subscribe['sort']>, (row: InodeRow) => number> = {
-  recent: (row) => row.at_ms,
-  ino: (row) => row.ino,
-  pages: (row) => row.pages,
-  owed: (row) => row.owed ?? 0,
-  evict_ns: (row) => row.evict_ns ?? 0,
-  grace_ns: (row) => row.grace_ns ?? 0,
-};

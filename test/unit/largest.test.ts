@@ -8,7 +8,7 @@ it('has the same in the same order as a sort of all, equal ones in the order the
     fc.property(fc.array(fc.integer({ min: -5, max: 5 })), fc.nat(20), (values, room) => {
       const largest = new Largest<number>(room);
       values.forEach((value, place) => {
-        largest.offer(value, place);
+        if (!largest.passesOver(value)) largest.offer(value, place);
       });
       const order = values.map((_, place) => place).sort((a, b) => values[b]! - values[a]!);
       expect(largest.sorted()).toEqual(order.slice(0, room));
