@@ -62,7 +62,9 @@ describe('the time of day', () => {
         for (const { pass, set } of steps) {
           machine.set(set);
           const now = machine.pass(pass);
-          expect(now).toBeGreaterThan(last);
+          expect(now).toBeGreaterThanOrEqual(last);
+          // a clock set back by just what passed says the same time twice
+          if (pass !== -set) expect(now).toBeGreaterThan(last);
           expect(now).toBeGreaterThanOrEqual(machine.wall);
           last = now;
         }
