@@ -83,6 +83,7 @@ function parsePositive(word: string, at: number): Filter {
   const match = /^([A-Za-z_]+)(>=|<=|!=|[:=<>])(.*)$/.exec(word);
   if (match === null) return parseWord(word);
   const [, key, operator, value] = match as unknown as [string, string, string, string];
+  if (key === 'stage' && operator === ':') return parseStage(value, at + 'stage:'.length);
   if (!Object.hasOwn(FILTER_KEYS, key)) {
     throw new FilterError(
       `unknown key ${JSON.stringify(key)}; known are ${Object.keys(FILTER_KEYS).join(', ')}`,
@@ -99,6 +100,20 @@ function parsePositive(word: string, at: number): Filter {
     throw new FilterError(`${key}: expected ${example}, got ${JSON.stringify(value)}`, valueAt);
   }
   return numberTerm(key as Key, operator, wanted);
+}
+
+/** How a stage is also asked for: `stage:rcu>50ms`. */
+const STAGE_KEYS: Readonly<Record<string, Key>> = { evict: 'evict', grace: 'grace', rcu: 'grace' };
+
+function parseStage(value: string, at: number): Filter {
+  const match = /^([A-Za-z_]+)((?:>=|<=|!=|[=<>]).*)$/.exec(value);
+  const name = match?.[1] ?? '';
+  if (match === null || !Object.hasOwn(STAGE_KEYS, name)) {
+    const known = Object.keys(STAGE_KEYS).join(', ');
+    throw new FilterError(`stage: expected such as rcu>50ms; known are ${known}`, at);
+  }
+  const key = STAGE_KEYS[name]!;
+  return parsePositive(`${key}${match[2]}`, at + name.length - key.length);
 }
 
 function parseWord(word: string): Filter {

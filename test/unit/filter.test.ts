@@ -80,6 +80,21 @@ describe('the filter language', () => {
     expect(matches('shmem', { fs: 'tmpfs', comm: 'sh' })).toBe(true);
   });
 
+  it('takes a stage by its name', () => {
+    for (const [one, other] of [
+      ['stage:rcu>50ms', 'grace>50ms'],
+      ['-stage:grace<=1s', '-grace<=1s'],
+      ['stage:evict>1us', 'evict>1us'],
+    ] as const) {
+      for (const grace_ns of [null, 1e6, 51e6, 2e9]) {
+        const row = { ...ROW, grace_ns, evict_ns: grace_ns };
+        expect(parseFilter(one)(row)).toBe(parseFilter(other)(row));
+      }
+    }
+    expect(() => parseFilter('stage:free>1ms')).toThrow(/stage: expected such as rcu>50ms/);
+    expect(() => parseFilter('a stage:rcu>x')).toThrow(expect.objectContaining({ at: 12 }));
+  });
+
   it('compares nothing with what is not known', () => {
     for (const operator of [':', '=', '!=', '>', '<', '>=', '<=']) {
       expect(matches(`grace${operator}1ms`), operator).toBe(false);

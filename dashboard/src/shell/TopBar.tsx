@@ -105,7 +105,7 @@ function ManyHosts() {
   const [worst] = byTrouble(hosts);
   const { tone, words } = troubleOf(worst!);
   return (
-    <a class="fact" href={linkTo({ view: 'hosts' })} aria-live="polite" title="all hosts (m)">
+    <a class="fact" href={linkTo({ view: 'hosts' })} aria-live="polite" title="all hosts (H)">
       <span class={`dot dot-${tone}`} aria-hidden="true" />
       <b>
         {formatCount(ready)} of {formatCount(hosts.length)}

@@ -14,7 +14,7 @@ const NAVIGATION: readonly NavigationItem[] = [
   { view: 'losses', title: 'Losses', letter: 'l' },
 ];
 
-const HOSTS: NavigationItem = { view: 'hosts', title: 'Hosts', letter: 'm' };
+const HOSTS: NavigationItem = { view: 'hosts', title: 'Hosts', letter: 'H' };
 
 /** Where two recordings are compared there is nothing else to look at. */
 const COMPARE: readonly NavigationItem[] = [{ view: 'compare', title: 'Compare', letter: 'd' }];
