@@ -10,6 +10,8 @@ import type { Source } from './source.ts';
 import { APART } from './together.ts';
 
 const POINTS = 3600;
+/** Where there are many hosts, each by itself is known for so long. */
+const POINTS_OF_EACH = 600;
 /** Of a replay: more than a day. */
 const REPLAY_POINTS = 100_000;
 
@@ -81,10 +83,15 @@ export class History {
         pools.set(`${host} ${pool.sizeKb} ${pool.node}`, values);
       }
     }
-    const latencies = this.#latencies.second(pipelines);
+    const many = this.#isMany();
+    const latencies = many
+      ? this.#latencies.secondOfAll(pipelines)
+      : this.#latencies.second(pipelines);
     this.#points.push({ t: this.#at, ended, pools, events, lost, rates, losses, latencies });
     const old = this.#points.at(-1 - POINTS);
     if (old !== undefined) old.latencies = NONE;
+    const at = this.#points.length - 1 - POINTS_OF_EACH;
+    if (many && at >= 0) this.#points[at] = together(this.#points[at]!);
     if (this.#points.length > (mode === 'replay' ? REPLAY_POINTS : POINTS)) this.#points.shift();
     this.#taken++;
     this.sample(now, pipelines);
@@ -108,7 +115,8 @@ export class History {
     const missing = this.taken - known;
     if (missing <= 0) return null;
     const end = this.#points.length - this.#ahead();
-    const taken = this.#points.slice(Math.max(0, end - Math.min(missing, POINTS)), end);
+    const most = host !== undefined && this.#isMany() ? POINTS_OF_EACH : POINTS;
+    const taken = this.#points.slice(Math.max(0, end - Math.min(missing, most)), end);
     const points = host === undefined ? this.#ofAll(taken) : taken.map((p) => ofHost(p, host));
     const reset = known === 0 || missing > points.length;
     return {
@@ -123,22 +131,16 @@ export class History {
     };
   }
 
-  /** The same of the latency between two stages; of each host alone, of the first few where they are many. */
+  /** The same of the latency between two stages; where there are many hosts, always of all of them. */
   latency(pair: string, known: number, host?: string): LatencySeries | null {
     const missing = this.taken - known;
     if (missing <= 0) return null;
     const end = this.#points.length - this.#ahead();
     const points = this.#points.slice(Math.max(0, end - Math.min(missing, POINTS)), end);
-    const few = new Set(
-      this.#source
-        .hosts()
-        .slice(0, APART)
-        .map((one) => one.host),
-    );
     const keys = keysOf(points, (p) => p.latencies).filter((key) => {
       if (!key.startsWith(`${pair} `)) return false;
       const of = hostOf(key.slice(pair.length + 1), ENDED_WORDS);
-      return host === undefined ? few.has(of) : of === host;
+      return host === undefined || of === '' || of === host;
     });
     const columns = (key: string) => {
       const of = points.map((p) => p.latencies.get(key));
@@ -157,8 +159,12 @@ export class History {
     };
   }
 
+  #isMany(): boolean {
+    return this.#source.hosts().length > APART;
+  }
+
   #ofAll(points: readonly Point[]): readonly Point[] {
-    if (this.#source.hosts().length <= APART) return points;
+    if (!this.#isMany()) return points;
     return points.map((point) => {
       let sum = this.#sums.get(point);
       if (sum === undefined) {
@@ -229,8 +235,10 @@ function together(point: Point): Point {
       });
     }
   }
-  return { ...point, ended, pools };
+  return { ...point, ended, pools, rates: NO_RATES, losses: NO_RATES };
 }
+
+const NO_RATES: ReadonlyMap<string, number> = new Map();
 
 function keysOf<T>(points: readonly Point[], of: (p: Point) => ReadonlyMap<string, T>): string[] {
   const keys = new Set<string>();

@@ -34,6 +34,9 @@ export function LatencyPanel() {
       class="latency-panel"
       side={
         <>
+          {keys.some((one) => parseEndedKey(one).host === '') && (
+            <span class="dim">all hosts together</span>
+          )}
           <PairChoice />
           <KeyChoice keys={keys} chosen={key} />
         </>
@@ -79,7 +82,7 @@ function KeyChoice({ keys, chosen }: { keys: readonly string[]; chosen: string }
               wanted.value = key;
             }}
           >
-            <Foreign text={many ? `${host} ${fs}` : fs} />
+            <Foreign text={many && host !== '' ? `${host} ${fs}` : fs} />
           </button>
         );
       })}
