@@ -75,3 +75,24 @@ export interface Ledger {
   /** Hits = decoded + losses, exactly; null while events are in flight or the counts are not known. */
   readonly balanced: boolean | null;
 }
+
+/** One ledger for several hosts or probes. Balanced when all are; unknown when one is not known. */
+export function addLedgers(ledgers: readonly Ledger[]): Ledger {
+  const sum = (pick: (ledger: Ledger) => number) =>
+    ledgers.reduce((total, ledger) => total + pick(ledger), 0);
+  const told = ledgers.filter((ledger) => ledger.not_run !== null);
+  return {
+    kernel_hits: sum((ledger) => ledger.kernel_hits),
+    decoded: sum((ledger) => ledger.decoded),
+    not_run: told.length === 0 ? null : sum((ledger) => ledger.not_run ?? 0),
+    map_full: sum((ledger) => ledger.map_full),
+    ring_buffer: sum((ledger) => ledger.ring_buffer),
+    rejected: sum((ledger) => ledger.rejected),
+    in_flight: sum((ledger) => ledger.in_flight),
+    balanced: ledgers.some((ledger) => ledger.balanced === false)
+      ? false
+      : ledgers.some((ledger) => ledger.balanced === null)
+        ? null
+        : true,
+  };
+}

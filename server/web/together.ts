@@ -1,5 +1,6 @@
 /** Of many hosts, what is shown of all of them: the same probes, callbacks and pools as one. */
 import { Histogram } from '../model/histogram.ts';
+import { addLedgers } from '../protocol/hosts.ts';
 import type { CallbackRow, ProbeLedger } from '../protocol/messages.ts';
 
 /** With more hosts than this, what is shown of all of them is put together. */
@@ -16,25 +17,7 @@ export function mergedHistogram(histograms: readonly Histogram[]): Histogram {
 /** A row for each probe, under the name of no host. */
 export function mergedLedgers(rows: readonly ProbeLedger[]): ProbeLedger[] {
   return grouped(rows, ({ stage, probe }) => `${stage} ${probe}`).map((same) => {
-    const sum = (of: (row: ProbeLedger) => number) =>
-      same.reduce((total, row) => total + of(row), 0);
-    const told = same.filter(({ not_run }) => not_run !== null);
-    return {
-      ...same[0]!,
-      host: '',
-      kernel_hits: sum((row) => row.kernel_hits),
-      decoded: sum((row) => row.decoded),
-      not_run: told.length === 0 ? null : sum((row) => row.not_run ?? 0),
-      map_full: sum((row) => row.map_full),
-      ring_buffer: sum((row) => row.ring_buffer),
-      rejected: sum((row) => row.rejected),
-      in_flight: sum((row) => row.in_flight),
-      balanced: same.some(({ balanced }) => balanced === false)
-        ? false
-        : same.some(({ balanced }) => balanced === null)
-          ? null
-          : true,
-    };
+    return { ...same[0]!, ...addLedgers(same), host: '' };
   });
 }
 

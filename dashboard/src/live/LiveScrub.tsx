@@ -1,14 +1,14 @@
-import { effect, useComputed, useSignal } from '@preact/signals';
+import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { chartRange } from '../charts/chartRange.ts';
 import { formatClock, formatClockMs } from '../format/clock.ts';
 import { formatAge } from '../format/duration.ts';
-import { cancelDraw, requestDraw } from '../frame.ts';
+import { drawWhenChanged, STRIP_HEIGHT, StripHint } from '../parts/strip.tsx';
 import { range, setRange } from '../range.ts';
 import { store } from '../session.ts';
 import { theme } from '../theme.ts';
 import { backToNow, kept, moveRange } from './controls.ts';
-import { drawLive, HEIGHT } from './drawLive.ts';
+import { drawLive } from './drawLive.ts';
 import { around, dragged, msAt, type Strip } from './selection.ts';
 
 /** All that is kept of a live session: how much happened when, where something was lost, what is chosen. */
@@ -16,7 +16,12 @@ export function LiveScrub() {
   const canvas = useRef<HTMLCanvasElement>(null);
   const hint = useSignal<{ x: number; text: string } | null>(null);
   const from = useRef<number | null>(null);
-  useEffect(() => bindCanvas(canvas.current!), []);
+  useEffect(() => {
+    const draw = () => drawLive(canvas.current!, store.series, kept(), range.peek());
+    return drawWhenChanged(canvas.current!, draw, () => {
+      void [store.seriesVersion.value, range.value, theme.value];
+    });
+  }, []);
   const behind = useComputed(() => {
     const chosen = range.value;
     return chosen === null ? 0 : Math.round((kept().to - chosen.to) / 1000);
@@ -63,12 +68,8 @@ export function LiveScrub() {
         hint.value = null;
       }}
     >
-      <canvas ref={canvas} height={HEIGHT} />
-      {hint.value !== null && (
-        <span class="timebar-hint" style={{ left: `${hint.value.x}px` }}>
-          {hint.value.text}
-        </span>
-      )}
+      <canvas ref={canvas} height={STRIP_HEIGHT} />
+      <StripHint hint={hint.value} />
     </div>
   );
 }
@@ -77,21 +78,6 @@ export function LiveScrub() {
 function widthChosen(): number {
   const chosen = range.peek();
   return chosen === null ? Math.min(60_000, chartRange.peek()) : chosen.to - chosen.from;
-}
-
-function bindCanvas(canvas: HTMLCanvasElement): () => void {
-  const draw = () => drawLive(canvas, store.series, kept(), range.peek());
-  const observer = new ResizeObserver(() => requestDraw(draw));
-  observer.observe(canvas.parentElement!);
-  const stop = effect(() => {
-    void [store.seriesVersion.value, range.value, theme.value];
-    requestDraw(draw);
-  });
-  return () => {
-    stop();
-    observer.disconnect();
-    cancelDraw(draw);
-  };
 }
 
 function scrubKeys(event: KeyboardEvent): void {

@@ -1,12 +1,10 @@
 import { gapsOf } from '../charts/points.ts';
+import { STRIP_HEIGHT, stripOf } from '../parts/strip.tsx';
 import type { SeriesBuffer } from '../series.ts';
 import { cssColour } from '../theme.ts';
 import { fade } from '../timeline/pen.ts';
 import type { TimeRange } from '../timeRange.ts';
 import { xAt } from './selection.ts';
-
-/** CSS pixels. */
-export const HEIGHT = 34;
 
 /** The silhouette of the events, gaps, and what is chosen. */
 export function drawLive(
@@ -15,38 +13,29 @@ export function drawLive(
   kept: TimeRange,
   chosen: TimeRange | null,
 ): void {
-  const width = canvas.parentElement?.clientWidth ?? 0;
-  const ctx = canvas.getContext('2d');
-  if (ctx === null || width === 0) return;
-  const scale = devicePixelRatio || 1;
-  if (canvas.width !== Math.round(width * scale)) {
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(HEIGHT * scale);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${HEIGHT}px`;
-  }
-  ctx.setTransform(scale, 0, 0, scale, 0, 0);
-  ctx.clearRect(0, 0, width, HEIGHT);
+  const strip = stripOf(canvas);
+  if (strip === null) return;
+  const { ctx, width } = strip;
   const x = (ms: number) => xAt(ms, { ...kept, width });
   for (const [from, to] of gapsOf(series.t, series.lost, kept.from)) {
     ctx.fillStyle = fade(cssColour('--bad'), 0.25);
-    ctx.fillRect(x(from), 0, Math.max(2, x(to) - x(from)), HEIGHT);
+    ctx.fillRect(x(from), 0, Math.max(2, x(to) - x(from)), STRIP_HEIGHT);
   }
   drawRate(ctx, series, x, width);
   ctx.fillStyle = cssColour('--line');
-  ctx.fillRect(0, HEIGHT - 1, width, 1);
+  ctx.fillRect(0, STRIP_HEIGHT - 1, width, 1);
   if (chosen === null) {
     ctx.fillStyle = cssColour('--good');
-    ctx.fillRect(width - 2, 0, 2, HEIGHT);
+    ctx.fillRect(width - 2, 0, 2, STRIP_HEIGHT);
     return;
   }
   const [from, to] = [x(chosen.from), Math.max(x(chosen.from) + 2, x(chosen.to))];
   ctx.fillStyle = fade(cssColour('--bg'), 0.65);
-  ctx.fillRect(0, 0, from, HEIGHT);
-  ctx.fillRect(to, 0, width - to, HEIGHT);
+  ctx.fillRect(0, 0, from, STRIP_HEIGHT);
+  ctx.fillRect(to, 0, width - to, STRIP_HEIGHT);
   ctx.fillStyle = cssColour('--text');
-  ctx.fillRect(from, 0, 1.5, HEIGHT);
-  ctx.fillRect(to - 1.5, 0, 1.5, HEIGHT);
+  ctx.fillRect(from, 0, 1.5, STRIP_HEIGHT);
+  ctx.fillRect(to - 1.5, 0, 1.5, STRIP_HEIGHT);
 }
 
 /** The busiest second of each pixel. One with few events beside one with many is still seen. */
@@ -67,7 +56,7 @@ function drawRate(
   ctx.fillStyle = cssColour('--accent');
   columns.forEach((rate, at) => {
     if (rate === 0) return;
-    const high = Math.max(1, (Math.sqrt(rate) / most) * (HEIGHT - 4));
-    ctx.fillRect(at, HEIGHT - 1 - high, 1, high);
+    const high = Math.max(1, (Math.sqrt(rate) / most) * (STRIP_HEIGHT - 4));
+    ctx.fillRect(at, STRIP_HEIGHT - 1 - high, 1, high);
   });
 }

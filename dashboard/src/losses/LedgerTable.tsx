@@ -1,11 +1,12 @@
 import type { Ledger } from '../../../server/protocol/hosts.ts';
+import { addLedgers } from '../../../server/protocol/hosts.ts';
 import type { ProbeLedger } from '../../../server/protocol/messages.ts';
 import { formatCount } from '../format/number.ts';
 import { Empty } from '../parts/Empty.tsx';
 import { Foreign } from '../parts/Foreign.tsx';
 import { Panel } from '../parts/Panel.tsx';
 import { Scroll } from '../parts/Scroll.tsx';
-import { addLedgers, sumOf } from '../shell/ledgerText.ts';
+import { sumOf } from '../shell/ledgerText.ts';
 
 /** For each probe: hits in the kernel, and what became of every one of them. The columns add up, visibly. */
 export function LedgerTable({ probes }: { probes: readonly ProbeLedger[] }) {

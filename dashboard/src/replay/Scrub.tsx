@@ -1,13 +1,13 @@
-import { effect, useComputed, useSignal } from '@preact/signals';
+import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { formatClockMs } from '../format/clock.ts';
 import { plural } from '../format/number.ts';
 import { visibleText } from '../format/visible.ts';
-import { cancelDraw, requestDraw } from '../frame.ts';
+import { drawWhenChanged, STRIP_HEIGHT, StripHint } from '../parts/strip.tsx';
 import { mayOperate, store } from '../session.ts';
 import { theme } from '../theme.ts';
 import { seekBy, seekTo } from './controls.ts';
-import { drawScrub, HEIGHT } from './drawScrub.ts';
+import { drawScrub } from './drawScrub.ts';
 import { formatElapsed, partOf, timeAt } from './time.ts';
 
 /** A mark this near to the pointer is what it points at, pixels. */
@@ -26,7 +26,12 @@ export function Scrub() {
     return status === null ? 0 : Math.round(status.end_ms - status.begin_ms);
   });
   const words = useComputed(() => `${formatElapsed(now.value)} of ${formatElapsed(length.value)}`);
-  useEffect(() => bindCanvas(canvas.current!), []);
+  useEffect(() => {
+    const draw = () => drawScrub(canvas.current!, store.replay.peek(), store.marks.peek());
+    return drawWhenChanged(canvas.current!, draw, () => {
+      void [store.replay.value, store.marks.value, theme.value];
+    });
+  }, []);
   const timeOf = (event: PointerEvent) => {
     const box = canvas.current!.getBoundingClientRect();
     const status = store.replay.peek();
@@ -57,35 +62,10 @@ export function Scrub() {
         hint.value = null;
       }}
     >
-      <canvas ref={canvas} height={HEIGHT} />
-      <Hint hint={hint.value} />
+      <canvas ref={canvas} height={STRIP_HEIGHT} />
+      <StripHint hint={hint.value} />
     </div>
   );
-}
-
-function Hint({ hint }: { hint: { x: number; text: string } | null }) {
-  if (hint === null) return null;
-  return (
-    <span class="timebar-hint" style={{ left: `${hint.x}px` }}>
-      {hint.text}
-    </span>
-  );
-}
-
-/** Draws when any of what is drawn changes, once in a frame. */
-function bindCanvas(canvas: HTMLCanvasElement): () => void {
-  const draw = () => drawScrub(canvas, store.replay.peek(), store.marks.peek());
-  const observer = new ResizeObserver(() => requestDraw(draw));
-  observer.observe(canvas.parentElement!);
-  const stop = effect(() => {
-    void [store.replay.value, store.marks.value, theme.value];
-    requestDraw(draw);
-  });
-  return () => {
-    stop();
-    observer.disconnect();
-    cancelDraw(draw);
-  };
 }
 
 function scrubKeys(event: KeyboardEvent): void {

@@ -1,10 +1,9 @@
 import type { ReplayMarks, ReplayStatus } from '../../../server/protocol/replay.ts';
+import { STRIP_HEIGHT, stripOf } from '../parts/strip.tsx';
 import { cssColour } from '../theme.ts';
 import { fade } from '../timeline/pen.ts';
 import { partOf } from './time.ts';
 
-/** CSS pixels. */
-export const HEIGHT = 34;
 /** Above the silhouette: the ticks of the alerts. */
 const TICK = 7;
 
@@ -14,18 +13,9 @@ export function drawScrub(
   status: ReplayStatus | null,
   marks: ReplayMarks | null,
 ): void {
-  const width = canvas.parentElement?.clientWidth ?? 0;
-  const ctx = canvas.getContext('2d');
-  if (ctx === null || status === null || width === 0) return;
-  const scale = devicePixelRatio || 1;
-  if (canvas.width !== Math.round(width * scale)) {
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(HEIGHT * scale);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${HEIGHT}px`;
-  }
-  ctx.setTransform(scale, 0, 0, scale, 0, 0);
-  ctx.clearRect(0, 0, width, HEIGHT);
+  const strip = stripOf(canvas);
+  if (strip === null || status === null) return;
+  const { ctx, width } = strip;
   const x = (ms: number) => partOf(ms, status) * width;
   if (marks !== null) {
     drawGaps(ctx, marks, x);
@@ -33,7 +23,7 @@ export function drawScrub(
     drawAlerts(ctx, marks, x);
   }
   ctx.fillStyle = cssColour('--line');
-  ctx.fillRect(0, HEIGHT - 1, width, 1);
+  ctx.fillRect(0, STRIP_HEIGHT - 1, width, 1);
   drawUnknown(ctx, x(status.scanned_ms), width);
   drawHere(ctx, Math.min(width - 1, x(status.at_ms)));
 }
@@ -46,7 +36,7 @@ function drawRate(
   played: number,
 ): void {
   const most = Math.sqrt(Math.max(1, ...rate));
-  const room = HEIGHT - TICK - 2;
+  const room = STRIP_HEIGHT - TICK - 2;
   const [done, ahead] = [cssColour('--accent'), fade(cssColour('--accent'), 0.42)];
   rate.forEach((events, i) => {
     if (events === 0) return;
@@ -54,7 +44,7 @@ function drawRate(
     const to = ((i + 1) * width) / rate.length;
     const height = Math.max(1, (Math.sqrt(events) / most) * room);
     ctx.fillStyle = to <= played ? done : ahead;
-    ctx.fillRect(from, HEIGHT - 1 - height, Math.max(1, to - from), height);
+    ctx.fillRect(from, STRIP_HEIGHT - 1 - height, Math.max(1, to - from), height);
   });
 }
 
@@ -67,9 +57,9 @@ function drawGaps(
     const from = x(from_ms);
     const width = Math.max(2, x(to_ms) - from);
     ctx.fillStyle = fade(cssColour('--bad'), 0.2);
-    ctx.fillRect(from, 0, width, HEIGHT);
+    ctx.fillRect(from, 0, width, STRIP_HEIGHT);
     ctx.fillStyle = fade(cssColour('--bad'), 0.7);
-    ctx.fillRect(from, HEIGHT - 3, width, 2);
+    ctx.fillRect(from, STRIP_HEIGHT - 3, width, 2);
   }
 }
 
@@ -91,7 +81,7 @@ function drawAlerts(
     if (certain) ctx.fill();
     ctx.stroke();
     ctx.fillStyle = fade(cssColour(certain ? '--bad' : '--warn'), 0.5);
-    ctx.fillRect(at - 0.5, TICK, 1, HEIGHT - TICK);
+    ctx.fillRect(at - 0.5, TICK, 1, STRIP_HEIGHT - TICK);
   }
 }
 
@@ -99,16 +89,16 @@ function drawAlerts(
 function drawUnknown(ctx: CanvasRenderingContext2D, from: number, width: number): void {
   if (width - from < 1) return;
   ctx.fillStyle = fade(cssColour('--dim'), 0.12);
-  ctx.fillRect(from, 0, width - from, HEIGHT);
+  ctx.fillRect(from, 0, width - from, STRIP_HEIGHT);
 }
 
 function drawHere(ctx: CanvasRenderingContext2D, at: number): void {
   ctx.fillStyle = cssColour('--text');
-  ctx.fillRect(at - 0.75, 0, 1.5, HEIGHT);
+  ctx.fillRect(at - 0.75, 0, 1.5, STRIP_HEIGHT);
   ctx.beginPath();
-  ctx.moveTo(at - 5, HEIGHT);
-  ctx.lineTo(at + 5, HEIGHT);
-  ctx.lineTo(at, HEIGHT - 6);
+  ctx.moveTo(at - 5, STRIP_HEIGHT);
+  ctx.lineTo(at + 5, STRIP_HEIGHT);
+  ctx.lineTo(at, STRIP_HEIGHT - 6);
   ctx.closePath();
   ctx.fill();
 }

@@ -1,3 +1,4 @@
+import { addLedgers } from '../../../server/protocol/hosts.ts';
 import { formatAge } from '../format/duration.ts';
 import { formatCount, formatShort } from '../format/number.ts';
 import { byTrouble, SILENT_MS, troubleOf } from '../hosts/trouble.ts';
@@ -6,7 +7,7 @@ import { STATUS_TONE } from '../parts/words.ts';
 import { go, isStale, linkTo, mayOperate, route, store } from '../session.ts';
 import { ShareMenu } from '../share/ShareMenu.tsx';
 import { nextTheme, themeChoice } from '../theme.ts';
-import { addLedgers, ledgerWord } from './ledgerText.ts';
+import { ledgerWord } from './ledgerText.ts';
 
 /** Product, hosts and their health, rate, ledger, theme, help: the same in every view. */
 export function TopBar({ onHelp }: { onHelp: () => void }) {

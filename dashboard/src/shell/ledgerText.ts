@@ -11,27 +11,6 @@ export function sumOf(ledger: Ledger): number {
   return ledger.decoded + lostOf(ledger) + ledger.in_flight;
 }
 
-/** One ledger for several hosts or probes. Balanced when all are; unknown when one is not known. */
-export function addLedgers(ledgers: readonly Ledger[]): Ledger {
-  const sum = (pick: (ledger: Ledger) => number) =>
-    ledgers.reduce((total, ledger) => total + pick(ledger), 0);
-  const told = ledgers.filter((ledger) => ledger.not_run !== null);
-  return {
-    kernel_hits: sum((ledger) => ledger.kernel_hits),
-    decoded: sum((ledger) => ledger.decoded),
-    not_run: told.length === 0 ? null : sum((ledger) => ledger.not_run ?? 0),
-    map_full: sum((ledger) => ledger.map_full),
-    ring_buffer: sum((ledger) => ledger.ring_buffer),
-    rejected: sum((ledger) => ledger.rejected),
-    in_flight: sum((ledger) => ledger.in_flight),
-    balanced: ledgers.some((ledger) => ledger.balanced === false)
-      ? false
-      : ledgers.some((ledger) => ledger.balanced === null)
-        ? null
-        : true,
-  };
-}
-
 /** The ledger in a word or two, for the top bar. Losses come first: they do not go away. */
 export function ledgerWord(ledger: Ledger): {
   word: string;

@@ -8,8 +8,9 @@ import {
   scrollFor,
   scrollHeight,
 } from '../../../dashboard/src/inodes/rowWindow.ts';
-import { addLedgers, ledgerWord, sumOf } from '../../../dashboard/src/shell/ledgerText.ts';
+import { ledgerWord, sumOf } from '../../../dashboard/src/shell/ledgerText.ts';
 import type { Ledger } from '../../../server/protocol/hosts.ts';
+import { addLedgers } from '../../../server/protocol/hosts.ts';
 
 describe('row window', () => {
   const rows = fc.integer({ min: 0, max: 5_000_000 });
