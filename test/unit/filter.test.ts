@@ -198,6 +198,6 @@ describe('a wildcard', () => {
     const filter = parseFilter(`comm:${'*a'.repeat(49)}*b`);
     const began = performance.now();
     for (let i = 0; i < 100; i++) expect(filter(row({ comm }))).toBe(false);
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(performance.now() - began).toBeLessThan(5000);
   });
 });
