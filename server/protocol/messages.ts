@@ -18,7 +18,7 @@ import type { ReplayMarks, ReplayStatus } from './replay.ts';
 import type { LatencySeries, Series, StageLatency } from './series.ts';
 import type { Context, InodeStage } from './stages.ts';
 
-export const MESSAGE_VERSION = 1;
+export const MESSAGE_VERSION = 2;
 
 export const VIEWS = [
   'overview',
