@@ -68,7 +68,7 @@ const VIEWS: Record<PageView, () => preact.VNode> = {
 function usePageKeys(showHelp: () => void): void {
   useKeys([
     ...viewsOf(store.hello.value, store.hosts.value.length).map((item, index) => ({
-      keys: [String((index + 1) % 10), item.letter],
+      keys: index < 9 ? [String(index + 1), item.letter] : [item.letter],
       help: item.view === 'inode' ? 'the last inode' : item.title,
       run: () => {
         if (item.view !== 'inode' || route.value.inode) go({ view: item.view });

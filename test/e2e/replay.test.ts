@@ -50,7 +50,10 @@ async function until(key: string, enough: (status: ReplayStatus) => boolean, wha
       return enough(now);
     },
     what,
-  );
+  ).catch((error: Error) => {
+    const { marks: _, ...rest } = now;
+    throw new Error(`${error.message}: ${page.url()} ${JSON.stringify(rest)}`);
+  });
   return now;
 }
 
@@ -146,11 +149,17 @@ describe('a replay', () => {
     await until('Home', ({ at_ms, begin_ms }) => at_ms === begin_ms, 'the beginning');
     await page.goto(`${origin()}/#/inodes?t=25`);
     await page.reload();
+    const there = async () => {
+      const { state, at_ms, begin_ms } = await status();
+      return state === 'paused' && at_ms === begin_ms + 25_000;
+    };
+    await eventually(10_000, there, 'the time of the link');
     await eventually(5000, async () => /shown of/.test(await text()), 'the table');
     await eventually(5000, async () => (await page.locator('tbody tr').count()) > 0, 'a row');
     await press('j');
     await press('Enter');
-    await eventually(5000, async () => /Timeline/.test(await text()), 'the inode');
+    await eventually(5000, () => page.url().includes('#/inode/'), 'the inode');
+    await eventually(5000, async () => /Stages/.test(await text()), 'its stages');
     const first = new URL(page.url()).hash;
     const { at_ms } = await status();
     await until(

@@ -11,13 +11,20 @@ const NEAR_MS = 3000;
 /** How often the address follows while it plays. */
 const ADDRESS_MS = 1000;
 
+/** For so long after something was asked for, what the server says may be of before. */
+const ANSWER_MS = 1000;
+/** Whether it shall play, until the server says so. */
+let wanted: { readonly playing: boolean; readonly at: number } | null = null;
+
 export function playOrPause(): void {
   const status = store.replay.peek();
-  if (status !== null) sendCommand({ do: status.state === 'playing' ? 'pause' : 'play' });
+  if (status === null) return;
+  const fresh = wanted !== null && performance.now() - wanted.at < ANSWER_MS;
+  const playing = fresh ? wanted!.playing : status.state === 'playing';
+  wanted = { playing: !playing, at: performance.now() };
+  sendCommand({ do: playing ? 'pause' : 'play' });
 }
 
-/** For so long after a speed was asked for, what the server says may be of before. */
-const ANSWER_MS = 1000;
 let asked: { readonly speed: ReplaySpeed; readonly at: number } | null = null;
 
 export function setSpeed(speed: ReplaySpeed): void {
@@ -68,6 +75,7 @@ export function startReplay(): void {
   effect(() => {
     const status = store.replay.value;
     if (status === null) return;
+    if (wanted?.playing === (status.state === 'playing')) wanted = null;
     if (!opened) {
       opened = true;
       if (openLink(status)) return;

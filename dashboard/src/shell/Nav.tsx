@@ -12,7 +12,7 @@ export function Nav() {
           const reachable = item.view !== 'inode' || inode !== '';
           const content = (
             <>
-              <kbd>{(index + 1) % 10}</kbd>
+              <kbd>{index < 9 ? index + 1 : item.letter}</kbd>
               <span class="nav-title">{item.title}</span>
               {item.view === 'inode' && inode !== '' && <span class="nav-detail">{inode}</span>}
               {item.view === 'alerts' && <FiringMark />}
