@@ -74,7 +74,9 @@ function lastref(host: string, detail: 'steps' | 'lifecycle'): Traced {
             by.inodes.by_fs.hugetlbfs?.ended ?? 0;
           const all = async () => {
             const now = await server.report();
-            return now.losses.balanced === true && ended(now) - ended(before) >= inodes;
+            const { not_run, map_full, ring_buffer } = now.losses;
+            const lost = (not_run ?? 0) + map_full + ring_buffer;
+            return now.losses.balanced === true && ended(now) - ended(before) + lost >= inodes;
           };
           await eventually(60_000, all, 'a balanced ledger').catch(() => {});
           const { losses, ...now } = await server.report();
