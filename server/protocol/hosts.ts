@@ -1,6 +1,9 @@
 /** The hosts of a session, as a client is told of them. */
 import type { Plan } from './stages.ts';
 
+/** With more hosts than this, what is shown of all of them is put together; of some views, one host at a time. */
+export const APART = 8;
+
 export type TracerStatus =
   | 'connecting' // reaching the host, booting a guest
   | 'planning' // asking the host what it offers

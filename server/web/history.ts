@@ -3,11 +3,11 @@
  * are made by what runs ahead of what is shown, all of them are kept, and those up to what is
  * shown are given.
  */
+import { APART } from '../protocol/hosts.ts';
 import type { LatencySeries, PoolSeries, Series } from '../protocol/series.ts';
 import { currentEpochs } from '../tracer/alerts.ts';
 import { LatencyHistory, type SecondOfPair } from './latency-history.ts';
 import type { Source } from './source.ts';
-import { APART } from './together.ts';
 
 const POINTS = 3600;
 /** Where there are many hosts, each by itself is known for so long. */

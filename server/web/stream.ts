@@ -8,6 +8,7 @@ import type { WebSocket } from 'ws';
 import type { z } from 'zod/mini';
 import type { SessionAlerts } from '../notify/session-alerts.ts';
 import { FilterError, parseFilter } from '../protocol/filter.ts';
+import { APART } from '../protocol/hosts.ts';
 import {
   type Hello,
   MESSAGE_VERSION,
@@ -24,7 +25,6 @@ import { HostChanges } from './host-changes.ts';
 import type { LanesFeed } from './lanes.ts';
 import { type Limits, Rates } from './limits.ts';
 import type { Source } from './source.ts';
-import { APART } from './together.ts';
 import type { Views } from './views.ts';
 
 const PERIOD_MS = 100;

@@ -3,8 +3,6 @@ import { Histogram } from '../model/histogram.ts';
 import { addLedgers } from '../protocol/hosts.ts';
 import type { CallbackRow, ProbeLedger } from '../protocol/messages.ts';
 
-/** With more hosts than this, what is shown of all of them is put together. */
-export const APART = 8;
 /** Of many hosts, the newest gaps are shown. */
 export const MAX_GAPS = 500;
 

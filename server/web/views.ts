@@ -3,7 +3,7 @@ import type { Histogram } from '../model/histogram.ts';
 import type { Incarnation } from '../model/incarnation.ts';
 import type { SessionAlert } from '../protocol/alerts.ts';
 import { parseFilter } from '../protocol/filter.ts';
-import type { HostDetail, HostState, Ledger } from '../protocol/hosts.ts';
+import { APART, type HostDetail, type HostState, type Ledger } from '../protocol/hosts.ts';
 import type { LanesBlock } from '../protocol/lanes.ts';
 import type {
   CallbackRow,
@@ -30,7 +30,7 @@ import { hugepagesOf } from './pool-map.ts';
 import { leakRows, poolsView } from './pools.ts';
 import { callbackRow, inodeDetail, inodeRow } from './rows.ts';
 import type { Source } from './source.ts';
-import { APART, MAX_GAPS, mergedCallbacks, mergedHistogram, mergedLedgers } from './together.ts';
+import { MAX_GAPS, mergedCallbacks, mergedHistogram, mergedLedgers } from './together.ts';
 
 const NO_EVENTS: Ledger = {
   kernel_hits: 0,

@@ -7,6 +7,7 @@ import type { HostState } from '../../server/protocol/hosts.ts';
 import type { Update } from '../../server/protocol/messages.ts';
 import type { Plan } from '../../server/protocol/stages.ts';
 import { HostChanges } from '../../server/web/host-changes.ts';
+import { ledgerOf } from '../fixtures/ledgers.ts';
 
 const plan = {} as Plan;
 
@@ -22,16 +23,7 @@ function hostOf(host: string, change: Partial<HostState> = {}): HostState {
     plan,
     silent_ms: 0,
     events_per_s: 0,
-    ledger: {
-      kernel_hits: 0,
-      decoded: 0,
-      not_run: 0,
-      map_full: 0,
-      ring_buffer: 0,
-      rejected: 0,
-      in_flight: 0,
-      balanced: true,
-    },
+    ledger: ledgerOf(),
     gaps: 0,
     broken: 0,
     suspected: 0,
@@ -107,7 +99,7 @@ describe('trouble of hosts', () => {
   it('comes in the order in which somebody should look', () => {
     const hosts = [
       hostOf('calm'),
-      hostOf('lossy', { ledger: { ...hostOf('').ledger, ring_buffer: 7 } }),
+      hostOf('lossy', { ledger: ledgerOf({ ring_buffer: 7 }) }),
       hostOf('leaky', { leaks: { firing: 1, pages: 3, certain: true } }),
       hostOf('gone', { status: 'failed', message: 'no route' }),
       hostOf('quiet', { silent_ms: 9000 }),

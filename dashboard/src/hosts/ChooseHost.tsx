@@ -1,8 +1,6 @@
+import { APART } from '../../../server/protocol/hosts.ts';
 import { Empty } from '../parts/Empty.tsx';
 import { linkTo, route, store } from '../session.ts';
-
-/** With more hosts than this, what is one host's own is shown of one at a time. */
-const APART = 8;
 
 /** Whether a view has to ask which host is meant. */
 export function isHostOpen(): boolean {

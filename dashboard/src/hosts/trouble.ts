@@ -6,6 +6,9 @@ import { lostOf } from '../shell/ledgerText.ts';
 /** A tick comes ten times a second; three seconds without one are worth a word. */
 export const SILENT_MS = 3000;
 
+/** With more hosts than this they are counted in the bar and the notices, and not named. */
+export const NAMED = 4;
+
 export type Tone = 'bad' | 'warn' | 'good';
 
 export interface Trouble {

@@ -1,5 +1,6 @@
 import { formatAge } from '../format/duration.ts';
 import { plural } from '../format/number.ts';
+import { NAMED } from '../hosts/trouble.ts';
 import { Foreign, ForeignLines } from '../parts/Foreign.tsx';
 import { connectionState, linkTo, retryConnection, second, store } from '../session.ts';
 
@@ -102,9 +103,6 @@ function Progress() {
     </div>
   );
 }
-
-/** With more hosts than this they are counted, and not named. */
-const NAMED = 4;
 
 const BUSY = new Set<string>(['connecting', 'planning', 'attaching', 'restarting']);
 

@@ -1,7 +1,7 @@
 import { addLedgers } from '../../../server/protocol/hosts.ts';
 import { formatAge } from '../format/duration.ts';
 import { formatCount, formatShort } from '../format/number.ts';
-import { byTrouble, SILENT_MS, troubleOf } from '../hosts/trouble.ts';
+import { byTrouble, NAMED, SILENT_MS, troubleOf } from '../hosts/trouble.ts';
 import { Foreign } from '../parts/Foreign.tsx';
 import { STATUS_TONE } from '../parts/words.ts';
 import { go, isStale, linkTo, mayOperate, route, store } from '../session.ts';
@@ -71,9 +71,6 @@ function HostSwitch() {
     </label>
   );
 }
-
-/** With more hosts than this they are counted, and not named. */
-const NAMED = 4;
 
 /** A dot and a word for each host's tracer. */
 function Health() {

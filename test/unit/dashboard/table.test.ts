@@ -9,8 +9,8 @@ import {
   scrollHeight,
 } from '../../../dashboard/src/inodes/rowWindow.ts';
 import { ledgerWord, sumOf } from '../../../dashboard/src/shell/ledgerText.ts';
-import type { Ledger } from '../../../server/protocol/hosts.ts';
 import { addLedgers } from '../../../server/protocol/hosts.ts';
+import { ledgerOf } from '../../fixtures/ledgers.ts';
 
 describe('row window', () => {
   const rows = fc.integer({ min: 0, max: 5_000_000 });
@@ -86,22 +86,10 @@ describe('completion', () => {
 });
 
 describe('ledger', () => {
-  const ledger = (change: Partial<Ledger>): Ledger => ({
-    kernel_hits: 0,
-    decoded: 0,
-    not_run: 0,
-    map_full: 0,
-    ring_buffer: 0,
-    rejected: 0,
-    in_flight: 0,
-    balanced: true,
-    ...change,
-  });
-
   it('adds up by column', () => {
     const total = addLedgers([
-      ledger({ kernel_hits: 10, decoded: 7, not_run: 3 }),
-      ledger({ kernel_hits: 5, decoded: 4, in_flight: 1, balanced: null }),
+      ledgerOf({ kernel_hits: 10, decoded: 7, not_run: 3 }),
+      ledgerOf({ kernel_hits: 5, decoded: 4, in_flight: 1, balanced: null }),
     ]);
     expect(total).toMatchObject({
       kernel_hits: 15,
@@ -113,13 +101,13 @@ describe('ledger', () => {
     expect(sumOf(total)).toBe(15);
   });
   it('knows nothing of not run when nobody tells', () => {
-    expect(addLedgers([ledger({ not_run: null })]).not_run).toBeNull();
-    expect(addLedgers([ledger({ not_run: null }), ledger({ not_run: 2 })]).not_run).toBe(2);
+    expect(addLedgers([ledgerOf({ not_run: null })]).not_run).toBeNull();
+    expect(addLedgers([ledgerOf({ not_run: null }), ledgerOf({ not_run: 2 })]).not_run).toBe(2);
   });
   it('names the worst first', () => {
-    expect(ledgerWord(ledger({ balanced: false, not_run: 3 })).tone).toBe('bad');
-    expect(ledgerWord(ledger({ not_run: 3 })).word).toBe('3 lost');
-    expect(ledgerWord(ledger({})).word).toBe('balanced');
-    expect(ledgerWord(ledger({ balanced: null, in_flight: 4 })).word).toBe('4 in flight');
+    expect(ledgerWord(ledgerOf({ balanced: false, not_run: 3 })).tone).toBe('bad');
+    expect(ledgerWord(ledgerOf({ not_run: 3 })).word).toBe('3 lost');
+    expect(ledgerWord(ledgerOf({})).word).toBe('balanced');
+    expect(ledgerWord(ledgerOf({ balanced: null, in_flight: 4 })).word).toBe('4 in flight');
   });
 });
