@@ -110,7 +110,7 @@ function compileTrack(
     ...counts(probes),
     // With a perf buffer for each CPU, a loss is told only with the next line of that CPU,
     // and a CPU that says nothing holds up the order: so each one speaks.
-    ...(hasRingBuffer(facts.bpftrace) ? [] : [`profile:hz:5 { ${beat} }`]),
+    ...(hasRingBuffer(facts.bpftrace) ? [] : [`profile:hz:${beatsOf(facts.cpus)} { ${beat} }`]),
   );
   parts.push(
     `END { ${usedMaps(parts)
@@ -118,6 +118,11 @@ function compileTrack(
       .join(' ')} }`,
   );
   return { text: `${parts.join('\n')}\n`, places, lines };
+}
+
+/** How often each CPU speaks, a second: what the others said waits for it. Of many, less often. */
+function beatsOf(cpus: number): number {
+  return Math.max(5, Math.min(20, Math.floor(320 / cpus)));
 }
 
 /** Each program with a count of its own for the lines that others print as well. */

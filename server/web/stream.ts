@@ -1,6 +1,7 @@
 /**
  * The WebSocket: each client gets the sections of the view it shows, whole once,
- * then those that changed, ten times a second at most. A slow client is given
+ * then those that changed: rows of the view twenty times a second at most, the
+ * rest ten times. A slow client is given
  * fewer updates and told how many were folded; one that takes none is dropped,
  * alone; so is one that sends too much. Nothing here ever waits for a client.
  */
@@ -27,9 +28,11 @@ import { type Limits, Rates } from './limits.ts';
 import type { Source } from './source.ts';
 import type { Views } from './views.ts';
 
-const PERIOD_MS = 100;
-/** Sections that cost more than a millisecond or two are made less often. */
-const HEAVY_EVERY = 3;
+const PERIOD_MS = 50;
+/** What is not rows of inodes is told every second time. */
+const REST_EVERY = 2;
+/** Sections that cost more than a millisecond or two, and that nobody follows by the row. */
+const HEAVY_EVERY = 6;
 /** ... and take no more than a tenth of the time, however many inodes there are. */
 const HEAVY_SHARE = 9;
 /** Bytes waiting for a client beyond which it gets nothing new. */
@@ -124,6 +127,8 @@ class Client {
   #coalesced = 0;
   #slowSince = 0;
   #turn = 0;
+  /** From this turn on, the heavy sections are due. */
+  #heavyTurn = 0;
   #answeredAt = Number.NEGATIVE_INFINITY;
   /** What each section said last, so that only changes are sent. */
   readonly #sent = new Map<Section, string>();
@@ -211,7 +216,14 @@ class Client {
   /** `shown`: the time that is shown as now. */
   #sections(ask: Subscribe, shown: number, now: number): [Section, unknown][] {
     const { views, history, alerts } = this.#stream;
-    const out: [Section, unknown][] = [['firing', alerts.firing()]];
+    const rested = now >= this.#heavyAt;
+    const turn = this.#turn++;
+    const rows: [Section, unknown][] =
+      ask.view === 'inodes' && rested ? [['inodes', views.inodes(ask)]] : [];
+    if (turn % REST_EVERY !== 0) return rows;
+    const heavy = rested && turn >= this.#heavyTurn;
+    if (heavy) this.#heavyTurn = turn + HEAVY_EVERY;
+    const out: [Section, unknown][] = [['firing', alerts.firing()], ...rows];
     const hosts = this.#hosts.next(() => views.hosts(shown));
     if (hosts !== null) out.push(['hosts', hosts]);
     const { controls } = this.#stream.source;
@@ -222,8 +234,6 @@ class Client {
     }
     // the time bar of a live session is made of it; a replay has marks for that
     if (controls === undefined || ask.view === 'overview') this.#series(out, ask.host);
-    const rested = now >= this.#heavyAt;
-    const heavy = rested && this.#turn++ % HEAVY_EVERY === 0;
     switch (ask.view) {
       case 'overview': {
         out.push(['totals', views.totals(ask.host)]);
@@ -233,9 +243,6 @@ class Client {
         if (latency !== null) out.push(['latency', latency]);
         break;
       }
-      case 'inodes':
-        if (rested) out.push(['inodes', views.inodes(ask)]);
-        break;
       case 'timeline': {
         this.#lanes ??= views.lanesFeed(ask);
         const lanes = views.lanes(this.#lanes, ask.host);
@@ -340,6 +347,7 @@ class Client {
     this.#latencyPoints = 0;
     this.#lanes = null;
     this.#turn = 0;
+    this.#heavyTurn = 0;
     this.#marks = -1;
   }
 

@@ -1,0 +1,125 @@
+/**
+ * Ratios that a change may not make worse: decoder and model beside a plain reader of the very same
+ * bytes, which cuts them into lines and words and counts these. Both take turns every half
+ * megabyte on one thread, and what counts is processor time of that thread: whatever else
+ * the machine does, it does to both. Fails where a ratio is more than a fifth below the table.
+ *
+ *   scripts/bench ratios [--json] [--write]
+ *
+ * `--write`: what is found becomes the table (ratios.json). The middle half of all turns counts.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Pipeline } from '../../server/tracer/pipeline.ts';
+import { feed } from '../../server/tracer/tracer.ts';
+import { type Input, repeat } from './repeat.ts';
+import { printHeader, printResult } from './result.ts';
+import { type Lives, readTemplate, type Template } from './template.ts';
+
+const TABLE = new URL('ratios.json', import.meta.url);
+/** Below the table by more than this: too slow. */
+const TOLERATED = 0.2;
+const RUNS = 3;
+const EVENTS = 600_000;
+/** Of each run, before anything is measured: until then most of the code is not compiled. */
+const WARM = 0.4;
+const TURN_BYTES = 512 * 1024;
+const RATE = 200_000;
+const KEEP = 20_000;
+
+const INPUTS: readonly { name: string; file: string; lives: Lives; seconds: number }[] = [
+  { name: 'steps', file: '../../samples/demo-6.12.lastref', lives: 'steps', seconds: 8 },
+  { name: 'lives', file: 'inputs/lives.lastref', lives: 'lines at the end', seconds: 1 },
+];
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+  },
+});
+
+const table = JSON.parse(readFileSync(TABLE, 'utf8')) as Record<string, number>;
+const found: Record<string, number> = {};
+printHeader(options.json);
+for (const { name, file, lives, seconds } of INPUTS) {
+  const template = readTemplate(new URL(file, import.meta.url).pathname, lives, seconds);
+  const input = repeat(template, EVENTS, RATE);
+  const turns = Array.from({ length: RUNS }, () => inTurns(template, input)).flat();
+  turns.sort((a, b) => a.ours / a.plain - b.ours / b.plain);
+  // what was collected or interrupted in one of both is at the ends
+  const middle = turns.slice(turns.length >> 2, Math.ceil(turns.length * 0.75));
+  const sum = (of: 'events' | 'ours' | 'plain') => middle.reduce((all, turn) => all + turn[of], 0);
+  const [ours, plain] = [sum('events') / sum('ours'), sum('events') / sum('plain')];
+  const ratio = Math.round((ours / plain) * 1000) / 1000;
+  found[`ingest ${name}`] = ratio;
+  printResult(options.json, {
+    name: `ingest ${name}`,
+    value: Math.round(ours),
+    unit: 'events/s',
+    baseline: Math.round(plain),
+    baseline_name: 'lines and words of the same bytes',
+    note: `ratio ${ratio}, in the table ${table[`ingest ${name}`] ?? 'none'}; the middle half of ${turns.length} turns`,
+  });
+}
+if (options.write) {
+  writeFileSync(TABLE, `${JSON.stringify(found, null, 2)}\n`);
+} else {
+  const slow = Object.entries(table).filter(
+    ([name, ratio]) => !((found[name] ?? 0) >= ratio * (1 - TOLERATED)),
+  );
+  for (const [name, ratio] of slow) {
+    process.stderr.write(
+      `${name}: ${found[name] ?? 'not measured'} of the plain reader's rate, ${ratio} in the table: ` +
+        `more than ${TOLERATED * 100} % slower. If that is meant: ./scripts/bench ratios --write\n`,
+    );
+  }
+  process.exitCode = slow.length === 0 ? 0 : 1;
+}
+
+interface Turn {
+  readonly events: number;
+  /** Seconds of processor time. */
+  readonly ours: number;
+  readonly plain: number;
+}
+
+/** Decoder and model, and the plain reader, over the same input in turns. */
+function inTurns({ info }: Template, input: Input): Turn[] {
+  const pipeline = new Pipeline(info, { keep: KEEP });
+  const turns: Turn[] = [];
+  let words = 0;
+  for (let from = 0; from < input.frames.length; ) {
+    let to = from;
+    let size = 0;
+    while (to < input.frames.length && size < TURN_BYTES) size += input.frames[to++]!.bytes.length;
+    const frames = input.frames.slice(from, to);
+    from = to;
+    const began = spent();
+    for (const { kind, bytes } of frames) feed(pipeline, kind, bytes);
+    const between = spent();
+    for (const { bytes } of frames) words += plainly(bytes);
+    const events = (size * input.events) / input.bytes;
+    turns.push({ events, ours: between - began, plain: spent() - between });
+  }
+  if (words === 0) throw new Error('the plain reader read nothing');
+  return turns.slice(Math.floor(turns.length * WARM));
+}
+
+/** What anybody would write first: lines, words, and how often each first word came. */
+function plainly(bytes: Buffer): number {
+  const seen = new Map<string, number>();
+  let words = 0;
+  for (const line of bytes.toString('latin1').split('\n')) {
+    const parts = line.split(' ');
+    words += parts.length;
+    seen.set(parts[0]!, (seen.get(parts[0]!) ?? 0) + 1);
+  }
+  return words;
+}
+
+/** Seconds of this thread. */
+function spent(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1e6;
+}
