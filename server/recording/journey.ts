@@ -11,6 +11,8 @@ const SLICE_MS = 25;
 export class Journey {
   /** How often the player was put somewhere else than onwards. */
   jumps = 0;
+  /** How often it went on by leaving something out. */
+  skips = 0;
   readonly #player: Player;
   readonly #scan: Scan;
   readonly #cache: CheckpointCache;
@@ -35,6 +37,31 @@ export class Journey {
       if (cancelled()) return false;
     }
     return true;
+  }
+
+  /**
+   * To the last saved state before a position, if one lies ahead: what is in between is
+   * left out. False: none does.
+   */
+  skip(to: Position): boolean {
+    const here = this.#player.position;
+    const { jumps } = this;
+    if (compare(here, to) < 0) this.#jump(to);
+    if (this.jumps === jumps) return false;
+    this.jumps = jumps;
+    this.skips++;
+    return compare(this.#player.position, here) > 0;
+  }
+
+  /** To the next saved state. False: none lies ahead. */
+  skipOn(): boolean {
+    const next = this.#cache.after(this.#player.position.chunk);
+    return next !== null && this.skip({ chunk: next.chunk, offset: 0 });
+  }
+
+  /** Whether the end is so far that looking through what lies before it comes first. */
+  get isLong(): boolean {
+    return !this.#scan.done && this.#isFar(this.#player.recorded.end);
   }
 
   /** Whether playing on from where it is, or from a saved state, would take long. */

@@ -42,6 +42,10 @@ export class Replay {
   #playing = false;
   #speed: ReplaySpeed = 1;
   #nowMs = 0;
+  /** Where it should be, at its pace. */
+  #dueMs = 0;
+  /** The frame before could not be played in its time. */
+  #isBehind = false;
   /** Where a seek goes that is on its way. */
   #target: number | null = null;
   #message = '';
@@ -177,9 +181,14 @@ export class Replay {
     };
   }
 
-  /** Changes when the pipelines are other ones. */
+  /** Changes when the pipelines are other ones, of another time. */
   get generation(): number {
     return this.#journey.jumps;
+  }
+
+  /** Changes when they are other ones, and time has only gone on. */
+  get skips(): number {
+    return this.#journey.skips;
   }
 
   marks(): ReplayMarks {
@@ -228,6 +237,8 @@ export class Replay {
     this.#playing = true;
     this.#state = 'playing';
     this.#nowMs ||= this.#recorded.beginMs;
+    this.#dueMs = this.#nowMs;
+    this.#isBehind = false;
     this.#go(this.#turn, performance.now());
   }
 
@@ -247,15 +258,15 @@ export class Replay {
     return there;
   }
 
+  /**
+   * A frame of what is shown. Nobody sees what lies between two of them: where playing through
+   * it takes too long, the saved states that lie ahead are taken, one a frame at most speed.
+   */
   #go(turn: number, last: number): void {
     if (turn !== this.#turn) return;
     const now = performance.now();
-    const max = this.#speed === 'max';
-    const to = max
-      ? Number.POSITIVE_INFINITY
-      : this.#nowMs + (now - last) * (this.#speed as number);
-    const there = this.#player.advance(this.#recorded.at(to), now + FRAME_MS);
-    this.#nowMs = there && !max ? to : this.#recorded.timeOf(this.#player.position);
+    const there =
+      this.#speed === 'max' ? this.#rush(now) : this.#keepPace((now - last) * this.#speed, now);
     if (this.done) {
       this.#nowMs = this.#recorded.endMs;
       this.#state = 'paused';
@@ -263,6 +274,29 @@ export class Replay {
       return this.#ended();
     }
     this.#timer = setTimeout(() => this.#go(turn, now), there ? FRAME_MS : 0);
+  }
+
+  /** False: it may go on at once. */
+  #rush(now: number): boolean {
+    if (!this.#journey.skipOn()) {
+      if (this.#journey.isLong) this.scan.work(FRAME_MS);
+      else this.#player.advance(this.#recorded.end, now + FRAME_MS);
+    }
+    this.#nowMs = this.#recorded.timeOf(this.#player.position);
+    return false;
+  }
+
+  /** Goes on by so much of the recording's time. False: it could not in so short a time. */
+  #keepPace(byMs: number, now: number): boolean {
+    const to = this.#dueMs + byMs;
+    const position = this.#recorded.at(to);
+    const skipped = this.#isBehind && this.#journey.skip(position);
+    const there = this.#player.advance(position, now + FRAME_MS);
+    this.#isBehind = !there;
+    this.#nowMs = there ? to : this.#recorded.timeOf(this.#player.position);
+    // where nothing can be skipped, nothing has to be caught up with
+    this.#dueMs = skipped ? to : this.#nowMs;
+    return there;
   }
 
   #ended(): void {

@@ -25,6 +25,10 @@ export interface ReplayControls {
   marks(): ReplayMarks;
   /** Resolves when it is done, or when another command has taken its place. */
   command(command: ReplayCommand): Promise<void>;
+  /** Changes when the pipelines are other ones, of another time. */
+  readonly generation: number;
+  /** Changes when they are other ones, and time has only gone on. */
+  readonly skips: number;
   /** What runs ahead of what is shown: the charts are made of it. */
   readonly scan: {
     /** Changes whenever there are other marks. */

@@ -142,6 +142,7 @@ class Client {
   #lanes: LanesFeed | null = null;
   /** What of a replay the client has seen. */
   #generation = 0;
+  #skips = 0;
   #marks = -1;
 
   constructor(socket: WebSocket, role: Role, stream: Stream) {
@@ -332,7 +333,12 @@ class Client {
 
   /** After a jump of a replay nothing that the client has is of this time. */
   #jumped(): void {
-    const generation = this.#stream.source.controls?.status().generation ?? 0;
+    const { controls } = this.#stream.source;
+    if (controls === undefined) return;
+    const { generation, skips } = controls;
+    // the inodes are other objects, even where time only went on
+    if (skips !== this.#skips) this.#lanes = null;
+    this.#skips = skips;
     if (generation === this.#generation) return;
     this.#generation = generation;
     this.#anew();

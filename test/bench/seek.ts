@@ -91,6 +91,16 @@ async function measure(file: string): Promise<void> {
     'played without saving states',
     plainS / scanS,
   );
+  await replay.seek(begin_ms);
+  const rushed = performance.now();
+  await replay.play(Number.POSITIVE_INFINITY);
+  const rushS = (performance.now() - rushed) / 1000;
+  const end = makeReport(replay.pipelines());
+  if (JSON.stringify(end) !== JSON.stringify(makeReport(player.pipelines))) {
+    throw new Error('at its end, a replay at full speed reports something else than playing all');
+  }
+  const all = 'every event through decoder and model';
+  print('replay_max', events / rushS, 'events/s', events / plainS, all, plainS / rushS);
   const states = replay.states();
   print(
     'states',

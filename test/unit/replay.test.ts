@@ -182,6 +182,36 @@ describe('the bundled recording', () => {
     replay.stop();
   });
 
+  it('takes the saved states where it cannot play so fast, and shows what was there', async () => {
+    const replay = replayOf(path);
+    const { begin_ms, end_ms } = replay.status();
+    while (!replay.scan.done) replay.scan.work(50);
+    const { generation } = replay.status();
+    await replay.play(Number.POSITIVE_INFINITY);
+    expect(replay.skips).toBe(replay.states().count);
+    expect(replay.status()).toMatchObject({ at_end: true, at_ms: end_ms, generation });
+    expect(stateOf(replay.pipelines())).toBe(stateOf(straight(path, end_ms)));
+    // a pace that nobody can keep: all of it in a few frames
+    await replay.seek(begin_ms);
+    const shown: { at_ms: number; state: string }[] = [];
+    const before = replay.skips;
+    const played = replay.play(1_000_000);
+    const watch = setInterval(() => {
+      const { at_ms, state } = replay.status();
+      if (state !== 'playing') return;
+      expect(at_ms).toBeGreaterThanOrEqual(shown.at(-1)?.at_ms ?? 0);
+      shown.push({ at_ms, state: stateOf(replay.pipelines()) });
+    }, 1);
+    await played;
+    clearInterval(watch);
+    expect(replay.skips).toBeGreaterThanOrEqual(before);
+    for (const { at_ms, state } of shown.slice(0, 20)) {
+      expect(state).toBe(stateOf(straight(path, at_ms)));
+    }
+    expect(stateOf(replay.pipelines())).toBe(stateOf(straight(path, end_ms)));
+    replay.stop();
+  });
+
   it('skips from where it is on its way to', async () => {
     const replay = replayOf(path);
     const { begin_ms } = replay.status();

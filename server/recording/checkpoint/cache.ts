@@ -52,6 +52,11 @@ export class CheckpointCache {
     return this.#entries.findLast((entry) => entry.chunk <= chunk) ?? null;
   }
 
+  /** The first one after the beginning of a chunk; null: none. */
+  after(chunk: number): Entry | null {
+    return this.#entries.find((entry) => entry.chunk > chunk) ?? null;
+  }
+
   /** Whether there is none near this place. */
   wants(at: number): boolean {
     const before = this.#entries.findLast((entry) => entry.at <= at);
