@@ -3,17 +3,23 @@ import { Transform, type TransformCallback } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { plain } from '../protocol/plain.ts';
 import type { Judged } from './check-judge.ts';
+import { isVersionLine, isWholeKtap } from './check-ktap.ts';
 import { sentence } from './text.ts';
+
+/** Characters of a workload's KTAP that are kept until it is known to be whole. */
+const MAX_KTAP = 8 * 1024 * 1024;
 
 /**
  * The workload's output as a part of KTAP version 1 (Documentation/dev-tools/ktap.rst):
- * indented where it is KTAP or TAP itself, so that it nests; as diagnostics where not, so
- * that no line of it can be taken for a result.
+ * indented where it is a whole KTAP or TAP document itself, so that it nests, which is known at
+ * its end; else as diagnostics, so that no line of it can be taken for a result.
  */
 export class NestedOutput extends Transform {
   readonly #decoder = new StringDecoder('utf8');
   #rest = '';
   #isTap: boolean | null = null;
+  #kept: string[] = [];
+  #keptChars = 0;
 
   override _transform(chunk: Buffer, _: BufferEncoding, done: TransformCallback): void {
     const lines = (this.#rest + this.#decoder.write(chunk)).split('\n');
@@ -25,15 +31,30 @@ export class NestedOutput extends Transform {
   override _flush(done: TransformCallback): void {
     const rest = this.#rest + this.#decoder.end();
     if (rest !== '') this.#line(rest);
+    if (isWholeKtap(this.#kept)) for (const line of this.#kept) this.push(`  ${line}\n`);
+    else this.#giveUp();
     done();
   }
 
   #line(line: string): void {
     const text = oneLine(line.replace(/\r$/, ''));
-    if (this.#isTap === null && text.trim() !== '') {
-      this.#isTap = /^\s*K?TAP version \d+$/.test(text);
-    }
-    this.push(this.#isTap ? `  ${text}\n` : `# ${text}`.trimEnd().concat('\n'));
+    if (this.#isTap === null && text.trim() !== '') this.#isTap = isVersionLine(text);
+    if (this.#isTap !== true) return this.#diagnostic(text);
+    this.#kept.push(text);
+    this.#keptChars += text.length;
+    if (this.#keptChars > MAX_KTAP) this.#giveUp();
+  }
+
+  #giveUp(): void {
+    this.#isTap = false;
+    for (const line of this.#kept) this.#diagnostic(line);
+    this.#kept = [];
+  }
+
+  #diagnostic(text: string): void {
+    // "# Subtest:" begins one
+    const apart = text.startsWith('Subtest:') ? ' ' : '';
+    this.push(`# ${apart}${text}`.trimEnd().concat('\n'));
   }
 }
 

@@ -2,7 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExitStatus } from '../host/host.ts';
 import { RULES } from '../model/contract/rules.ts';
+import { nowMs } from '../protocol/clock.ts';
 import { type Config, DEFAULT_CONFIG, LEAK_AFTER, type LeakAfter } from '../protocol/config.ts';
+import type { TracerStatus } from '../protocol/hosts.ts';
 import { LEAK_KINDS } from '../protocol/leaks.ts';
 import { escapeHidden } from '../protocol/plain.ts';
 import type { Report } from '../protocol/report.ts';
@@ -42,6 +44,8 @@ const SETTLE_MS = 3000;
 /** How much longer than the longest threshold it is waited for what might become a leak. */
 const LONGER_MS = 10_000;
 const LOOK_MS = 100;
+/** Ticks come ten times a second: without any for so long, lines are still on their way. */
+const SILENT_MS = 2000;
 /** For the first look at who held what before the workload. */
 const FIRST_LOOK_MS = 15_000;
 
@@ -71,6 +75,7 @@ export async function check(options: CheckOptions, workload: readonly string[]):
   const { format } = options;
   const began = performance.now();
   let ended: ExitStatus | null = null;
+  let heard = true;
   let starts = new Map<string, number>();
   tracing.start();
   try {
@@ -80,15 +85,16 @@ export async function check(options: CheckOptions, workload: readonly string[]):
     starts = new Map(tracing.session.pipelines().map((p) => [p.info.host, p.model.now]));
     if (format === 'ktap') process.stdout.write(ktapHeader(CHECKS.length));
     ended = await run(tracing, format);
-    if (ended !== null) await quiet(tracing, config.leak_after);
+    if (ended !== null) heard = await quiet(tracing, config.leak_after);
   } finally {
     await tracing.stop();
   }
   // Ctrl-C: nothing was proven
   if (ended === null) return EXIT.tracing;
-  const dead = tracing.session.hosts().find(({ status }) => status === 'failed');
-  if (dead !== undefined || tracing.recorder.failed !== null) {
-    if (format === 'ktap') process.stdout.write('Bail out! tracing died\n');
+  const why = heard ? interrupted(tracing) : 'tracing has said nothing since before the end';
+  if (why !== null) {
+    if (format === 'ktap') process.stdout.write(`Bail out! ${why}\n`);
+    else process.stderr.write(`lastref: ${why}\n`);
     return EXIT.tracing;
   }
   const pipelines = tracing.session.pipelines();
@@ -97,6 +103,17 @@ export async function check(options: CheckOptions, workload: readonly string[]):
   process.stdout.write(told(format, tests, report, (performance.now() - began) / 1000));
   if (options.writeBaseline !== undefined) writeBaseline(options.writeBaseline, report);
   return exitCode(tests);
+}
+
+/** Why what was seen is not all that happened; null: it is. */
+function interrupted({ session, recorder }: Tracing): string | null {
+  const hosts: readonly { status: TracerStatus; restarts?: number }[] = session.hosts();
+  if (hosts.some(({ status }) => status === 'failed')) return 'tracing died';
+  // counted from when it was ready first; what happens until it is ready again is not seen
+  if (hosts.some(({ restarts = 0 }) => restarts > 0)) {
+    return 'tracing ended and began anew: what happened in between was not seen';
+  }
+  return recorder.failed === null ? null : 'the recording ended too early';
 }
 
 /** A leak or a broken contract first: it is what was asked, and may be why the workload failed. */
@@ -158,21 +175,30 @@ async function run(tracing: Tracing, format: CheckFormat): Promise<ExitStatus | 
   return ended;
 }
 
-/** Until nothing is on its way to the pool or to be a leak, and its lines have come. */
-async function quiet({ session, stopped }: Tracing, after: LeakAfter): Promise<void> {
+/**
+ * Until nothing is on its way to the pool or to be a leak, and its lines have come; false: time
+ * was up, and they had not.
+ */
+async function quiet({ session, stopped }: Tracing, after: LeakAfter): Promise<boolean> {
   const begin = performance.now();
   const longest = Math.max(...Object.values(after)) / 1e6 + LONGER_MS;
   const undecided = () =>
     session.pipelines().some(({ model }) => {
       return model.leaks.pending() || model.contract.verdicts.pending > 0;
     });
+  const silent = () => {
+    return session.hosts().some(({ status, heardAt }) => {
+      return status !== 'ready' || nowMs() - (heardAt ?? 0) > SILENT_MS;
+    });
+  };
   let since = begin;
   for (;;) {
     const stop = await Promise.race([stopped, sleep(LOOK_MS)]);
     const now = performance.now();
-    if (stop === 'stopped' || now - begin > longest) return;
-    if (undecided()) since = now;
-    else if (now - since >= SETTLE_MS) return;
+    if (stop === 'stopped') return true;
+    if (now - begin > longest) return !silent();
+    if (undecided() || silent()) since = now;
+    else if (now - since >= SETTLE_MS) return true;
   }
 }
 

@@ -1,27 +1,62 @@
 /** Where a running server leaves its address and token, for `lastref report` of the same user. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Web } from '../web/server.ts';
 
+function folder(): string {
+  return join(process.env.XDG_RUNTIME_DIR ?? join(homedir(), '.cache'), 'lastref');
+}
+
 function fileOf(port: number): string {
-  const base = process.env.XDG_RUNTIME_DIR ?? join(homedir(), '.cache');
-  return join(base, 'lastref', `server-${port}.json`);
+  return join(folder(), `server-${port}.json`);
 }
 
 export function rememberServer(web: Web): void {
   const file = fileOf(web.port);
-  mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 });
+  mkdirSync(folder(), { recursive: true, mode: 0o700 });
+  forgetDeadServers();
   const { port, token, localOrigin, certificate } = web;
-  const remembered = { pid: process.pid, port, token, origin: localOrigin, certificate };
+  const { pid } = process;
+  const remembered = { pid, start: startOf(pid), port, token, origin: localOrigin, certificate };
   rmSync(file, { force: true }); // the mode is that of a new file
   writeFileSync(file, JSON.stringify(remembered), { flag: 'wx', mode: 0o600 });
 }
 
 export function forgetServer(port: number): void {
   rmSync(fileOf(port), { force: true });
+}
+
+/** One that was killed leaves its word behind; its pid may be another process by now. */
+function forgetDeadServers(): void {
+  for (const name of readdirSync(folder())) {
+    if (!/^server-\d+\.json$/.test(name)) continue;
+    const file = join(folder(), name);
+    try {
+      const { pid, start } = JSON.parse(readFileSync(file, 'utf8')) as {
+        pid?: unknown;
+        start?: unknown;
+      };
+      const now = typeof pid === 'number' ? startOf(pid) : null;
+      // a word without a start is of an older lastref: as long as there is such a process
+      if (now === null || (start !== undefined && start !== now)) rmSync(file, { force: true });
+    } catch {
+      // not for this user to read or to remove, or gone meanwhile
+    }
+  }
+}
+
+/** When a process began, in ticks since boot (proc_pid_stat(5), field 22), and which boot; null: there is none. */
+function startOf(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!;
+    return `${ticks} ${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`;
+  } catch {
+    return null;
+  }
 }
 
 export interface RunningServer {

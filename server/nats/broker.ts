@@ -42,6 +42,11 @@ const CONNECT_MS = 5000;
 const SMALLEST_PAYLOAD = 512 * 1024;
 const DEFAULT_PORT = '4222';
 
+/** The seed of an nkey of a user; a file that has one after a JWT, between lines of dashes. */
+const SEED = /^SU[A-Z2-7]{56}$/;
+const CREDS =
+  /^-+BEGIN [^\n]*-+\s+[\w-]+\.[\w-]+\.[\w-]+\s[\s\S]*^-+BEGIN [^\n]*-+\s+SU[A-Z2-7]{56}\s/m;
+
 export interface Address {
   /** HOST:PORT of each, without credentials. */
   readonly servers: readonly string[];
@@ -106,9 +111,26 @@ function settingsOf(options: BrokerOptions, address: Address): NodeConnectionOpt
   const { creds, nkey, ca } = options;
   const { servers, tls, user, pass, token } = address;
   const auth: ConnectionOptions = {};
-  if (creds !== undefined) auth.authenticator = credsAuthenticator(read('--nats-creds', creds));
+  if (creds !== undefined) {
+    const text = read('--nats-creds', creds);
+    if (!CREDS.test(new TextDecoder().decode(text))) {
+      throw new BrokerError(
+        `--nats-creds ${creds}: there is no JWT with its seed in it`,
+        'nsc generate creds makes such a file; a seed alone goes with --nats-nkey.',
+        'usage',
+      );
+    }
+    auth.authenticator = credsAuthenticator(text);
+  }
   if (nkey !== undefined) {
     const seed = new TextDecoder().decode(read('--nats-nkey', nkey)).trim();
+    if (!SEED.test(seed)) {
+      throw new BrokerError(
+        `--nats-nkey ${nkey}: there is no seed of a user in it`,
+        'nk -gen user makes one: a line that begins with SU.',
+        'usage',
+      );
+    }
     auth.authenticator = nkeyAuthenticator(new TextEncoder().encode(seed));
   }
   if (user !== null) Object.assign(auth, { user, pass });

@@ -10,7 +10,7 @@ import type { TracerStatus } from '../protocol/hosts.ts';
 import { plain } from '../protocol/plain.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { openBucket } from './bucket.ts';
-import { Follower, type FollowerOptions } from './follower.ts';
+import { Follower, type FollowerCounts, type FollowerOptions } from './follower.ts';
 import { Leases, type Server } from './leases.ts';
 import { HostReader } from './reader.ts';
 import { decide } from './shares.ts';
@@ -50,6 +50,15 @@ interface FleetHost {
   readonly message: string;
   readonly pipeline: Pipeline | null;
   readonly heardAt: number | null;
+  readonly stream: StreamCounts | null;
+}
+
+/** For /metrics; as the web has it. */
+interface StreamCounts extends FollowerCounts {
+  readonly dropped: number;
+  readonly takeovers: number;
+  readonly behind: number | null;
+  readonly spooledBytes: number | null;
 }
 
 /** What is at the broker: opened once, before anything is shown. */
@@ -82,6 +91,9 @@ export class Fleet {
   readonly #leases: Leases;
   readonly #readers = new Map<string, HostReader>();
   readonly #pipelines: Pipeline[] = [];
+  readonly #takeovers = new Map<string, number>();
+  #reconnects = 0;
+  #connected = true;
   #hosts: readonly string[] = [];
   #timers: NodeJS.Timeout[] = [];
   #sharing = false;
@@ -118,6 +130,7 @@ export class Fleet {
 
   start(): void {
     this.#leases.start();
+    void this.#watchBroker();
     const list = () => void this.#list();
     list();
     this.#timers = [setInterval(list, HOSTS_MS), setInterval(() => void this.#share(), SHARE_MS)];
@@ -130,6 +143,8 @@ export class Fleet {
     for (const reader of this.#readers.values()) reader.stop();
     await this.#leases.stop(this.#owned());
   }
+
+  broker = () => ({ connected: this.#connected, reconnects: this.#reconnects });
 
   /** Those of this server first, then those of others, without what happens on them. */
   hosts(): readonly FleetHost[] {
@@ -194,10 +209,31 @@ export class Fleet {
         this.#readers.get(host)?.stop();
         await this.#leases.leave(host);
       }
-      for (const host of take) if (!this.#stopped) await this.#leases.take(host);
+      for (const host of take) {
+        if (this.#stopped) break;
+        // the name of a server that has died stands there; one that left has taken it off
+        const owner = this.#leases.ownerOf(host);
+        const other = owner === null ? !this.#readers.has(host) : owner !== this.#leases.id;
+        const followed = this.#leases.followedOf(host) !== null;
+        if ((await this.#leases.take(host)) && other && followed) this.#tookOver(host);
+      }
       if (!this.#stopped) for (const host of this.#owned()) this.#read(host);
     } finally {
       this.#sharing = false;
+    }
+  }
+
+  #tookOver(host: string): void {
+    this.#takeovers.set(host, (this.#takeovers.get(host) ?? 0) + 1);
+  }
+
+  /** Until the connection is closed. */
+  async #watchBroker(): Promise<void> {
+    for await (const { type } of this.#broker.connection.status()) {
+      if (type === 'disconnect') this.#connected = false;
+      if (type !== 'reconnect') continue;
+      this.#connected = true;
+      this.#reconnects++;
     }
   }
 
@@ -245,10 +281,16 @@ export class Fleet {
         owner === undefined
           ? 'no server has it yet'
           : `another server shows it: ${plain(owner.name)}, ${plain(owner.url)}`;
-      return { host, status: 'stopped', message, pipeline: null, heardAt: null };
+      const stream = reader === undefined ? null : this.#counts(host, reader);
+      return { host, status: 'stopped', message, pipeline: null, heardAt: null, stream };
     }
     const { pipeline, heardAt } = reader.follower;
-    return { host, ...statusOf(reader), pipeline, heardAt };
+    return { host, ...statusOf(reader), pipeline, heardAt, stream: this.#counts(host, reader) };
+  }
+
+  #counts(host: string, { follower, behind }: HostReader): StreamCounts {
+    const { counts, dropped, spooledBytes } = follower;
+    return { ...counts, dropped, spooledBytes, behind, takeovers: this.#takeovers.get(host) ?? 0 };
   }
 }
 

@@ -67,8 +67,12 @@ export class Follower {
   followed: Followed | null = null;
   /** Wall clock of the last frames, ms. */
   heardAt: number | null = null;
+  /** Bytes that waited at the agent when it said so last; null: it did not. */
+  spooledBytes: number | null = null;
   readonly #options: FollowerOptions;
   readonly #sequence = new Sequence();
+  /** Messages that agents had no room for: of the last session, and of those before. */
+  readonly #dropped = { session: '', now: 0, before: 0 };
   /** Frames go on where the last ones ended. */
   #whole = false;
   /** The first message of all has been seen: what is missing from now on is a hole. */
@@ -108,6 +112,11 @@ export class Follower {
     }
   }
 
+  /** Messages that its agents have dropped, as far as they told. */
+  get dropped(): number {
+    return this.#dropped.before + this.#dropped.now;
+  }
+
   /** What is shown of it when no status has come yet. */
   get shownStatus(): TracerStatus {
     const ready = this.pipeline !== null && this.pipeline.readyAt !== null;
@@ -141,6 +150,7 @@ export class Follower {
 
   #epoch(message: EpochMessage): void {
     const { session, info } = message;
+    this.#agent(message);
     const followed = this.#isFollowed(session, info.number);
     if (followed && this.#whole) return;
     if (!followed) this.#leave('tracing was started anew with other probes');
@@ -159,6 +169,17 @@ export class Follower {
     options.onEpoch?.(this.pipeline);
     const atMs = this.heardAt ?? info.started_ms;
     for (const { kind, bytes } of handoverFrames(message)) this.#frame(kind, bytes, atMs);
+  }
+
+  /** What an agent says of itself where an epoch begins or can be entered. */
+  #agent({ session, dropped, spooled }: EpochMessage): void {
+    const counts = this.#dropped;
+    if (counts.session !== session) {
+      counts.before += counts.now;
+      counts.session = session;
+    }
+    counts.now = dropped.messages;
+    this.spooledBytes = spooled ?? null;
   }
 
   #chunk({ session, epoch, content, from_ms, to_ms }: ChunkMessage, current: boolean): void {

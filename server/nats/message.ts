@@ -58,6 +58,8 @@ const EpochMeta = z.object({
     .max(8)
     .nullable(),
   dropped: Dropped,
+  /** Bytes that wait in the spool of the agent, of all its hosts. */
+  spooled: count.optional(),
 });
 
 const ChunkMeta = z.object({
@@ -107,9 +109,18 @@ export function packEpoch(
   info: EpochInfo,
   handover: readonly (readonly [FrameKind, Buffer])[] | null,
   dropped: Dropped,
+  spooled = 0,
 ): Packed {
   const frames = handover?.map(([kind, bytes]) => [kind, bytes.toString('base64')]) ?? null;
-  const meta = { version: VERSION, kind: 'epoch', ...origin, info, handover: frames, dropped };
+  const meta = {
+    version: VERSION,
+    kind: 'epoch',
+    ...origin,
+    info,
+    handover: frames,
+    dropped,
+    spooled,
+  };
   const subject = epochSubject(origin.host, origin.session, info.number);
   return { subject, payload: pack(meta) };
 }

@@ -74,7 +74,7 @@ export class Publisher {
     this.#pipeline = pipeline;
     this.#entryAt = this.#now();
     this.#broken = !this.#put(
-      (origin) => packEpoch(origin, pipeline.info, null, this.dropped),
+      (origin) => packEpoch(origin, pipeline.info, null, this.dropped, this.#options.spool.bytes),
       null,
     );
     this.#options.wake();
@@ -124,7 +124,7 @@ export class Publisher {
     if (handover === null) return;
     const was = this.#broken;
     const put = this.#put(
-      (origin) => packEpoch(origin, pipeline.info, handover, this.dropped),
+      (origin) => packEpoch(origin, pipeline.info, handover, this.dropped, spool.bytes),
       null,
     );
     this.#broken = !put;

@@ -17,6 +17,30 @@ export interface SourceHost {
   readonly restarts?: number;
   /** From the start of bpftrace to when it was ready, ms; null before the first time. */
   readonly attachMs?: number | null;
+  /** Where it comes from a stream, and was followed here. */
+  readonly stream?: StreamCounts | null;
+}
+
+/** Of one host in a stream, since this server has followed it. */
+export interface StreamCounts {
+  readonly taken: number;
+  readonly again: number;
+  readonly missing: number;
+  readonly skipped: number;
+  readonly rejected: number;
+  /** By its agent, which had no room. */
+  readonly dropped: number;
+  /** Times that this server took it from another one. */
+  readonly takeovers: number;
+  /** Messages that wait in the stream; null where it is not read. */
+  readonly behind: number | null;
+  /** Of all hosts of its agent, as it said last; null: it did not. */
+  readonly spooledBytes: number | null;
+}
+
+export interface BrokerState {
+  readonly connected: boolean;
+  readonly reconnects: number;
 }
 
 /** What a replay has beside what a live session has. */
@@ -50,6 +74,8 @@ export interface Source {
   hosts(): readonly SourceHost[];
   /** All epochs of all hosts, in the order they began. A replay that jumps has others. */
   pipelines(): readonly Pipeline[];
+  /** With hosts from a stream. */
+  readonly broker?: () => BrokerState;
   /** Absent when it is live. */
   readonly controls?: ReplayControls;
 }

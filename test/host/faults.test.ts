@@ -20,6 +20,43 @@ function churn(count: number): Promise<void> {
   });
 }
 
+describe.runIf(doctor.code === 0)('lastref check', () => {
+  /** Once the workload runs: what is done to its bpftrace; then its lines and exit code. */
+  async function checked(during: (pids: readonly number[]) => Promise<void>) {
+    const old = tracingPids();
+    const push = ['--push', workload('memfd_churn')];
+    const check = new RunningServer([
+      ...['check', '--host', 'local', '--fs', 'hugetlbfs', ...push],
+      ...['--', 'sh', '-c', 'sleep 3; ./memfd_churn 100'],
+    ]);
+    const ended = new Promise<number | null>((resolve) => check.child.once('close', resolve));
+    await eventually(120_000, () => check.stdout.includes('KTAP'), 'the workload');
+    await during(tracingPids().filter((pid) => !old.includes(pid)));
+    return { code: await ended, stdout: check.stdout };
+  }
+
+  it('waits for a bpftrace that is silent when the workload ends', async () => {
+    const { code, stdout } = await checked(async (pids) => {
+      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+      await sleep(8000);
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+    });
+    // each inode: alloc, evict, free; what this kernel shows beside depends on it
+    expect(Number(/^# (\d+) events decoded$/m.exec(stdout)?.[1])).toBeGreaterThanOrEqual(300);
+    expect(code).toBe(0);
+  });
+
+  it('proves nothing where bpftrace had to be started again', async () => {
+    const { code, stdout } = await checked(async (pids) => {
+      expect(pids).not.toEqual([]);
+      for (const pid of pids) process.kill(pid, 'SIGKILL');
+    });
+    expect(stdout).toMatch(/^Bail out! tracing /m);
+    expect(stdout).not.toMatch(/^ok/m);
+    expect(code).toBe(3);
+  });
+});
+
 describe.runIf(doctor.code === 0)('bpftrace on this machine', () => {
   let server: RunningServer;
   const host = async () => (await server.get<HostState[]>('/api/hosts'))[0]!;

@@ -117,6 +117,10 @@ describe('an agent, a broker and a server', () => {
       'both sessions',
     );
     await eventually(PATIENCE_MS, async () => await isStopped(server, 'box'), 'the last frames');
+    const metrics = await metricsOf(server);
+    expect(metrics).toMatch(/^lastref_broker_connected 1$/m);
+    expect(metrics).toMatch(/^lastref_broker_reconnects_total [1-9]/m);
+    expect(metrics).toMatch(/^lastref_stream_taken_messages_total\{host="box"\} [1-9]\d/m);
     expect(await server.stop()).toBe(0);
     const [before, after] = framesIn(file, 'box');
     expect(after).toEqual(originals(SCENARIOS));
@@ -219,6 +223,11 @@ describe('two servers', () => {
     );
     sender.go();
     await seen(second, 4 * eventsOf(SCENARIOS));
+    const metrics = await metricsOf(second);
+    expect(metrics.match(/^lastref_stream_takeovers_total\{host="."\} 1$/gm)).toHaveLength(2);
+    expect(metrics.match(/^lastref_stream_missing_messages_total\{host="."\} 0$/gm)).toHaveLength(
+      4,
+    );
     await eventually(PATIENCE_MS, () => receiver.taken.length >= 12, 'every alert');
     await new Promise((resolve) => setTimeout(resolve, 3000));
     const keys = receiver.taken;
@@ -324,6 +333,12 @@ describe('what stands in the way is told on one screen', () => {
     await leaveFleet(await openFleet({ natsCa: certFile }, url));
   });
 });
+
+async function metricsOf({ link }: RunningServer): Promise<string> {
+  const url = new URL(link);
+  const headers = { Authorization: `Bearer ${url.searchParams.get('token')}` };
+  return (await fetch(new URL('/metrics', url), { headers })).text();
+}
 
 async function eventuallyReport(
   server: RunningServer,

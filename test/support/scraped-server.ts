@@ -11,6 +11,12 @@ import type { Pipeline } from '../../server/tracer/pipeline.ts';
 import { startWeb, type Web } from '../../server/web/server.ts';
 import { DEMO, framesOf, RECORDINGS, RecordedSession } from '../fixtures/recordings.ts';
 
+/** As if they came from a stream. */
+const COUNTS = {
+  ...{ taken: 90, again: 2, missing: 10, skipped: 3, rejected: 1 },
+  ...{ dropped: 10, takeovers: 1, behind: 0, spooledBytes: 4096 },
+};
+
 /** One host of the fleet. */
 class PlayedHost {
   readonly session: RecordedSession;
@@ -80,8 +86,10 @@ export class ScrapedServer {
             heardAt: Date.now() - 100,
             restarts: 1,
             attachMs: 5400,
+            stream: COUNTS,
           })),
         pipelines: () => server.pipelines(),
+        broker: () => ({ connected: true, reconnects: 1 }),
       },
     });
     return server;

@@ -214,6 +214,40 @@ describe('KTAP', () => {
     );
   });
 
+  it.each([
+    ['the last line is cut', 'TAP version 13\n1..1\nok 1 last'],
+    ['directives', 'TAP version 13\n1..3\nok 1 a\nok 2 b # SKIP why\nnot ok 3 c # TODO later\n'],
+    ['levels', 'KTAP version 1\n1..1\n  KTAP version 1\n  1..1\n  ok 1 x\nok 1 sub\n'],
+    ['a subtest', 'TAP version 14\n1..1\n  # Subtest: s\n  1..1\n  ok 1 - x\nok 1 - s\n'],
+    ['noise', 'TAP version 13\n1..2\n\nok 1 a\nnoise\nok 2 b\n'],
+    ['a long line', `TAP version 13\n1..1\n# ${'x'.repeat(1e6)}\nok 1 a\n`],
+    ['other bytes', 'TAP version 13\n1..1\n# \u001b[31m\u0000\nok 1 a\n'],
+  ])('nests one that is whole: %s', async (_, text) => {
+    const whole = text.replace(/\n?$/, '\n');
+    expect(await through([text])).toBe(whole.replace(/^/gm, '  ').slice(0, -2));
+  });
+
+  // the kernel's parser would take what comes after them for a part of them
+  it.each([
+    ['no plan', 'TAP version 13\nok 1 a\n'],
+    ['the plan at its end', 'TAP version 13\nok 1 a\n1..1\n'],
+    ['a result is missing', 'TAP version 13\n1..3\nok 1 a\n'],
+    ['one too many', 'TAP version 13\n1..1\nok 1 a\nok 2 b\n'],
+    ['no tests', 'TAP version 13\n1..0 # SKIP no hugepages\n'],
+    ['bailed out', 'TAP version 13\n1..2\nok 1 a\nBail out! no memory\n'],
+    ['two of them', 'TAP version 13\n1..1\nok 1 a\nTAP version 13\n1..1\nok 1 b\n'],
+    ['a level is cut', 'KTAP version 1\n1..1\n  KTAP version 1\n  1..2\n  ok 1 x\n'],
+    ['numbers that jump', 'TAP version 13\n1..2\nok 1 a\nok 3 b\n'],
+    ['without names', 'TAP version 13\n1..1\nok 1\n'],
+    ['too much of it', `TAP version 13\n1..1\n# ${'x'.repeat(9e6)}\nok 1 a\n`],
+    ['levels without end', 'TAP version 13\n1..1\n'.repeat(1000)],
+    ['a header alone', 'Subtest: s\n1..9\n'],
+  ])('tells another as diagnostics: %s', async (_, text) => {
+    const out = await through([text]);
+    expect(out).toMatch(/^(#.*\n)+$/);
+    expect(out).not.toMatch(/^# Subtest:/m);
+  });
+
   it('takes no other output for a result, wherever it is cut', async () => {
     await fc.assert(
       fc.asyncProperty(

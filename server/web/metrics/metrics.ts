@@ -5,6 +5,7 @@ import type { Source } from '../source.ts';
 import type { Stream } from '../stream.ts';
 import { Exposition, Told } from './exposition.ts';
 import { alertMetrics, type RecordingState, recordingMetrics, serverMetrics } from './server.ts';
+import { streamMetrics } from './stream.ts';
 import { tracedMetrics } from './traced.ts';
 import { tracerMetrics } from './tracers.ts';
 
@@ -34,6 +35,7 @@ export class Metrics {
     const out = new Exposition(this.#told);
     tracerMetrics(out, source);
     tracedMetrics(out, source);
+    streamMetrics(out, source);
     alertMetrics(out, source, alerts);
     if (recording !== undefined) recordingMetrics(out, recording());
     serverMetrics(out, source, stream);
