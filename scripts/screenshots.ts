@@ -1,12 +1,16 @@
 /**
  * Makes the pictures of the documentation from recordings of real kernels:
  * node scripts/screenshots.ts [NAME...]   (after ./scripts/test e2e has installed Chromium)
+ * All of docs/images but export-devtools.png, which shows another program.
  */
 import { mkdirSync } from 'node:fs';
 import type { Page } from 'playwright-core';
+import { compareRuns } from '../server/model/compare/compare.ts';
 import type { InodePage, InodeRow } from '../server/protocol/messages.ts';
+import { openRecording } from '../server/recording/open.ts';
 import { RecordingReader } from '../server/recording/reader.ts';
 import { Replay } from '../server/recording/replay.ts';
+import { runOf } from '../server/recording/run-of.ts';
 import { startWeb, type Web } from '../server/web/server.ts';
 import { openBrowser } from '../test/support/browser.ts';
 
@@ -18,6 +22,9 @@ const DEMO = 'samples/demo-6.12.lastref';
 const FAILED_MOUNT = 'test/golden/failed-mount-6.18/recording.lastref';
 
 const SCENARIOS = 'test/golden/scenarios-6.18/recording.lastref';
+
+/** Another run of the same guest as the demo. */
+const SAME_GUEST = 'test/golden/guest-6.12/recording.lastref';
 
 const BANNER = 'This is a recording, not a live host';
 
@@ -34,6 +41,7 @@ const PICTURES: Record<
   callbacks: [SCENARIOS, 506, async () => 'callbacks'],
   contract: [FAILED_MOUNT, 800, async () => 'contract'],
   losses: [DEMO, 800, async () => 'losses'],
+  alerts: [SCENARIOS, 420, whileFiring],
   hugepages: [FAILED_MOUNT, 506, async () => 'hugepages'],
 };
 
@@ -46,6 +54,7 @@ for (const file of [DEMO, FAILED_MOUNT, SCENARIOS]) {
   );
   if (pictures.length > 0) await take(page, file, pictures);
 }
+if (wanted.length === 0 || wanted.includes('compare')) await takeComparison(page);
 await browser.close();
 
 async function take(page: Page, file: string, pictures: [string, (typeof PICTURES)[string]][]) {
@@ -65,6 +74,36 @@ async function take(page: Page, file: string, pictures: [string, (typeof PICTURE
   reader.close();
 }
 
+async function takeComparison(page: Page): Promise<void> {
+  const run = (file: string) => {
+    const reader = openRecording(`${root}${file}`);
+    try {
+      return runOf(reader, file);
+    } finally {
+      reader.close();
+    }
+  };
+  const comparison = compareRuns(run(DEMO), run(SAME_GUEST), { atLeastPercent: 10 });
+  const now = Date.now();
+  const web = await startWeb({
+    port: 0,
+    source: {
+      mode: 'compare',
+      banner: 'Two recordings are compared; nothing here is live.',
+      workload: null,
+      comparison,
+      now: () => now,
+      hosts: () => [],
+      pipelines: () => [],
+    },
+  });
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.goto(web.link);
+  await page.waitForTimeout(1500);
+  await page.screenshot({ path: `${out}/compare.png` });
+  await web.close();
+}
+
 /** The timeline around the newest inode that a filter finds, with that one pinned. */
 async function aroundInode(web: Web, filter: string, ms: number): Promise<string> {
   const { id, at_ms } = await firstOf(web, filter);
@@ -76,6 +115,14 @@ async function whileOwed(web: Web, replay: Replay): Promise<string> {
   const { id, at_ms } = await firstOf(web, 'comm:s07*');
   await replay.seek(at_ms + 1200);
   return `timeline?from=${at_ms - 400}&to=${at_ms + 1400}&filter=fs:hugetlbfs&sel=${id}`;
+}
+
+/** While an alert fires; the one of those hugepages has been resolved. */
+async function whileFiring(web: Web, replay: Replay): Promise<string> {
+  await replay.seek((await firstOf(web, 'comm:s07*')).at_ms);
+  await replay.command({ do: 'step', to: 'alert' });
+  await replay.command({ do: 'step', to: 'alert' });
+  return 'alerts';
 }
 
 /** The first inode that a filter finds. */

@@ -16,6 +16,7 @@ import type { PageView } from './route.ts';
 import { go, isStale, route, store } from './session.ts';
 import { Help } from './shell/Help.tsx';
 import { Nav } from './shell/Nav.tsx';
+import { PrintHead } from './shell/PrintHead.tsx';
 import { Strips } from './shell/Strips.tsx';
 import { TopBar } from './shell/TopBar.tsx';
 import { viewsOf } from './shell/views.ts';
@@ -36,6 +37,7 @@ export function App() {
       <button type="button" class="skip" onClick={() => main.current?.focus()}>
         skip to the view
       </button>
+      <PrintHead />
       <TopBar onHelp={() => showHelp(true)} />
       <Strips />
       <div class="body">

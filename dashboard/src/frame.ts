@@ -8,6 +8,12 @@ export function requestDraw(draw: () => void): void {
   if (handle === 0) handle = requestAnimationFrame(run);
 }
 
+/** Draws what is asked for without waiting for the frame. */
+export function drawNow(): void {
+  cancelAnimationFrame(handle);
+  run();
+}
+
 /** Takes a request back, for a component that goes away. */
 export function cancelDraw(draw: () => void): void {
   wanted.delete(draw);

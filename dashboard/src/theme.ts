@@ -1,4 +1,5 @@
 import { computed, effect, signal } from '@preact/signals';
+import { drawNow } from './frame.ts';
 
 /** What the reader chose; `system` follows the machine. Kept in this browser. */
 export const themeChoice = signal<ThemeChoice>(stored());
@@ -7,8 +8,12 @@ export type ThemeChoice = 'system' | 'dark' | 'light';
 const prefersLight = globalThis.matchMedia?.('(prefers-color-scheme: light)');
 const systemLight = signal(prefersLight?.matches ?? false);
 
+/** While it is printed. */
+const onPaper = signal(false);
+
 /** The theme in force. Canvases draw again when it changes. */
 export const theme = computed<'dark' | 'light'>(() => {
+  if (onPaper.value) return 'light';
   if (themeChoice.value !== 'system') return themeChoice.value;
   return systemLight.value ? 'light' : 'dark';
 });
@@ -27,11 +32,13 @@ export function startTheme(): void {
     document.documentElement.dataset.theme = theme.value;
     localStorage.setItem('lastref.theme', themeChoice.value);
   });
+  // a browser prints at once: what is drawn in the next frame would come too late
   addEventListener('beforeprint', () => {
-    document.documentElement.dataset.theme = 'light';
+    onPaper.value = true;
+    drawNow();
   });
   addEventListener('afterprint', () => {
-    document.documentElement.dataset.theme = theme.value;
+    onPaper.value = false;
   });
 }
 

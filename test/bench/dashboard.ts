@@ -1,7 +1,9 @@
 /**
  * The page while 100,000 events a second arrive and it is scrolled:
- * `node test/bench/dashboard.ts [--rate 100000] [--seconds 15] [--json]`. A replay at speed is
- * what arrives; the baseline is the same page, scrolled the same way, while nothing does.
+ * `node test/bench/dashboard.ts [--rate 100000] [--seconds 15] [--memory-minutes N] [--json]`.
+ * A replay at speed is what arrives; the baseline is the same page, scrolled the same way, while
+ * nothing does. With --memory-minutes nothing but the page's heap is measured, for so long: the
+ * replay begins again whenever it ends, and the views are switched and scrolled.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,11 +21,15 @@ const { values: options } = parseArgs({
   options: {
     rate: { type: 'string', default: '100000' },
     seconds: { type: 'string', default: '15' },
+    'memory-minutes': { type: 'string', default: '0' },
     json: { type: 'boolean', default: false },
   },
 });
 const RATE = Number(options.rate);
 const SECONDS = Number(options.seconds);
+const MEMORY_MINUTES = Number(options['memory-minutes']);
+/** As many events are played over and over while memory is measured. */
+const LOOP_S = 30;
 
 /** What is scrolled, in each animation frame. */
 const SCROLLED = {
@@ -47,6 +53,32 @@ interface Measured {
   readonly arrived: number;
 }
 
+/** Every view, the fast ones oftener. */
+const VIEWS = [
+  ...['inodes', 'timeline', '', 'inodes?filter=pages>0', 'timeline', 'hugepages'],
+  ...['inodes?follow=1', 'callbacks', 'timeline', 'contract', 'alerts', 'losses'],
+];
+
+/** For three seconds: whatever of the view can be scrolled or panned. */
+const SCROLL_A_WHILE = `new Promise((resolve) => {
+  const began = performance.now();
+  let frames = 0;
+  requestAnimationFrame(function frame(now) {
+    frames++;
+    const scrolled = document.querySelector('.vt-scroll') ?? document.querySelector('main');
+    const atEnd = scrolled.scrollTop + scrolled.clientHeight >= scrolled.scrollHeight - 50;
+    scrolled.scrollTop = atEnd ? 0 : scrolled.scrollTop + 44;
+    const deltaX = Math.floor(frames / 60) % 2 === 0 ? -12 : 12;
+    const lanes = document.querySelector('.lanes canvas');
+    lanes?.dispatchEvent(new WheelEvent('wheel', { deltaX, cancelable: true }));
+    if (now - began > 3000) resolve();
+    else requestAnimationFrame(frame);
+  });
+})`;
+
+/** Of the events of the replay, what was played when that was last asked. */
+let decodedBefore = 0;
+
 const directory = mkdtempSync(join(tmpdir(), 'lastref-bench-'));
 try {
   await run(join(directory, 'big.lastref'));
@@ -57,7 +89,7 @@ try {
 async function run(file: string): Promise<void> {
   printHeader(options.json);
   // two views are measured, each with time to come to its pace
-  const wanted = RATE * (2 * SECONDS + 15);
+  const wanted = RATE * (MEMORY_MINUTES > 0 ? LOOP_S : 2 * SECONDS + 15);
   say(`writing a recording of ${wanted} events ...`);
   writeBigRecording(`${ROOT}samples/demo-6.12.lastref`, file, wanted);
   const server = await RunningServer.ready([
@@ -76,6 +108,10 @@ async function run(file: string): Promise<void> {
     await command(server, { do: 'seek', at_ms: begin_ms });
     await command(server, { do: 'speed', speed });
     await scanned(server, end_ms);
+    if (MEMORY_MINUTES > 0) {
+      await measureMemory(page, metrics, server);
+      return;
+    }
     const arriving: Partial<Record<View, Measured>> = {};
     await printFirstView(page);
     for (const view of ['table', 'timeline'] as const) {
@@ -94,6 +130,57 @@ async function run(file: string): Promise<void> {
     await browser.close();
     await server.stop();
   }
+}
+
+/** The heap after a collection, each minute, while everything is looked at. */
+async function measureMemory(
+  page: Page,
+  metrics: CDPSession,
+  server: RunningServer,
+): Promise<void> {
+  const began = performance.now();
+  const minutes = () => (performance.now() - began) / 60_000;
+  const heaps: number[] = [];
+  let events = 0;
+  for (let turn = 0; minutes() < MEMORY_MINUTES; turn++) {
+    events += await playOn(server);
+    await page.goto(`${new URL(page.url()).origin}/#/${VIEWS[turn % VIEWS.length]}`);
+    await page.evaluate(SCROLL_A_WHILE);
+    if (minutes() < heaps.length + 1) continue;
+    heaps.push(await heapMb(metrics));
+    say(`minute ${heaps.length}: ${heaps.at(-1)!.toFixed(2)} MB`);
+  }
+  events += await playOn(server);
+  const first = heaps[0] ?? Number.NaN;
+  const last = heaps.at(-1) ?? Number.NaN;
+  const rate = Math.round(events / (minutes() * 60)).toLocaleString('en');
+  printResult(options.json, {
+    ...{ name: 'heap_over_time', unit: 'MB', baseline_name: 'after the first minute' },
+    value: Math.round(last * 100) / 100,
+    baseline: Math.round(first * 100) / 100,
+    note: `after ${heaps.length} minutes, ${(last / first).toFixed(2)} times the first; each minute ${heaps.map((heap) => heap.toFixed(2)).join(', ')}; ${rate} events/s arrived`,
+  });
+}
+
+/** Plays on, from the beginning where it has ended; how many events were played since the last time. */
+async function playOn(server: RunningServer): Promise<number> {
+  const { decoded } = (await server.get<Report>('/api/report')).events;
+  const { at_ms, begin_ms, end_ms } = await server.get<ReplayStatus>('/api/replay');
+  const played = Math.max(0, decoded - decodedBefore);
+  decodedBefore = decoded;
+  // not quite to the end, so that a turn seldom has a part in which nothing arrives
+  const left = (end_ms - at_ms) / (end_ms - begin_ms);
+  if (left < 3.5 / LOOP_S) {
+    await command(server, { do: 'seek', at_ms: begin_ms });
+    decodedBefore = (await server.get<Report>('/api/report')).events.decoded;
+  }
+  await command(server, { do: 'play' });
+  return played;
+}
+
+async function heapMb(metrics: CDPSession): Promise<number> {
+  await metrics.send('HeapProfiler.collectGarbage');
+  return (await metric(metrics, 'JSHeapUsedSize')) / 1e6;
 }
 
 /** From the request of the page to its first inodes, and to nothing but an answer. */
@@ -169,14 +256,14 @@ async function measure(
   const arrived = (await decoded()) - eventsBefore;
   const seconds = (performance.now() - at) / 1000;
   const mainS = (await busy(metrics)) - before;
-  await metrics.send('HeapProfiler.collectGarbage');
+  const heap = await heapMb(metrics);
   const gaps = times.slice(1).map((time, i) => time - times[i]!);
   gaps.sort((a, b) => a - b);
   return {
     fps: (times.length - 1) / ((times.at(-1)! - times[0]!) / 1000),
     p95Ms: gaps[Math.floor(gaps.length * 0.95)]!,
     mainMs: (mainS * 1000) / times.length,
-    heapMb: (await metric(metrics, 'JSHeapUsedSize')) / 1e6,
+    heapMb: heap,
     arrived: arrived / seconds,
   };
 }

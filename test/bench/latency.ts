@@ -110,7 +110,7 @@ function watchFrames(page: Page): Promise<Frame[]> {
         let before = '';
         const painted = new MessageChannel();
         painted.port1.onmessage = () => {
-          const text = document.querySelector('tbody tr td')?.textContent ?? '';
+          const text = document.querySelector('tbody tr[aria-rowindex="2"] td')?.textContent ?? '';
           const at = /^(\d\d):(\d\d):(\d\d)\.(\d\d\d)$/.exec(text);
           if (at === null || text === before) return;
           before = text;

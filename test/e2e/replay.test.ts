@@ -195,6 +195,21 @@ describe('a replay', () => {
     await eventually(5000, () => page.url().endsWith('t=32.5'), 'the address');
   });
 
+  it('is printed in the colours of paper, with host and time above', async () => {
+    const look = () =>
+      page.evaluate(`({
+        theme: document.documentElement.dataset.theme,
+        head: document.querySelector('.print-head').textContent,
+      })`) as Promise<{ theme: string; head: string }>;
+    const before = (await look()).theme;
+    await page.evaluate(`dispatchEvent(new Event('beforeprint'))`);
+    const printed = await look();
+    expect(printed.theme).toBe('light');
+    expect(printed.head).toMatch(/^lastref .*vm.*recorded \d{4}-\d\d-\d\d/);
+    await page.evaluate(`dispatchEvent(new Event('afterprint'))`);
+    expect((await look()).theme).toBe(before);
+  });
+
   it('tells its keys, and is readable for all in both themes (axe)', async () => {
     await press('?');
     const help = await page.locator('dialog').innerText();

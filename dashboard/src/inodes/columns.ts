@@ -23,6 +23,11 @@ export function tableWidth(columns: readonly Column[]): number {
   return columns.reduce((sum, column) => sum + column.width, 0);
 }
 
+/** What a column takes of the table's width, for the style sheet. */
+export function columnShare(column: Column, columns: readonly Column[]): string {
+  return `${(100 * column.width) / tableWidth(columns)}%`;
+}
+
 export function columnsFor(manyHosts: boolean): readonly Column[] {
   return manyHosts ? COLUMNS : COLUMNS.filter((column) => column.key !== 'host');
 }

@@ -1,6 +1,7 @@
 import type { InodeRow } from '../../../server/protocol/messages.ts';
 import { visibleParts, visibleText } from '../format/visible.ts';
-import type { Column } from './columns.ts';
+import { type Column, columnShare } from './columns.ts';
+import { ROW } from './rowWindow.ts';
 
 /**
  * One row on the screen. It is given another inode whenever the table scrolls or
@@ -13,27 +14,42 @@ export class RowElement {
   readonly #cells: { readonly element: HTMLTableCellElement; text: string; look: string }[];
   #id = '';
   #index = -1;
+  #place = Number.NaN;
   #look = '';
 
   constructor(body: HTMLTableSectionElement, columns: readonly Column[], name: string) {
     this.element = body.insertRow();
     this.element.id = name;
+    this.element.role = 'row';
     this.#columns = columns;
-    this.#cells = columns.map(() => ({ element: this.element.insertCell(), text: '', look: '' }));
+    this.#cells = columns.map((column) => {
+      const element = this.element.insertCell();
+      element.role = 'gridcell';
+      element.style.width = columnShare(column, columns);
+      return { element, text: '', look: '' };
+    });
   }
 
   get id(): string {
     return this.#id;
   }
 
-  /** Shows an inode, or dots for one that is not loaded yet. */
-  show(row: InodeRow | null, index: number, selected: boolean): void {
+  get index(): number {
+    return this.#index;
+  }
+
+  /** Shows an inode, or dots for one that is not loaded yet, so many rows below the body's edge. */
+  show(row: InodeRow | null, index: number, place: number, selected: boolean): void {
     this.#id = row?.id ?? '';
     if (index !== this.#index) {
       this.#index = index;
       this.element.ariaRowIndex = String(index + 2);
     }
-    const look = `${selected ? 'is-selected' : ''} ${index % 2 ? 'is-odd' : ''}`;
+    if (place !== this.#place) {
+      this.#place = place;
+      this.element.style.top = `${place * ROW}px`;
+    }
+    const look = `${selected ? 'is-selected' : ''} ${place % 2 ? 'is-odd' : ''}`;
     if (look !== this.#look) {
       this.#look = look;
       this.element.className = look;

@@ -2,12 +2,23 @@ import type { InodePage, InodeRow } from '../../../server/protocol/messages.ts';
 import { cancelDraw, requestDraw } from '../frame.ts';
 import type { Column } from './columns.ts';
 import { RowElement } from './rowElement.ts';
-import { nextWindow, ROW, type RowWindow, rowAt, scrollFor, scrollHeight } from './rowWindow.ts';
+import {
+  nextWindow,
+  ROW,
+  type RowWindow,
+  ringRows,
+  rowAt,
+  scrollFor,
+  scrollHeight,
+} from './rowWindow.ts';
 
 /**
- * The body of the inode table. It has as many rows as fit on the screen; scrolling
- * and news only change their text, in one animation frame. Rows that are not
- * loaded are drawn as dots and asked for through `onWindow`.
+ * The body of the inode table. It has as many rows as fit on the screen and a few beyond.
+ * They are a ring: a row that leaves at one end is used at the other, so that a step of the
+ * wheel writes two or three rows and leaves the others alone. News that shift all rows move
+ * the body. Nothing here reads from the layout while it draws: sizes are told by a
+ * ResizeObserver, the scroll position by its event. Rows that are not loaded are drawn as
+ * dots and asked for through `onWindow`.
  */
 export class RowTable {
   #parts: TableParts | null = null;
@@ -24,6 +35,17 @@ export class RowTable {
   #wantedIndex = -1;
   #anchor: { id: string; index: number } | null = null;
   #visible = 0;
+  /** The row whose place in the ring is 0, and stands at the body's upper edge. */
+  #origin = 0;
+  /** As the browser has told them. */
+  #scrollTop = 0;
+  #height = ROW;
+  #head = 0;
+  /** As they were written, so that nothing is written twice. */
+  #spacerHeight = -1;
+  #bodyTop = 0;
+  #active = '';
+  #tidyTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #events: TableEvents;
   readonly #draw = () => this.#drawNow();
 
@@ -33,18 +55,26 @@ export class RowTable {
 
   attach(parts: TableParts): () => void {
     this.#parts = parts;
-    const redraw = () => this.redraw();
     const onScroll = () => {
-      if (parts.scroller.scrollTop > ROW) this.#events.onScrolledAway();
-      redraw();
+      this.#scrollTop = parts.scroller.scrollTop;
+      if (this.#scrollTop > ROW) this.#events.onScrolledAway();
+      // rows are put in order when the scrolling is over
+      this.#tidyLater(true);
+      this.redraw();
     };
     parts.scroller.addEventListener('scroll', onScroll, { passive: true });
-    const observer = new ResizeObserver(redraw);
+    const observer = new ResizeObserver(() => {
+      this.#height = parts.scroller.clientHeight;
+      this.#head = parts.table.tHead?.offsetHeight ?? 0;
+      this.redraw();
+    });
     observer.observe(parts.scroller);
+    if (parts.table.tHead) observer.observe(parts.table.tHead);
     return () => {
       observer.disconnect();
       parts.scroller.removeEventListener('scroll', onScroll);
       cancelDraw(this.#draw);
+      clearTimeout(this.#tidyTimer);
       this.#parts = null;
       this.#rows = [];
     };
@@ -55,13 +85,14 @@ export class RowTable {
     this.#columns = columns;
     for (const row of this.#rows) row.element.remove();
     this.#rows = [];
+    this.#active = '';
     this.redraw();
   }
 
   setPage(page: InodePage, follow: boolean): void {
     this.#page = page;
+    this.#shift();
     if (follow) this.#toTop();
-    else this.#keepInPlace();
     const at = this.#indexOf(this.#selected);
     if (at >= 0) this.#selectedIndex = at;
     const wanted = this.#rowOf(this.#wantedIndex);
@@ -126,33 +157,32 @@ export class RowTable {
 
   #drawNow(): void {
     const parts = this.#parts;
-    if (!parts) return;
+    // the first draw is when the sizes are known
+    if (!parts || this.#head === 0) return;
     const viewport = this.#viewport();
     const { matched } = this.#page;
-    const head = parts.table.tHead?.offsetHeight ?? 0;
-    // Without rows there is nothing to scroll, and what to do instead is shown below the head.
-    const height = matched === 0 ? head : scrollHeight(matched, viewport) + head;
-    parts.spacer.style.height = `${height}px`;
+    this.#setHeight();
     this.#visible = Math.ceil(viewport / ROW) + 1;
     const first = this.#first();
     const start = Math.floor(first);
-    parts.body.style.transform = `translateY(${-Math.round((first - start) * ROW)}px)`;
-    this.#fitRows(Math.min(this.#visible, matched));
     if (matched !== this.#rowCount) {
       this.#rowCount = matched;
       parts.table.ariaRowCount = String(matched + 1);
     }
-    this.#reuseRows(start);
-    let active = '';
-    this.#rows.forEach((element, index) => {
-      const row = this.#rowOf(start + index);
-      const selected = row !== null && row.id === this.#selected;
-      element.show(row, start + index, selected);
-      if (selected) active = element.element.id;
-    });
-    if (active) parts.table.setAttribute('aria-activedescendant', active);
-    else parts.table.removeAttribute('aria-activedescendant');
+    const [from, count] = ringRows(start, this.#visible, matched);
+    this.#fitRows(count);
+    if (Math.abs(from - this.#origin) > FAR) this.#origin = from;
+    const active = this.#showRows(from);
+    // how far the scrollbar is from the rows: 0 unless there are more than browsers can scroll
+    const lag = Math.round(this.#scrollTop - first * ROW);
+    this.#moveBody(this.#origin * ROW + lag);
+    if (active !== this.#active) {
+      this.#active = active;
+      if (active) parts.table.setAttribute('aria-activedescendant', active);
+      else parts.table.removeAttribute('aria-activedescendant');
+    }
     this.#anchor = this.#anchorAt(start);
+    this.#tidyLater(false);
     const wanted = nextWindow(this.#window, first, this.#visible, matched);
     if (wanted !== this.#window) {
       this.#window = wanted;
@@ -160,25 +190,35 @@ export class RowTable {
     }
   }
 
-  /**
-   * Rows that are still in sight keep their elements: those that left at one end go to
-   * the other. So a step of the wheel lays out two or three rows instead of all.
-   */
-  #reuseRows(start: number): void {
-    const { body } = this.#parts!;
-    const before = this.#rows.map((row) => row.id);
-    const now = before.map((_, index) => this.#rowOf(start + index)?.id ?? '');
-    const down = now[0] ? before.indexOf(now[0]) : -1;
-    const up = before[0] ? now.indexOf(before[0]) : -1;
-    if (down > 0) {
-      const moved = this.#rows.splice(0, down);
-      body.append(...moved.map((row) => row.element));
-      this.#rows.push(...moved);
-    } else if (up > 0) {
-      const moved = this.#rows.splice(-up);
-      body.prepend(...moved.map((row) => row.element));
-      this.#rows.unshift(...moved);
+  /** Shows the rows from this one on; the name of the selected one's element, if it is there. */
+  #showRows(from: number): string {
+    const size = this.#rows.length;
+    let active = '';
+    for (let index = from; index < from + size; index++) {
+      const place = index - this.#origin;
+      const element = this.#rows[((place % size) + size) % size]!;
+      const row = this.#rowOf(index);
+      const selected = row !== null && row.id === this.#selected;
+      element.show(row, index, place, selected);
+      if (selected) active = element.element.id;
     }
+    return active;
+  }
+
+  #moveBody(top: number): void {
+    if (top === this.#bodyTop) return;
+    this.#bodyTop = top;
+    this.#parts!.body.style.transform = `translateY(${top}px)`;
+  }
+
+  #setHeight(): void {
+    const { matched } = this.#page;
+    // Without rows there is nothing to scroll, and what to do instead is shown below the head.
+    const rows = matched === 0 ? 0 : scrollHeight(matched, this.#viewport());
+    const height = rows + this.#head;
+    if (height === this.#spacerHeight) return;
+    this.#spacerHeight = height;
+    this.#parts!.spacer.style.height = `${height}px`;
   }
 
   #fitRows(count: number): void {
@@ -189,19 +229,46 @@ export class RowTable {
     }
   }
 
-  /** When rows arrive above what is read, what is read stays where it is. */
-  #keepInPlace(): void {
-    const parts = this.#parts;
-    if (!parts || !this.#anchor || parts.scroller.scrollTop < 1) return;
-    const now = this.#indexOf(this.#anchor.id);
-    if (now < 0 || now === this.#anchor.index) return;
-    const first = this.#first() + now - this.#anchor.index;
-    const viewport = this.#viewport();
-    const head = parts.table.tHead?.offsetHeight ?? 0;
-    parts.spacer.style.height = `${scrollHeight(this.#page.matched, viewport) + head}px`;
-    parts.scroller.scrollTop = scrollFor(first, this.#page.matched, viewport);
+  /**
+   * Puts the elements into the order of the rows, for who reads the document: after a while, as
+   * it costs more than to draw them. `anew`: not before so long from now.
+   */
+  #tidyLater(anew: boolean): void {
+    if (anew) clearTimeout(this.#tidyTimer);
+    else if (this.#tidyTimer !== undefined) return;
+    this.#tidyTimer = setTimeout(() => {
+      this.#tidyTimer = undefined;
+      this.#tidy();
+    }, TIDY_MS);
   }
 
+  #tidy(): void {
+    const { body } = this.#parts!;
+    const wanted = [...this.#rows].sort((a, b) => a.index - b.index).map((row) => row.element);
+    const top = wanted.indexOf(body.rows[0]!);
+    // they are a ring, so what is out of order are the first or the last
+    if (top * 2 <= wanted.length) body.prepend(...wanted.slice(0, top));
+    else body.append(...wanted.slice(top));
+    if (wanted.some((row, i) => body.rows[i] !== row)) body.append(...wanted);
+  }
+
+  /**
+   * Where rows arrived above what is shown, it keeps its elements; and unless the table is at
+   * its top, what is read stays where it is.
+   */
+  #shift(): void {
+    if (!this.#anchor) return;
+    const now = this.#indexOf(this.#anchor.id);
+    const by = now - this.#anchor.index;
+    if (now < 0 || by === 0) return;
+    this.#origin += by;
+    if (!this.#parts || this.#scrollTop < 1) return;
+    const first = this.#first() + by;
+    this.#setHeight();
+    this.#scroll(scrollFor(first, this.#page.matched, this.#viewport()));
+  }
+
+  /** What is in sight is told again by this row after news. */
   #anchorAt(start: number): { id: string; index: number } | null {
     const row = this.#rowOf(start);
     return row ? { id: row.id, index: start } : null;
@@ -216,23 +283,28 @@ export class RowTable {
     if (index < first) wanted = index;
     else if (index + 1 > first + rows) wanted = index + 1 - rows;
     if (wanted === first) return;
-    parts.scroller.scrollTop = scrollFor(wanted, this.#page.matched, this.#viewport());
+    this.#setHeight();
+    this.#scroll(scrollFor(wanted, this.#page.matched, this.#viewport()));
     this.#anchor = null;
   }
 
   #toTop(): void {
-    if (this.#parts) this.#parts.scroller.scrollTop = 0;
+    this.#scroll(0);
+  }
+
+  #scroll(top: number): void {
+    if (!this.#parts || top === this.#scrollTop) return;
+    this.#scrollTop = top;
+    this.#parts.scroller.scrollTop = top;
   }
 
   #first(): number {
-    return rowAt(this.#parts?.scroller.scrollTop ?? 0, this.#page.matched, this.#viewport());
+    return rowAt(this.#scrollTop, this.#page.matched, this.#viewport());
   }
 
   /** Height left for rows, below the table's head. */
   #viewport(): number {
-    const parts = this.#parts;
-    if (!parts) return ROW;
-    return Math.max(ROW, parts.scroller.clientHeight - (parts.table.tHead?.offsetHeight ?? 0));
+    return Math.max(ROW, this.#height - this.#head);
   }
 
   #rowOf(index: number): InodeRow | null {
@@ -245,6 +317,10 @@ export class RowTable {
     return at < 0 ? -1 : at + this.#page.offset;
   }
 }
+
+/** Beyond this a row stands too far from its body's edge for exact pixels. */
+const FAR = 50_000;
+const TIDY_MS = 400;
 
 export interface TableParts {
   readonly scroller: HTMLElement;

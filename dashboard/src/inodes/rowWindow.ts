@@ -25,6 +25,19 @@ export function scrollFor(row: number, rows: number, viewport: number): number {
   return Math.min(Math.max((row * ROW) / real, 0), 1) * scrollable;
 }
 
+/**
+ * First row that has an element, and how many have: those in sight and some beyond both ends,
+ * which are there before the browser has scrolled to them. An even number, so that an element
+ * stays odd or even when it goes round.
+ */
+export function ringRows(start: number, visible: number, rows: number): [number, number] {
+  const count = visible + 2 * BEYOND + (visible % 2);
+  if (rows <= count) return [0, rows];
+  return [Math.min(Math.max(0, start - BEYOND), rows - count), count];
+}
+
+const BEYOND = 4;
+
 export interface RowWindow {
   readonly offset: number;
   readonly limit: number;

@@ -68,7 +68,7 @@ function readPart(root: HTMLElement, belongs: (element: Element) => boolean): Vi
 }
 
 function readTable(element: HTMLElement): Table {
-  const rows = [...element.querySelectorAll('tr')].map((row) =>
+  const rows = rowsInSight(element).map((row) =>
     [...row.querySelectorAll('th, td')].map((cell) => textOf(cell)),
   );
   const body = element.querySelector('tbody tr');
@@ -78,6 +78,19 @@ function readTable(element: HTMLElement): Table {
     right,
     more: Math.max(0, rows.length - MOST_ROWS - 1),
   };
+}
+
+/** In the order in which they stand; the table of inodes has some that its frame hides. */
+function rowsInSight(table: HTMLElement): Element[] {
+  const rows = [...table.querySelectorAll('tr')];
+  const frame = table.closest('.vt-scroll')?.getBoundingClientRect();
+  if (frame === undefined) return rows;
+  const head = rows[0]?.getBoundingClientRect().bottom ?? frame.top;
+  return rows
+    .map((row, i) => ({ row, i, rect: row.getBoundingClientRect() }))
+    .filter(({ i, rect }) => i === 0 || (rect.bottom > head + 1 && rect.top < frame.bottom - 1))
+    .sort((a, b) => a.rect.top - b.rect.top)
+    .map(({ row }) => row);
 }
 
 /** Tables of one part under each other. */

@@ -4,6 +4,7 @@ import { applyOption, complete } from '../../../dashboard/src/inodes/completion.
 import {
   nextWindow,
   ROW,
+  ringRows,
   rowAt,
   scrollFor,
   scrollHeight,
@@ -45,6 +46,20 @@ describe('row window', () => {
           expect(window.offset + window.limit).toBeGreaterThanOrEqual(first + 30);
           expect(window.limit).toBeLessThanOrEqual(500);
         }
+      }),
+    );
+  });
+
+  it('has elements for what is in sight and some beyond, an even number while it scrolls', () => {
+    fc.assert(
+      fc.property(rows, fc.integer({ min: 2, max: 90 }), fc.nat(), (count, visible, at) => {
+        const start = Math.min(at, Math.max(0, count - visible));
+        const [from, elements] = ringRows(start, visible, count);
+        expect(from).toBeGreaterThanOrEqual(0);
+        expect(from).toBeLessThanOrEqual(start);
+        expect(from + elements).toBeGreaterThanOrEqual(Math.min(start + visible, count));
+        expect(from + elements).toBeLessThanOrEqual(count);
+        if (elements < count) expect(elements % 2).toBe(0);
       }),
     );
   });
