@@ -70,6 +70,11 @@ export class Inodes {
     yield* this._byNumber.values();
   }
 
+  /** The same, those that began last first. */
+  newestFirst(): Iterable<Incarnation> {
+    return this._byNumber.newestFirst();
+  }
+
   get size(): number {
     return this._byNumber.size;
   }

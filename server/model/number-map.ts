@@ -90,6 +90,15 @@ export class NumberMap<K extends number, V extends NonNullable<unknown>> {
     }
   }
 
+  /** The values that came last come first. */
+  *newestFirst(): Generator<V> {
+    const values = this._values;
+    for (let at = values.length - 1; at >= this._first; at--) {
+      const value = values[at];
+      if (value !== undefined) yield value;
+    }
+  }
+
   /** Where an entry is; -1 for none. */
   #find(key: number): number {
     if (this._size === 0) return -1;

@@ -56,6 +56,12 @@ export class Decoder {
     return originS < 0 ? null : BigInt(originS) * 1_000_000_000n + BigInt(originNs);
   }
 
+  /** The same as the nearest double; NaN before the first event. */
+  get originNs(): number {
+    const { originS, originNs } = this._cursor;
+    return originS < 0 ? Number.NaN : originS * 1e9 + originNs;
+  }
+
   /** The unfinished line at the end of what came; empty inside one that is too long. */
   get rest(): Buffer {
     return this._rest;

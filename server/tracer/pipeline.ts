@@ -251,9 +251,9 @@ export class Pipeline {
 
   /** Wall clock in milliseconds since 1970 of a time of the epoch; 0 when the host's clock is not known. */
   wallMs(ts: number): number {
-    const origin = this._decoder.origin;
-    if (this._clock === null || origin === null) return 0;
-    return this._clock.wallMs + (Number(origin) - this._clock.uptimeNs + ts) / 1e6;
+    const { originNs } = this._decoder;
+    if (this._clock === null || Number.isNaN(originNs)) return 0;
+    return this._clock.wallMs + (originNs - this._clock.uptimeNs + ts) / 1e6;
   }
 
   /** Several programs may print the same line; each tells its own count. */

@@ -30,7 +30,10 @@ export function inodePage(
   for (const [epoch, pipeline] of pipelines) {
     dropped += pipeline.model.inodes.dropped;
     leftOut += pipeline.model.inodes.leftOut;
-    for (const inode of pipeline.model.inodes.all()) {
+    const { inodes } = pipeline.model;
+    // nearly all of the others are then passed over at once
+    const newestFirst = sort === 'recent' && descending;
+    for (const inode of newestFirst ? inodes.newestFirst() : inodes.all()) {
       if (inode.canary) continue;
       total++;
       const at = pipeline.wallMs(began(inode));

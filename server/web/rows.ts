@@ -1,7 +1,7 @@
 /** From the model to what the page shows of an inode. */
 
 import { callbackContext } from '../model/context.ts';
-import type { Hugepage, Incarnation } from '../model/incarnation.ts';
+import { type Hugepage, type Incarnation, STAGE_PLACE } from '../model/incarnation.ts';
 import type { Model } from '../model/model.ts';
 import { teardownRule } from '../model/superblocks.ts';
 import { owed, whyUnseen } from '../model/unseen.ts';
@@ -22,8 +22,15 @@ import { inodeRules } from './inode-rules.ts';
 
 /** When it began to end, else when it was first seen: ns of the epoch. */
 export function began(inode: Incarnation): number {
-  return inode.at('evict') ?? inode.at('evict_inode') ?? inode.first;
+  // asked of every inode for each page that is shown: by place, which is sooner found than by name
+  const evict = inode.timeAt(EVICT);
+  if (!Number.isNaN(evict)) return evict;
+  const evictInode = inode.timeAt(EVICT_INODE);
+  return Number.isNaN(evictInode) ? inode.first : evictInode;
 }
+
+const EVICT = STAGE_PLACE.evict;
+const EVICT_INODE = STAGE_PLACE.evict_inode;
 
 export function inodeRow(pipeline: Pipeline, epoch: number, inode: Incarnation): InodeRow {
   const { model } = pipeline;

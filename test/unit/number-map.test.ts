@@ -34,6 +34,7 @@ it('is a Map, in the same order', () => {
       }
       expect([...map]).toEqual([...expected]);
       expect([...map.values()]).toEqual([...expected.values()]);
+      expect([...map.newestFirst()]).toEqual([...expected.values()].reverse());
     }),
   );
 });
