@@ -13,10 +13,8 @@ import type { Pipeline } from '../tracer/pipeline.ts';
 import { type Chunk, Gathering } from './chunks.ts';
 import type { FlightRecorder } from './flight.ts';
 import { RecordedTables } from './tables.ts';
-import { FLUSH_MS, RecordingWriter } from './writer.ts';
+import { FLUSH_BYTES, FLUSH_MS, RecordingWriter } from './writer.ts';
 
-/** Gathered bytes that are flushed at once. */
-const FLUSH_BYTES = 4 * 1024 * 1024;
 /** How far a file may be from its limit: a flush and what closing adds. */
 const MARGIN = 0.9;
 

@@ -17,7 +17,8 @@ import { APPLICATION_ID, SCHEMA } from './schema.ts';
 
 /** Frames wait no longer than this, and no more than this many bytes of them. */
 export const FLUSH_MS = 500;
-const FLUSH_BYTES = 4 * 1024 * 1024;
+/** A replay begins between two chunks: larger ones pack no better, and are longer to play through. */
+export const FLUSH_BYTES = 1.25 * 1024 * 1024;
 /** The log is cut down to this when it has been copied into the file. */
 const LOG_BYTES = 8 * 1024 * 1024;
 

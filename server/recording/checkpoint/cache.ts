@@ -5,7 +5,7 @@
 import type { CheckpointStore, StoredCheckpoint } from './store.ts';
 
 /** Uncompressed bytes of a recording between two states that are made. */
-const EVERY_BYTES = 3.5 * 1024 * 1024;
+const EVERY_BYTES = 2.4 * 1024 * 1024;
 /** Of all that are in memory together. */
 const MAX_BYTES = 192 * 1024 * 1024;
 
