@@ -5,6 +5,11 @@ import type { Player } from './player.ts';
 import { compare, type Position } from './positions.ts';
 import type { Scan } from './scan.ts';
 
+/**
+ * A state lists few of the inodes that ended before it. At most speed so much is played before
+ * the end that the last 20,000 are all listed there: about 12 lines of 70 bytes each.
+ */
+const TAIL_BYTES = 16 * 1024 * 1024;
 /** For so long nothing else gets a turn, ms. */
 const SLICE_MS = 25;
 
@@ -17,10 +22,14 @@ export class Journey {
   readonly #scan: Scan;
   readonly #cache: CheckpointCache;
 
-  constructor(player: Player, scan: Scan, cache: CheckpointCache) {
+  /** Bytes of all chunks before which something may be left out on the way to the end. */
+  readonly #skipped: number;
+
+  constructor(player: Player, scan: Scan, cache: CheckpointCache, tailBytes = TAIL_BYTES) {
     this.#player = player;
     this.#scan = scan;
     this.#cache = cache;
+    this.#skipped = player.recorded.chunks.reduce((sum, { bytes }) => sum + bytes, -tailBytes);
   }
 
   /** False: `cancelled` said so before it was there. */
@@ -53,10 +62,10 @@ export class Journey {
     return compare(this.#player.position, here) > 0;
   }
 
-  /** To the next saved state. False: none lies ahead. */
+  /** To the next saved state. False: none lies ahead, or the end is near. */
   skipOn(): boolean {
     const next = this.#cache.after(this.#player.position.chunk);
-    return next !== null && this.skip({ chunk: next.chunk, offset: 0 });
+    return next !== null && next.at <= this.#skipped && this.skip({ chunk: next.chunk, offset: 0 });
   }
 
   /** Whether the end is so far that looking through what lies before it comes first. */

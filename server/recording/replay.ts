@@ -21,8 +21,15 @@ export interface ReplayOptions {
   readonly keep: number;
   /** Shown across the page. */
   readonly banner: string;
-  /** Uncompressed bytes between two saved states, and of all of them in memory. */
-  readonly checkpoints?: { readonly everyBytes?: number; readonly maxBytes?: number };
+  /**
+   * Uncompressed bytes between two saved states, and of all of them in memory; and of the
+   * recording's end, which is always played.
+   */
+  readonly checkpoints?: {
+    readonly everyBytes?: number;
+    readonly maxBytes?: number;
+    readonly tailBytes?: number;
+  };
 }
 
 export class Replay {
@@ -69,7 +76,7 @@ export class Replay {
       keep,
       onEvent: (info, event) => this.#search.saw(info, event),
     });
-    this.#journey = new Journey(this.#player, this.scan, this.#cache);
+    this.#journey = new Journey(this.#player, this.scan, this.#cache, checkpoints?.tailBytes);
     this.#search = new Search(this.#player, this.scan, this.#journey);
   }
 

@@ -69,7 +69,9 @@ export class RunningServer {
       hosts = await server.get<HostState[]>('/api/hosts');
       const failed = hosts.find(({ status }) => status === 'failed');
       if (failed !== undefined) throw new Error(failed.message);
-      return hosts.length > 0 && hosts.every(({ status }) => status === 'ready');
+      // a replay may have come to its end meanwhile
+      const fine = args[0] === 'replay' ? ['ready', 'stopped'] : ['ready'];
+      return hosts.length > 0 && hosts.every(({ status }) => fine.includes(status));
     }).catch((error: Error) => {
       server.child.kill('SIGKILL');
       const states = hosts.map(({ host, status, message }) => `${host} ${status}: ${message}`);
