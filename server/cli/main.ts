@@ -6,6 +6,7 @@ import { CSV_TABLES, EXPORT_FORMATS } from '../recording/export/formats.ts';
 import { EXIT, explain } from './exit.ts';
 import { DEFAULT_SPOOL, withNatsOptions } from './nats-options.ts';
 import { bytes, duration, withRecordingOptions } from './recording-options.ts';
+import type { ReplayStart } from './replay.ts';
 import type { Shell } from './shell/completion.ts';
 import { withTraceOptions } from './trace-options.ts';
 import { VM_ACTIONS, type VmAction } from './vm.ts';
@@ -109,6 +110,11 @@ withWebOptions(program.command('replay'))
   .description('the page over a recording')
   .argument('<file>', 'a recording')
   .option('--speed <factor>', 'times the recorded pace, or max', speed, 1)
+  .option(
+    '--at <time>',
+    'stay there: seconds after the beginning, or a time as 2026-11-27T03:14:05Z',
+    startOf,
+  )
   .option('--keep <inodes>', 'ended inodes kept in memory', integer, DEFAULT_KEEP)
   .option('--no-open', 'do not open a browser')
   .option('--why <text>', 'shown in the banner: why this is a recording')
@@ -250,6 +256,13 @@ function percent(text: string): number {
   if (!(value >= 0 && value <= 1000))
     throw new InvalidArgumentError('expected a percentage, 0 to 1000');
   return value;
+}
+
+function startOf(text: string): ReplayStart {
+  if (/^\d+(\.\d+)?$/.test(text)) return { afterS: Number(text) };
+  const wallMs = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(wallMs)) return { wallMs };
+  throw new InvalidArgumentError('expected seconds, as 41.3, or a time, as 2026-11-27T03:14:05Z');
 }
 
 function speed(text: string): number {

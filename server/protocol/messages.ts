@@ -84,6 +84,8 @@ export interface Hello {
   readonly banner: string | null;
   /** The running workload, as typed; null without one. */
   readonly workload: string | null;
+  /** Where a live session is recorded, on the machine of the server; null where it is not, and to viewers. */
+  readonly recording: string | null;
 }
 
 /** The request could not be met; the last good subscription stays. */

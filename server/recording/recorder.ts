@@ -3,7 +3,7 @@
  * of bounded size, and the flight recorder. Tracing goes on whatever happens to the disk.
  */
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Incarnation } from '../model/incarnation.ts';
 import type { Alert } from '../protocol/alerts.ts';
 import { nowMs } from '../protocol/clock.ts';
@@ -117,6 +117,8 @@ export class Recorder {
   /** Null: no recording was asked for. */
   state(): {
     readonly failed: string | null;
+    /** The one that is written now, or was last: absolute. */
+    readonly file: string;
     readonly files: number;
     readonly bytes: number;
     readonly events: number;
@@ -124,7 +126,8 @@ export class Recorder {
   } | null {
     if (this.#options.file === null) return null;
     const { failed, files, written, notRecorded } = this;
-    return { failed, files: files.length, ...written, unrecorded: notRecorded.events };
+    const file = resolve(files.at(-1) ?? this.#options.file);
+    return { failed, file, files: files.length, ...written, unrecorded: notRecorded.events };
   }
 
   /** Ends the recording; the tracers are gone. */

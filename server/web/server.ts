@@ -113,7 +113,10 @@ export async function startWeb(options: WebOptions): Promise<Web> {
   const history = new History(source);
   const stopSampling = sample(source, history);
   const views = new Views(source, (host) => history.eventsPerS(host));
-  const stream = new Stream({ source, views, history, alerts, limits });
+  const stream = new Stream({
+    ...{ source, views, history, alerts, limits },
+    recording: () => options.recording?.().recording?.file ?? null,
+  });
   const secure = tls !== null;
   const auth = new Auth(port, tokens, secure);
   const door = new Door({ auth, names: new Names(address, names), secure, limits });

@@ -56,6 +56,8 @@ export interface StreamOptions {
   readonly history: History;
   readonly alerts: SessionAlerts;
   readonly limits: Limits;
+  /** The file that is recorded into now; null: none is. */
+  readonly recording?: () => string | null;
 }
 
 export class Stream {
@@ -70,13 +72,15 @@ export class Stream {
   readonly history: History;
   readonly alerts: SessionAlerts;
   readonly limits: Limits;
+  readonly recording: () => string | null;
 
-  constructor({ source, views, history, alerts, limits }: StreamOptions) {
+  constructor({ source, views, history, alerts, limits, recording }: StreamOptions) {
     this.source = source;
     this.views = views;
     this.history = history;
     this.alerts = alerts;
     this.limits = limits;
+    this.recording = recording ?? (() => null);
     this.#timer = setInterval(() => this.#tick(), PERIOD_MS);
     this.#timer.unref();
   }
@@ -159,6 +163,7 @@ class Client {
       mode,
       banner,
       workload,
+      recording: role === 'operator' ? stream.recording() : null,
     };
     this.#send(hello);
     socket.on('message', (data, isBinary) => {

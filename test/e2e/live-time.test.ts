@@ -1,19 +1,24 @@
 /** The time bar of a live session, over the inodes of this machine. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ReplayStatus } from '../../server/protocol/replay.ts';
 import { openBrowser, screenshot } from '../support/browser.ts';
 import { eventually, RunningServer, workload } from '../support/cli.ts';
 
+const directory = mkdtempSync(join(tmpdir(), 'lastref-test-'));
+const recording = join(directory, "it's live.lastref");
 let server: RunningServer;
 let browser: Browser;
 let page: Page;
 const complaints: string[] = [];
 
 beforeAll(async () => {
-  server = await RunningServer.live('local', '--fs', 'hugetlbfs');
+  server = await RunningServer.live('local', '--fs', 'hugetlbfs', '--record', recording);
   browser = await openBrowser();
   page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   page.on('console', (message) => {
@@ -26,6 +31,7 @@ afterAll(async () => {
   expect(complaints).toEqual([]);
   await browser?.close();
   await server?.stop();
+  rmSync(directory, { recursive: true });
 });
 
 const text = () => page.locator('main').innerText();
@@ -74,6 +80,27 @@ describe('the time bar of a live session', () => {
     expect(address().get('to')).toBe(stretch);
     await page.keyboard.press('l');
     await barSays(/this view shows the present/);
+    // what it was then is in the recording, and the bar says how to come there
+    await page.evaluate(() => {
+      navigator.clipboard.writeText = async (text) => {
+        document.title = text;
+      };
+    });
+    await page.getByRole('button', { name: /command that shows it as it was/ }).click();
+    const command = await page.title();
+    const from = Number(address().get('from'));
+    expect(command).toBe(
+      `lastref replay '${recording.replaceAll("'", "'\\''")}' --at ${new Date(from).toISOString()}`,
+    );
+    const replay = await RunningServer.ready([
+      ...['replay', recording, '--at', new Date(from).toISOString(), '--port', '0', '--no-open'],
+    ]);
+    try {
+      const shown = await replay.get<ReplayStatus>('/api/replay');
+      expect(shown).toMatchObject({ state: 'paused', at_ms: Math.floor(from) });
+    } finally {
+      await replay.stop();
+    }
     await page.keyboard.press('m');
     await eventually(5000, async () => /in sight of/.test(await text()), 'the timeline');
     // what comes now is not in it, and is there when the present is

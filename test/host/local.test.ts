@@ -181,6 +181,12 @@ describe('what stands in the way is told on one screen', () => {
     [['live', '--host', 'local', '--fs', 'nosuchfs', '--port', '0'], 2, 'unknown filesystem'],
     [['live', '--host', 'vm:1.0', '--port', '0', '--no-open'], 3, '6.12'],
     [['replay', '/nonexistent.lastref'], 2, 'no such file'],
+    [['replay', 'samples/demo-6.12.lastref', '--at', 'noon'], 2, 'as 2026-11-27T03:14:05Z'],
+    [
+      ['replay', 'samples/demo-6.12.lastref', '--at', '1999-01-01T00:00:00Z', '--port', '0'],
+      2,
+      'it goes from 20',
+    ],
     [['report', '--port', '1'], 2, 'no lastref'],
     [['frobnicate'], 2, 'unknown command'],
   ])('%j', async (args, code, text) => {

@@ -11,6 +11,8 @@ export interface RecordingState {
   /** Of the recording that was asked for; null: none was. `failed`: why it ended too early. */
   readonly recording: {
     readonly failed: string | null;
+    /** That is written now: absolute. */
+    readonly file: string;
     readonly files: number;
     readonly bytes: number;
     readonly events: number;
