@@ -12,12 +12,13 @@ import type { TraceEvent } from '../protocol/events.ts';
 import { HITS_PER_LINE, LINE_NAMES, LINES, type LineName, TRACKS } from '../protocol/grammar.ts';
 import type { Leak } from '../protocol/leaks.ts';
 import type { EpochInfo, FrameKind, ResumeFrame } from '../protocol/recording.ts';
-import { INODE_STAGES, isObserved, type PlanEntry } from '../protocol/stages.ts';
-import { type AgentLine, LineSplitter, type ProgramMisses, parseAgentLine } from './agent-lines.ts';
+import { isObserved } from '../protocol/stages.ts';
+import { type AgentLine, LineSplitter, parseAgentLine } from './agent-lines.ts';
 import { Decoder } from './decoder.ts';
-import { FILESYSTEMS } from './filesystems.ts';
 import { TracerLedger } from './ledger.ts';
 import type { LineHead } from './line-head.ts';
+import { Misses } from './misses.ts';
+import { Readiness } from './readiness.ts';
 import { Reorder, type ReorderOptions } from './reorder.ts';
 import { Settlement } from './settlement.ts';
 import { hasRingBuffer, isBpftrace } from './versions.ts';
@@ -36,13 +37,6 @@ const INHERITED_NS = 15e9;
 const MAX_SCANNED = 10_000;
 /** Samples of rejected lines kept. */
 const MAX_SAMPLES = 50;
-
-/**
- * BPF_PROG_TYPE_KPROBE, _TRACEPOINT and _TRACING: what our probes are. Intervals are
- * others; BEGIN and END are uprobes, so of the first type, on some versions.
- */
-const PROBE_TYPES = new Set([2, 5, 26]);
-const KPROBE_TYPE = 2;
 
 export interface PipelineOptions {
   /** Ended incarnations kept in memory. */
@@ -68,25 +62,18 @@ export class Pipeline {
   readonly leaks: () => readonly Leak[];
   private _leaksListed: { revision: number; list: readonly Leak[] } = { revision: -1, list: [] };
   readonly samples: { line: string; why: string }[] = [];
-  /** A canary of every filesystem has come through every planned stage. Time, ns of the epoch. */
-  readyAt: number | null = null;
   private readonly _decoder: Decoder;
   private readonly _reorder: Reorder;
   private readonly _agent: LineSplitter;
   private readonly _onAgent: (line: AgentLine) => void;
-  /** By track: which line a skipped run of each program costs, in the order bpftrace loads them. */
-  private _programs: readonly (readonly LineName[])[] = [];
-  private readonly _misses = new Map<number, number>();
+  private readonly _misses = new Misses();
   private readonly _hitsOfKey = new Map<number, number>();
   private readonly _hitsOfId = new Map<number, number>();
-  /** Misses are read each second: when they were read last, ns of the epoch. */
-  private readonly _missesAt: number[] = new Array<number>(TRACKS).fill(0);
   private readonly _settlement: Settlement;
   /** The kernel counts each run of each probe that it skips. */
   private readonly _exact: boolean;
   private _clock: { uptimeNs: number; wallMs: number } | null = null;
-  /** By filesystem: the canaries announced. */
-  private readonly _canaries = new Map<string, { dev: number; ino: number }[]>();
+  private readonly _readiness: Readiness;
   private _running = false;
   /** Of the rejected lines, those that were missing in a quiet moment before. */
   private _rejectedMissing = 0;
@@ -113,6 +100,7 @@ export class Pipeline {
     });
     const { onEnd } = options;
     if (onEnd !== undefined) this.model.inodes.onEnded = (inode) => onEnd(this, inode);
+    this._readiness = new Readiness(info, this.model);
     this._exact = info.counts_misses && isExact(info);
     this._settlement = new Settlement(
       (from, to) => this.model.contract.doubt(from, to),
@@ -150,6 +138,11 @@ export class Pipeline {
     });
   }
 
+  /** A canary of every filesystem has come through every planned stage. Time, ns of the epoch. */
+  get readyAt(): number | null {
+    return this._readiness.at;
+  }
+
   /** Events passed on after one of a later time. */
   get late(): number {
     return this._reorder.late;
@@ -162,16 +155,13 @@ export class Pipeline {
 
   /** bpftrace starts; by track, the line of each of its programs, in the order of loading. */
   begin(programs: readonly (readonly LineName[])[]): void {
-    this._programs = programs;
-    this._misses.clear();
+    this._misses.begin(programs, this.model.now);
     this._hitsOfKey.clear();
     this._hitsOfId.clear();
-    this._missesAt.fill(this.model.now);
     // probes attach one by one: a gap lasts until a canary has come through again
-    this.readyAt = null;
-    this._canaries.clear();
+    this._readiness.begin();
     this._scan = { holders: [], pinners: [], segments: [] };
-    this._settlement.begin(tracksOf(programs));
+    this._settlement.begin(this._misses.tracks());
     this._running = true;
   }
 
@@ -183,10 +173,10 @@ export class Pipeline {
     if (!this._running) return [];
     if (this.readyAt === null) return null;
     const frame: ResumeFrame = {
-      programs: this._programs.map((lines) => [...lines]),
+      programs: this._misses.programs.map((lines) => [...lines]),
       ...this.ledger.handover(),
       accepted: this._settlement.accepted,
-      misses: [...this._misses],
+      misses: this._misses.counts,
       clock: this._clock,
       steps: this.model.detail.steps,
       newest: this._settlement.newest,
@@ -206,10 +196,10 @@ export class Pipeline {
     this.begin(frame.programs);
     this.ledger.resume(frame);
     this._settlement.resume(frame);
-    for (const [program, misses] of frame.misses) this._misses.set(program, misses);
+    this._misses.resume(frame.misses);
     this._clock = frame.clock;
     this.model.resume(frame.steps, frame.newest, INHERITED_NS);
-    this.readyAt = 0;
+    this._readiness.at = 0;
   }
 
   /** bpftrace's standard output. */
@@ -289,14 +279,13 @@ export class Pipeline {
     if (kind !== 'tick') return;
     // with the tick, so that it does not depend on how the bytes were cut
     this.#settle();
-    if (this.readyAt === null) this.#checkReady();
+    if (this._readiness.check()) this.#ready();
   }
 
   /** Losses are known up to the time that the counts explain and the misses were read. */
   #settle(): void {
     if (!this._exact) return;
-    const read = tracksOf(this._programs).map((track) => this._missesAt[track]!);
-    this.model.contract.settled(Math.min(this._settlement.explained, ...read));
+    this.model.contract.settled(Math.min(this._settlement.explained, this._misses.knownUntil()));
   }
 
   #lost(events: number): void {
@@ -374,9 +363,7 @@ export class Pipeline {
         break;
       case 'canary': {
         this.model.canary(line.fs, line.dev, line.ino);
-        const list = this._canaries.get(line.fs) ?? [];
-        list.push({ dev: line.dev, ino: line.ino });
-        this._canaries.set(line.fs, list);
+        this._readiness.made(line.fs, line.dev, line.ino);
         break;
       }
       case 'bpftrace': {
@@ -398,100 +385,31 @@ export class Pipeline {
     this.model.leaks.scanned({ ts, whole: whole && room, ...scan });
   }
 
-  /** Programs are loaded in the order of the text: their ids ascend with it. */
   #missed({ programs, track, uptimeNs }: Extract<AgentLine, { kind: 'misses' }>): void {
+    if (this.readyAt === null) return;
     const origin = this._decoder.origin;
-    // the time at which they were read: the events of that time may still be on their way
     const now = origin === null ? 0 : Math.max(0, uptimeNs - Number(origin));
-    const lines = this._programs[track] ?? [];
-    const ours = withoutOwn(
-      programs.filter((p) => PROBE_TYPES.has(p.type)).sort((a, b) => a.id - b.id),
-      lines.length,
-    );
-    // still attaching; the counts go on, so that nothing is missed
-    if (ours.length < lines.length || this.readyAt === null) return;
-    const known = ours.length === lines.length;
-    const since = this._missesAt[track]!;
-    ours.forEach((program, index) => {
-      const more = program.misses - (this._misses.get(program.id) ?? 0);
-      this._misses.set(program.id, program.misses);
-      const line = known ? lines[index]! : null;
+    for (const { line, more, from, to } of this._misses.read(track, programs, now)) {
       this.ledger.missed(line, more);
-      if (more > 0) {
-        this.model.gap({
-          from: since,
-          to: now + 1e9, // the time was taken a moment before the counts
-          lost: more,
-          where: 'not_run',
-          detail: `another tracing program was active on that CPU: ${line ?? 'unknown probe'}`,
-        });
-      }
-    });
-    this._missesAt[track] = now;
-  }
-
-  #checkReady(): void {
-    const wanted = this.info.canaries;
-    if (wanted.length === 0) {
-      if (this.model.now > 0) this.#ready();
-      return;
+      if (more <= 0) continue;
+      const detail = `another tracing program was active on that CPU: ${line ?? 'unknown probe'}`;
+      this.model.gap({ from, to, lost: more, where: 'not_run', detail });
     }
-    for (const fs of wanted) {
-      const made = this._canaries.get(fs) ?? [];
-      if (!made.some((canary) => this.#cameThrough(fs, canary))) return;
-    }
-    this.#ready();
-    this.#closeDown();
   }
 
   #ready(): void {
-    this.readyAt = this.model.now;
     this.model.contract.ready(this.model.now);
-  }
-
-  #cameThrough(fs: string, canary: { dev: number; ino: number }): boolean {
-    const { plan } = this.model;
-    const ops: readonly string[] = ['evict_inode', 'evict_inode_end', 'destroy_op', 'free_inode'];
-    const expected = INODE_STAGES.filter(
-      (stage) =>
-        isObserved(plan[stage]) &&
-        stage !== 'truncate_final' && // neither filesystem of a canary calls it
-        (!ops.includes(stage) || observesOp(plan[stage], FILESYSTEMS[fs]!.ops[stage])),
-    );
-    for (const inode of this.model.inodes.all()) {
-      if (inode.dev !== canary.dev || inode.ino !== canary.ino) continue;
-      if (expected.every((stage) => inode.at(stage) !== null)) return true;
-    }
-    return false;
+    this.#closeDown();
   }
 }
 
 const NAME_OF_ID = new Map<number, LineName>(LINE_NAMES.map((name) => [LINES[name].id, name]));
-
-/** Tracks that have a probe. */
-function tracksOf(programs: readonly (readonly LineName[])[]): number[] {
-  return programs.flatMap((lines, track) => (lines.length > 0 ? [track] : []));
-}
 
 /** A tracepoint that is hit inside perf's own recursion guard is not even counted. */
 function isExact({ plan }: EpochInfo): boolean {
   return Object.values(plan).every(
     (entry) => !isObserved(entry) || !/\b(tracepoint|kprobe|kretprobe):/.test(entry.probe),
   );
-}
-
-/** BEGIN is loaded first and END last: they go where there are more programs than probes. */
-function withoutOwn(programs: ProgramMisses[], probes: number): ProgramMisses[] {
-  const ours = [...programs];
-  if (ours.length > probes && ours[0]?.type === KPROBE_TYPE) ours.shift();
-  if (ours.length > probes && ours.at(-1)?.type === KPROBE_TYPE) ours.pop();
-  return ours;
-}
-
-/** Whether the probes of a stage include the one of this filesystem's operation. */
-function observesOp(entry: PlanEntry, op: string | undefined): boolean {
-  if (op === undefined || !isObserved(entry)) return false;
-  return entry.probe.startsWith('tracepoint:') || entry.probe.includes(`:${op}`);
 }
 
 /** One buffer for each track; up to 0.18, for each CPU of each track. */
