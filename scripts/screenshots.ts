@@ -23,6 +23,8 @@ const FAILED_MOUNT = 'test/golden/failed-mount-6.18/recording.lastref';
 
 const SCENARIOS = 'test/golden/scenarios-6.18/recording.lastref';
 
+const TWO_HOSTS = 'samples/two-hosts.lastref';
+
 /** Another run of the same guest as the demo. */
 const SAME_GUEST = 'test/golden/guest-6.12/recording.lastref';
 
@@ -43,12 +45,13 @@ const PICTURES: Record<
   losses: [DEMO, 800, async () => 'losses'],
   alerts: [SCENARIOS, 420, whileFiring],
   hugepages: [FAILED_MOUNT, 506, async () => 'hugepages'],
+  hosts: [TWO_HOSTS, 420, whileTraced],
 };
 
 const browser = await openBrowser();
 const page = await browser.newPage({ deviceScaleFactor: 1.5, colorScheme: 'dark' });
 const wanted = process.argv.slice(2);
-for (const file of [DEMO, FAILED_MOUNT, SCENARIOS]) {
+for (const file of [DEMO, FAILED_MOUNT, SCENARIOS, TWO_HOSTS]) {
   const pictures = Object.entries(PICTURES).filter(
     ([name, [of]]) => of === file && (wanted.length === 0 || wanted.includes(name)),
   );
@@ -72,6 +75,12 @@ async function take(page: Page, file: string, pictures: [string, (typeof PICTURE
   }
   await web.close();
   reader.close();
+}
+
+/** Before the recording ends, when all hosts are stopped. */
+async function whileTraced(_: Web, replay: Replay): Promise<string> {
+  await replay.seek(replay.status().end_ms - 4000);
+  return 'hosts';
 }
 
 async function takeComparison(page: Page): Promise<void> {
