@@ -22,14 +22,17 @@ export class Journey {
   readonly #scan: Scan;
   readonly #cache: CheckpointCache;
 
-  /** Bytes of all chunks before which something may be left out on the way to the end. */
-  readonly #skipped: number;
+  /** The first chunk of the recording's end, which is always played. */
+  readonly #tail: number;
 
   constructor(player: Player, scan: Scan, cache: CheckpointCache, tailBytes = TAIL_BYTES) {
     this.#player = player;
     this.#scan = scan;
     this.#cache = cache;
-    this.#skipped = player.recorded.chunks.reduce((sum, { bytes }) => sum + bytes, -tailBytes);
+    const { chunks } = player.recorded;
+    let tail = chunks.length;
+    for (let left = tailBytes; tail > 0 && left > 0; ) left -= chunks[--tail]!.bytes;
+    this.#tail = tail;
   }
 
   /** False: `cancelled` said so before it was there. */
@@ -40,7 +43,7 @@ export class Journey {
       await turn();
       if (cancelled()) return false;
     }
-    this.#jump(position);
+    if (this.#jump(position)) this.jumps++;
     while (!this.#player.advance(position, performance.now() + SLICE_MS)) {
       await turn();
       if (cancelled()) return false;
@@ -53,24 +56,21 @@ export class Journey {
    * left out. False: none does.
    */
   skip(to: Position): boolean {
-    const here = this.#player.position;
-    const { jumps } = this;
-    if (compare(here, to) < 0) this.#jump(to);
-    if (this.jumps === jumps) return false;
-    this.jumps = jumps;
-    this.skips++;
-    return compare(this.#player.position, here) > 0;
+    const skipped = compare(this.#player.position, to) < 0 && this.#jump(to);
+    if (skipped) this.skips++;
+    return skipped;
   }
 
   /** To the next saved state. False: none lies ahead, or the end is near. */
   skipOn(): boolean {
     const next = this.#cache.after(this.#player.position.chunk);
-    return next !== null && next.at <= this.#skipped && this.skip({ chunk: next.chunk, offset: 0 });
+    return next !== null && next.chunk <= this.#tail && this.skip({ chunk: next.chunk, offset: 0 });
   }
 
-  /** Whether the end is so far that looking through what lies before it comes first. */
-  get isLong(): boolean {
-    return !this.#scan.done && this.#isFar(this.#player.recorded.end);
+  /** Whether looking through what lies ahead would give states to skip to. */
+  get mayYetSkip(): boolean {
+    const tail = { chunk: this.#tail, offset: 0 };
+    return compare(this.#player.position, tail) < 0 && !this.#scan.passed(tail);
   }
 
   /** Whether playing on from where it is, or from a saved state, would take long. */
@@ -86,15 +86,18 @@ export class Journey {
     return bytes > 2 * this.#cache.every;
   }
 
-  /** To the last saved state before it, unless it is ahead and no state lies in between. */
-  #jump(to: Position): void {
+  /** To the last saved state before it. False: it is ahead, and no state lies in between. */
+  #jump(to: Position): boolean {
     for (;;) {
       const here = this.#player.position;
       const entry = this.#cache.before(to.chunk);
       const ahead = compare(here, to) <= 0;
-      if (ahead && (entry === null || entry.chunk <= here.chunk)) return;
-      if (entry === null) return this.#restore(0, null);
-      if (this.#try(entry)) return;
+      if (ahead && (entry === null || entry.chunk <= here.chunk)) return false;
+      if (entry === null) {
+        this.#player.restore(0, null);
+        return true;
+      }
+      if (this.#try(entry)) return true;
       this.#cache.drop(entry);
     }
   }
@@ -104,17 +107,12 @@ export class Journey {
     const state = this.#cache.load(entry);
     if (state === null) return false;
     try {
-      this.#restore(entry.chunk, state);
+      this.#player.restore(entry.chunk, state);
       return true;
     } catch (error) {
       if (error instanceof CheckpointError) return false;
       throw error;
     }
-  }
-
-  #restore(chunk: number, state: Buffer | null): void {
-    this.#player.restore(chunk, state);
-    this.jumps++;
   }
 }
 

@@ -286,7 +286,7 @@ export class Replay {
   /** False: it may go on at once. */
   #rush(now: number): boolean {
     if (!this.#journey.skipOn()) {
-      if (this.#journey.isLong) this.scan.work(FRAME_MS);
+      if (this.#journey.mayYetSkip) this.scan.work(FRAME_MS);
       else this.#player.advance(this.#recorded.end, now + FRAME_MS);
     }
     this.#nowMs = this.#recorded.timeOf(this.#player.position);
