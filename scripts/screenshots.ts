@@ -5,6 +5,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Page } from 'playwright-core';
+import { comparisonSource } from '../server/cli/compare-page.ts';
 import { compareRuns } from '../server/model/compare/compare.ts';
 import type { InodePage, InodeRow } from '../server/protocol/messages.ts';
 import { openRecording } from '../server/recording/open.ts';
@@ -93,19 +94,7 @@ async function takeComparison(page: Page): Promise<void> {
     }
   };
   const comparison = compareRuns(run(DEMO), run(SAME_GUEST), { atLeastPercent: 10 });
-  const now = Date.now();
-  const web = await startWeb({
-    port: 0,
-    source: {
-      mode: 'compare',
-      banner: 'Two recordings are compared; nothing here is live.',
-      workload: null,
-      comparison,
-      now: () => now,
-      hosts: () => [],
-      pipelines: () => [],
-    },
-  });
+  const web = await startWeb({ port: 0, source: comparisonSource(comparison) });
   await page.setViewportSize({ width: 1280, height: 800 });
   await page.goto(web.link);
   await page.waitForTimeout(1500);

@@ -6,8 +6,19 @@ import type { WebSettings } from './web-options.ts';
 
 /** Resolves when it was told to end. Throws CliError when it cannot listen. */
 export async function showComparison(comparison: Comparison, settings: WebSettings): Promise<void> {
+  const web = await serve(settings, comparisonSource(comparison));
+  announce(web, settings, process.stderr, '#/compare');
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
+  });
+  await endServing(web);
+}
+
+/** What the page shows of it. */
+export function comparisonSource(comparison: Comparison): Source {
   const now = Date.now();
-  const source: Source = {
+  return {
     mode: 'compare',
     banner: 'Two recordings are compared; nothing here is live.',
     workload: null,
@@ -16,11 +27,4 @@ export async function showComparison(comparison: Comparison, settings: WebSettin
     hosts: () => [],
     pipelines: () => [],
   };
-  const web = await serve(settings, source);
-  announce(web, settings, process.stderr, '#/compare');
-  await new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve());
-    process.once('SIGTERM', () => resolve());
-  });
-  await endServing(web);
 }

@@ -12,17 +12,7 @@ import { feed } from '../../server/tracer/tracer.ts';
 import { type Baseline, jqBaseline, perfBaseline } from './baselines.ts';
 import { type Input, repeat } from './repeat.ts';
 import { heapMb, printHeader, printResult } from './result.ts';
-import { type Lives, readTemplate, type Template } from './template.ts';
-
-/** Ended incarnations kept, as a server does. */
-const KEEP = 20_000;
-/** Events in a second of the generated trace: a host at full churn. */
-const RATE = 200_000;
-
-const INPUTS: readonly { name: string; file: string; lives: Lives; seconds: number }[] = [
-  { name: 'steps', file: '../../samples/demo-6.12.lastref', lives: 'steps', seconds: 8 },
-  { name: 'lives', file: 'inputs/lives.lastref', lives: 'lines at the end', seconds: 1 },
-];
+import { INPUTS, KEEP, RATE, type Template } from './template.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -38,10 +28,9 @@ const compared = Math.min(events, numberOf('--baseline-events', options['baselin
 
 printHeader(options.json);
 const perf = compared === 0 ? null : perfBaseline(compared);
-for (const { name, file, lives, seconds } of INPUTS) {
+for (const { name, read } of INPUTS) {
   if (!options.input.includes(name)) continue;
-  const path = new URL(file, import.meta.url).pathname;
-  const template = readTemplate(path, lives, seconds);
+  const template = read();
   const input = repeat(template, events, RATE);
   const { rate, heap } = run(template, input);
   const baselines = (compared === 0 ? [] : [jqBaseline(input, compared), perf]).filter(

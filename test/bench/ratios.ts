@@ -14,7 +14,7 @@ import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { feed } from '../../server/tracer/tracer.ts';
 import { type Input, repeat } from './repeat.ts';
 import { printHeader, printResult } from './result.ts';
-import { type Lives, readTemplate, type Template } from './template.ts';
+import { INPUTS, KEEP, RATE, type Template } from './template.ts';
 
 const TABLE = new URL('ratios.json', import.meta.url);
 /** Below the table by more than this: too slow. */
@@ -24,13 +24,6 @@ const EVENTS = 600_000;
 /** Of each run, before anything is measured: until then most of the code is not compiled. */
 const WARM = 0.4;
 const TURN_BYTES = 512 * 1024;
-const RATE = 200_000;
-const KEEP = 20_000;
-
-const INPUTS: readonly { name: string; file: string; lives: Lives; seconds: number }[] = [
-  { name: 'steps', file: '../../samples/demo-6.12.lastref', lives: 'steps', seconds: 8 },
-  { name: 'lives', file: 'inputs/lives.lastref', lives: 'lines at the end', seconds: 1 },
-];
 
 const { values: options } = parseArgs({
   options: {
@@ -42,8 +35,8 @@ const { values: options } = parseArgs({
 const table = JSON.parse(readFileSync(TABLE, 'utf8')) as Record<string, number>;
 const found: Record<string, number> = {};
 printHeader(options.json);
-for (const { name, file, lives, seconds } of INPUTS) {
-  const template = readTemplate(new URL(file, import.meta.url).pathname, lives, seconds);
+for (const { name, read } of INPUTS) {
+  const template = read();
   const input = repeat(template, EVENTS, RATE);
   const turns = Array.from({ length: RUNS }, () => inTurns(template, input)).flat();
   turns.sort((a, b) => a.ours / a.plain - b.ours / b.plain);

@@ -209,3 +209,18 @@ function lastMisses(frames: readonly Frame[]): Template['misses'] {
   }
   return [...last].map(([track, programs]) => ({ track, programs }));
 }
+
+/** Ended incarnations kept, as a server does. */
+export const KEEP = 20_000;
+/** Events in a second of a generated trace: a host at full churn. */
+export const RATE = 200_000;
+
+/** What decoder and model are measured with. */
+export const INPUTS: readonly { readonly name: string; readonly read: () => Template }[] = [
+  { name: 'steps', read: () => readTemplate(at('../../samples/demo-6.12.lastref'), 'steps', 8) },
+  { name: 'lives', read: () => readTemplate(at('inputs/lives.lastref'), 'lines at the end', 1) },
+];
+
+function at(file: string): string {
+  return new URL(file, import.meta.url).pathname;
+}

@@ -33,7 +33,7 @@ export function RangeText() {
 }
 
 /** For a shell of the machine on which the server runs. */
-export function replayCommand(file: string, ms: number): string {
+function replayCommand(file: string, ms: number): string {
   const quoted = /^[\w./=-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`;
   return `lastref replay ${quoted} --at ${new Date(ms).toISOString()}`;
 }
