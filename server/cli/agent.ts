@@ -51,6 +51,7 @@ export async function agent(options: AgentOptions): Promise<number> {
   );
   const recorder = new Recorder({
     file: options.record ?? null,
+    states: { keep: options.keep },
     pipelines: () => session.pipelines(),
     say,
   });

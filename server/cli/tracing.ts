@@ -103,6 +103,8 @@ export class Tracing {
       file,
       limits,
       flight: this.#flight?.flight ?? null,
+      // a share of a fleet may begin anywhere
+      states: options.fleet === undefined ? { keep: flags.keep } : null,
       pipelines,
       say,
     });

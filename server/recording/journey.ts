@@ -56,7 +56,11 @@ export class Journey {
    * left out. False: none does.
    */
   skip(to: Position): boolean {
-    const skipped = compare(this.#player.position, to) < 0 && this.#jump(to);
+    const here = this.#player.position.chunk;
+    const saved = this.#cache.before(to.chunk)?.chunk ?? 0;
+    if (saved <= here) return false;
+    // damage in what is left out ends the recording as it does where it is played
+    const skipped = this.#player.recorded.isGood(here, saved) && this.#jump(to);
     if (skipped) this.skips++;
     return skipped;
   }
@@ -70,20 +74,19 @@ export class Journey {
   /** Whether looking through what lies ahead would give states to skip to. */
   get mayYetSkip(): boolean {
     const tail = { chunk: this.#tail, offset: 0 };
-    return compare(this.#player.position, tail) < 0 && !this.#scan.passed(tail);
+    return !this.#scan.passed(tail) && this.#isFar(tail);
   }
 
-  /** Whether playing on from where it is, or from a saved state, would take long. */
+  /**
+   * Whether playing on from where it is, or from a saved state, would take long, and longer
+   * than looking through what nobody has yet.
+   */
   #isFar(to: Position): boolean {
-    const { chunks } = this.#player.recorded;
-    const here = this.#player.position;
+    const { recorded, position: here } = this.#player;
     const saved = this.#cache.before(to.chunk)?.chunk ?? 0;
     const from = compare(here, to) <= 0 ? Math.max(saved, here.chunk) : saved;
-    let bytes = 0;
-    for (let i = from; i < to.chunk && bytes <= 2 * this.#cache.every; i++) {
-      bytes += chunks[i]!.bytes;
-    }
-    return bytes > 2 * this.#cache.every;
+    const bytes = recorded.bytesBefore(to.chunk) - recorded.bytesBefore(from);
+    return bytes > 2 * this.#cache.every && this.#scan.bytesTo(to) <= bytes;
   }
 
   /** To the last saved state before it. False: it is ahead, and no state lies in between. */

@@ -39,12 +39,20 @@ const IDLE_MS = 2000;
 export class Recorded {
   readonly epochs: readonly EpochInfo[];
   readonly reader: Recording;
+  /** Damage was found, and the recording is shorter than it seemed. */
+  onCut: () => void = () => {};
   #chunks: readonly ChunkInfo[];
+  /** By place of a chunk: bytes of all before it. */
+  readonly #before: readonly number[];
+  /** Chunks that have been read whole. */
+  readonly #good = new Set<number>();
 
   constructor(reader: Recording) {
     this.reader = reader;
     this.epochs = reader.epochs;
     this.#chunks = timed(reader.chunks());
+    let sum = 0;
+    this.#before = [0, ...this.#chunks.map(({ bytes }) => (sum += bytes))];
   }
 
   get chunks(): readonly ChunkInfo[] {
@@ -75,11 +83,30 @@ export class Recorded {
       at = start + bytes.length;
       return { epoch, kind, bytes, start, end: at };
     });
-    if (!whole) {
+    if (whole) this.#good.add(index);
+    else {
       const cut = { ...chunk, bytes: Math.min(chunk.bytes, at) };
       this.#chunks = [...this.#chunks.slice(0, index), cut];
+      this.onCut();
     }
     return frames;
+  }
+
+  /** Uncompressed bytes of all chunks before this one. */
+  bytesBefore(chunk: number): number {
+    return this.#before[Math.min(chunk, this.#before.length - 1)]!;
+  }
+
+  /**
+   * Reads the chunks from one place up to another, where nobody has yet, so that damage ends
+   * the recording there also when nothing before it is played. False: there is some.
+   */
+  isGood(from: number, to: number): boolean {
+    for (let index = from; index < to; index++) {
+      if (!this.#good.has(index)) this.frames(index);
+      if (!this.#good.has(index)) return false;
+    }
+    return true;
   }
 
   /** Everything up to this time, ms. */

@@ -10,6 +10,7 @@ import { nowMs } from '../protocol/clock.ts';
 import type { EpochInfo, FrameKind, RecordingPart } from '../protocol/recording.ts';
 import { currentEpochs } from '../tracer/alerts.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
+import { type SaverOptions, StateSaver } from './checkpoint/saver.ts';
 import { type Chunk, Gathering } from './chunks.ts';
 import type { FlightRecorder } from './flight.ts';
 import { RecordedTables } from './tables.ts';
@@ -30,6 +31,8 @@ export interface RecorderOptions {
   readonly file: string | null;
   readonly limits?: Limits;
   readonly flight?: FlightRecorder | null;
+  /** What is saved for a replay to seek by; null: nothing, a replay sees to it itself. */
+  readonly states?: SaverOptions | null;
   readonly pipelines: () => readonly Pipeline[];
   /** Words for the terminal. */
   readonly say: (text: string) => void;
@@ -41,6 +44,8 @@ export interface RecorderOptions {
 interface Part {
   readonly writer: RecordingWriter;
   readonly tables: RecordedTables;
+  /** Null where the file does not hold all from the beginning. */
+  readonly states: StateSaver | null;
   readonly number: number;
   readonly beganMs: number;
   chunkBytes: number;
@@ -106,7 +111,10 @@ export class Recorder {
       const { gone } = part.writer;
       if (gone !== null) throw new Error(gone);
       part.chunkBytes += sizeOf(chunks);
-      part.writer.write(chunks, () => part.tables.flush(pipelines, part.chunkBytes));
+      part.writer.write(chunks, () => {
+        part.tables.flush(pipelines, part.chunkBytes);
+        part.states?.wrote(chunks, pipelines);
+      });
     });
     if (this.failed !== null) return this.#skipped(chunks);
     this.written.bytes += sizeOf(chunks);
@@ -157,8 +165,15 @@ export class Recorder {
       : null;
     const writer = new RecordingWriter(file, { part, timer: false });
     this.files.push(file);
-    const beganMs = this.#now();
-    return { writer, tables: new RecordedTables(writer.db), number: named, beganMs, chunkBytes: 0 };
+    const { states, say } = this.#options;
+    return {
+      writer,
+      tables: new RecordedTables(writer.db),
+      states: number > 1 || states == null ? null : new StateSaver(writer.db, states, say),
+      number: named,
+      beganMs: this.#now(),
+      chunkBytes: 0,
+    };
   }
 
   #rotateWhenDue(part: Part): void {

@@ -4,11 +4,11 @@
  */
 import type { ReplayCommand, ReplayMarks, ReplaySpeed, ReplayStatus } from '../protocol/replay.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
-import { CheckpointCache } from './checkpoint/cache.ts';
+import { CheckpointCache, type Entry } from './checkpoint/cache.ts';
 import { headerOf } from './checkpoint/header.ts';
 import { Journey } from './journey.ts';
 import { Player } from './player.ts';
-import { Recorded } from './positions.ts';
+import { compare, Recorded } from './positions.ts';
 import type { Recording } from './reader.ts';
 import { Scan } from './scan.ts';
 import { Search } from './search.ts';
@@ -76,6 +76,8 @@ export class Replay {
       keep,
       onEvent: (info, event) => this.#search.saw(info, event),
     });
+    // by a saved state it may have come to where nothing is any more
+    this.#recorded.onCut = () => setImmediate(() => this.#comeBack());
     this.#journey = new Journey(this.#player, this.scan, this.#cache, checkpoints?.tailBytes);
     this.#search = new Search(this.#player, this.scan, this.#journey);
   }
@@ -231,12 +233,18 @@ export class Replay {
     }));
   }
 
+  #comeBack(): void {
+    if (compare(this.#player.position, this.#recorded.end) > 0) {
+      void this.seek(this.#recorded.endMs);
+    }
+  }
+
   /** Ends what goes on, wherever it has come to. */
   #halt(): void {
     this.#turn++;
     this.#target = null;
     this.scan.held = false;
-    if (this.#state === 'seeking') this.#nowMs = this.#recorded.timeOf(this.#player.position);
+    if (this.#state === 'seeking') this.#nowMs = this.#timeOfShown();
   }
 
   #begin(): void {
@@ -261,7 +269,7 @@ export class Replay {
     this.scan.held = false;
     this.scan.start();
     this.#state = 'paused';
-    this.#nowMs = this.#recorded.timeAfter(this.#player.position);
+    this.#nowMs = this.#timeOfShown();
     return there;
   }
 
@@ -278,6 +286,7 @@ export class Replay {
       this.#nowMs = this.#recorded.endMs;
       this.#state = 'paused';
       this.#playing = false;
+      this.scan.held = false;
       return this.#ended();
     }
     this.#timer = setTimeout(() => this.#go(turn, now), there ? FRAME_MS : 0);
@@ -285,25 +294,34 @@ export class Replay {
 
   /** False: it may go on at once. */
   #rush(now: number): boolean {
-    if (!this.#journey.skipOn()) {
-      if (this.#journey.mayYetSkip) this.scan.work(FRAME_MS);
-      else this.#player.advance(this.#recorded.end, now + FRAME_MS);
-    }
-    this.#nowMs = this.#recorded.timeOf(this.#player.position);
+    const skipped = this.#journey.skipOn();
+    // what is to be skipped by has to be looked for first; all else may wait
+    this.scan.held = skipped || !this.#journey.mayYetSkip;
+    if (!skipped && this.scan.held) this.#player.advance(this.#recorded.end, now + FRAME_MS);
+    else if (!skipped) this.scan.work(FRAME_MS);
+    this.#nowMs = this.#timeOfShown();
     return false;
   }
 
   /** Goes on by so much of the recording's time. False: it could not in so short a time. */
   #keepPace(byMs: number, now: number): boolean {
+    this.scan.held = false;
     const to = this.#dueMs + byMs;
     const position = this.#recorded.at(to);
     const skipped = this.#isBehind && this.#journey.skip(position);
     const there = this.#player.advance(position, now + FRAME_MS);
     this.#isBehind = !there;
-    this.#nowMs = there ? to : this.#recorded.timeOf(this.#player.position);
+    this.#nowMs = there ? to : this.#timeOfShown();
     // where nothing can be skipped, nothing has to be caught up with
     this.#dueMs = skipped ? to : this.#nowMs;
     return there;
+  }
+
+  /** Goes on by the few bytes that a time in milliseconds cannot tell apart. */
+  #timeOfShown(): number {
+    const ms = this.#recorded.timeAfter(this.#player.position);
+    this.#player.advance(this.#recorded.at(ms));
+    return ms;
   }
 
   #ended(): void {
@@ -319,17 +337,11 @@ export class Replay {
 }
 
 /** The states in the file that this program can take. */
-function storedIn({ reader, chunks }: Recorded, keep: number) {
+function storedIn(recorded: Recorded, keep: number): Entry[] {
+  const { reader, chunks } = recorded;
   const stored = reader.checkpoints()?.list(headerOf(keep)) ?? [];
-  if (stored.length === 0) return [];
-  const before: number[] = [];
-  let bytes = 0;
-  for (const chunk of chunks) {
-    before.push(bytes);
-    bytes += chunk.bytes;
-  }
   return stored.flatMap((source) => {
     const chunk = chunks.findIndex(({ seq }) => seq > source.afterChunk);
-    return chunk < 0 ? [] : [{ chunk, at: before[chunk]!, source }];
+    return chunk < 0 ? [] : [{ chunk, at: recorded.bytesBefore(chunk), source }];
   });
 }

@@ -96,6 +96,11 @@ export class Scan {
     return this.done || compare(this.#player.position, position) >= 0;
   }
 
+  /** Uncompressed bytes that it has not come through before this position. */
+  bytesTo({ chunk }: Position): number {
+    return Math.max(0, this.#recorded.bytesBefore(chunk) - this.#before);
+  }
+
   #frame(): boolean {
     const from = this.#player.position;
     if (!this.#player.advanceFrame()) return false;
@@ -127,8 +132,7 @@ export class Scan {
   }
 
   #passedChunk(): void {
-    this.#before += this.#recorded.chunks[this.#chunk]?.bytes ?? 0;
-    this.#chunk++;
+    this.#before = this.#recorded.bytesBefore(++this.#chunk);
     const { position } = this.#player;
     const between = position.offset === 0 && position.chunk === this.#chunk;
     if (between && !this.done && this.#cache.wants(this.#before)) {

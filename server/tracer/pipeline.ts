@@ -98,8 +98,8 @@ export class Pipeline {
       baseIndex: info.base_index,
       leakAfter: info.alerts.leak_after,
     });
-    const { onEnd } = options;
-    if (onEnd !== undefined) this.model.inodes.onEnded = (inode) => onEnd(this, inode);
+    // always there: a state that is saved here is taken up by one that nobody listens to
+    this.model.inodes.onEnded = (inode) => options.onEnd?.(this, inode);
     this._readiness = new Readiness(info, this.model);
     this._exact = info.counts_misses && isExact(info);
     this._settlement = new Settlement(

@@ -4,9 +4,12 @@
  * benchmarks only: no kernel has printed it.
  */
 import { LINES, type LineName, type LineSpec } from '../../server/protocol/grammar.ts';
-import type { EpochInfo } from '../../server/protocol/recording.ts';
+import type { EpochInfo, FrameKind } from '../../server/protocol/recording.ts';
 import { type Frame, RecordingReader } from '../../server/recording/reader.ts';
-import { RecordingWriter } from '../../server/recording/writer.ts';
+import { Recorder } from '../../server/recording/recorder.ts';
+import { Pipeline } from '../../server/tracer/pipeline.ts';
+import { feed } from '../../server/tracer/tracer.ts';
+import { KEEP } from './template.ts';
 
 /** Copies that run side by side. */
 const COPIES = 20;
@@ -18,15 +21,35 @@ interface Part {
   readonly lines: readonly string[];
 }
 
-/** Writes about so many events; gives how many lines were written that are events. */
+/**
+ * Writes about so many events as a live session does that has seen them, with the states to
+ * seek by; gives how many lines were written that are events.
+ */
 export function writeBigRecording(from: string, to: string, events: number): number {
   const reader = new RecordingReader(from);
   const frames = [...reader.frames()];
   const info = reader.epochs[0]!;
   reader.close();
   const parts = wholeLines(frames);
-  const writer = new RecordingWriter(to);
-  writer.epoch({ ...info, canaries: [] } satisfies EpochInfo);
+  const epoch: EpochInfo = { ...info, canaries: [] };
+  const pipeline: Pipeline = new Pipeline(epoch, {
+    keep: KEEP,
+    onEnd: (of, inode) => recorder.ended(of, inode),
+    onAlert: (of, alert) => recorder.alert(of, alert),
+  });
+  const recorder = new Recorder({
+    file: to,
+    states: { keep: KEEP },
+    pipelines: () => [pipeline],
+    say: (text) => {
+      throw new Error(text);
+    },
+  });
+  recorder.epoch(pipeline);
+  const give = (kind: FrameKind, bytes: Buffer, now: number) => {
+    recorder.frame(epoch, kind, bytes, now);
+    feed(pipeline, kind, bytes);
+  };
   const began = frames[0]!.atMs;
   const lengthS = Math.ceil((frames.at(-1)!.atMs - began) / 1000) + PAUSE_S;
   const hits = lastHits(parts);
@@ -34,16 +57,16 @@ export function writeBigRecording(from: string, to: string, events: number): num
   for (let round = 0; written < events; round++) {
     for (const { frame, lines } of parts) {
       const now = frame.atMs + round * lengthS * 1000;
-      if (frame.kind === 'begin' && round === 0) writer.frame(1, 'begin', frame.bytes, now);
+      if (frame.kind === 'begin' && round === 0) give('begin', frame.bytes, now);
       if (lines.length === 0) continue;
       const out = lines.flatMap((line) =>
         frame.kind === 'out' ? again(line, round, lengthS, hits) : agentAgain(line, round, lengthS),
       );
       if (frame.kind === 'out') written += out.filter((line) => isEvent(line)).length;
-      if (out.length > 0) writer.frame(1, frame.kind, Buffer.from(`${out.join('\n')}\n`), now);
+      if (out.length > 0) give(frame.kind, Buffer.from(`${out.join('\n')}\n`), now);
     }
   }
-  writer.close();
+  recorder.close();
   return written;
 }
 

@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Player } from '../../server/recording/player.ts';
@@ -14,6 +15,7 @@ import { RecordingReader } from '../../server/recording/reader.ts';
 import { Replay } from '../../server/recording/replay.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { writeBigRecording } from './big-recording.ts';
+import { KEEP } from './template.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -22,7 +24,6 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-const KEEP = 20_000;
 const SAMPLE = fileURLToPath(new URL('../../samples/demo-6.12.lastref', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'lastref-bench-'));
 try {
@@ -35,22 +36,31 @@ async function measure(file: string): Promise<void> {
   say(`writing a recording of ${options.events} events ...`);
   const events = writeBigRecording(SAMPLE, file, Number(options.events));
   const fileBytes = statSync(file).size;
-  say(`${events} events, ${fileBytes} bytes`);
+  print(
+    'size',
+    fileBytes / events,
+    'bytes/event',
+    (fileBytes - bytesOfStates(file)) / events,
+    'without the states',
+    fileBytes / (fileBytes - bytesOfStates(file)),
+  );
   const reader = new RecordingReader(file);
   const opened = performance.now();
   const replay = new Replay(reader, { keep: KEEP, banner: '' });
   const { begin_ms, end_ms } = replay.status();
-  say(`opened in ${(performance.now() - opened).toFixed(0)} ms`);
+  say(`${events} events, opened in ${(performance.now() - opened).toFixed(0)} ms`);
 
-  const scanned = performance.now();
-  while (!replay.scan.done) replay.scan.work(50);
-  const scanS = (performance.now() - scanned) / 1000;
   const plain = performance.now();
   const player = new Player(new Recorded(reader), { keep: KEEP });
   player.advance(player.recorded.end);
   const plainS = (performance.now() - plain) / 1000;
   const { losses, findings } = makeReport(player.pipelines);
   say(`balanced: ${losses.balanced}, findings: ${findings.length}`);
+  const middle = begin_ms + (end_ms - begin_ms) / 2;
+  const from = performance.now();
+  const straight = new Player(new Recorded(reader), { keep: KEEP });
+  straight.advance(straight.recorded.at(middle));
+  const straightMs = performance.now() - from;
 
   // every point once, in an order that goes back and forth
   const points = Number(options.points);
@@ -58,52 +68,49 @@ async function measure(file: string): Promise<void> {
     const part = ((i * 0.618034) % 1) * 0.998 + 0.001;
     return begin_ms + part * (end_ms - begin_ms);
   });
-  const took: number[] = [];
-  for (const ms of times) {
-    const from = performance.now();
-    await replay.seek(ms);
-    took.push(performance.now() - from);
-  }
-  took.sort((a, b) => a - b);
-  const middle = begin_ms + (end_ms - begin_ms) / 2;
-  const from = performance.now();
-  const straight = new Player(new Recorded(reader), { keep: KEEP });
-  straight.advance(straight.recorded.at(middle));
-  const straightMs = performance.now() - from;
-  const beforeMiddle = performance.now();
-  await replay.seek(begin_ms);
-  const backMs = performance.now() - beforeMiddle;
-  const toMiddle = performance.now();
-  await replay.seek(middle);
-  const middleMs = performance.now() - toMiddle;
+  const seek = async (when: string) => {
+    const took: number[] = [];
+    for (const ms of times) {
+      const from = performance.now();
+      await replay.seek(ms);
+      took.push(performance.now() - from);
+    }
+    took.sort((a, b) => a - b);
+    const half = 'from the beginning to the middle';
+    const [p50, most] = [took[points >> 1]!, took.at(-1)!];
+    print(`seek_p50 ${when}`, p50, 'ms', straightMs, half, straightMs / p50);
+    print(`seek_max ${when}`, most, 'ms', straightMs, half, straightMs / most);
+  };
+  const rush = async (when: string) => {
+    await replay.seek(begin_ms);
+    const rushed = performance.now();
+    await replay.play(Number.POSITIVE_INFINITY);
+    const rushS = (performance.now() - rushed) / 1000;
+    const end = makeReport(replay.pipelines());
+    if (JSON.stringify(end) !== JSON.stringify(makeReport(player.pipelines))) {
+      throw new Error('at its end, a replay at full speed reports something else than playing all');
+    }
+    const all = 'every event through decoder and model';
+    print(`replay_max ${when}`, events / rushS, 'events/s', events / plainS, all, plainS / rushS);
+  };
+  await seek('just opened');
+  await rush('just opened');
+  const reached = (replay.scan.reachedMs - begin_ms) / (end_ms - begin_ms);
+  say(`looked through until then: ${(reached * 100).toFixed(0)} %`);
 
-  const name = 'from the beginning to the same point';
-  print('seek', middleMs, 'ms', straightMs, name, straightMs / middleMs);
-  const half = 'from the beginning to the middle';
-  print('seek_p50', took[points >> 1]!, 'ms', straightMs, half, straightMs / took[points >> 1]!);
-  print('seek_max', took.at(-1)!, 'ms', straightMs, half, straightMs / took.at(-1)!);
-  print('seek_to_begin', backMs, 'ms', straightMs, half, straightMs / backMs);
-  print(
-    'scan',
-    events / scanS,
-    'events/s',
-    events / plainS,
-    'played without saving states',
-    plainS / scanS,
-  );
-  await replay.seek(begin_ms);
-  const rushed = performance.now();
-  await replay.play(Number.POSITIVE_INFINITY);
-  const rushS = (performance.now() - rushed) / 1000;
-  const end = makeReport(replay.pipelines());
-  if (JSON.stringify(end) !== JSON.stringify(makeReport(player.pipelines))) {
-    throw new Error('at its end, a replay at full speed reports something else than playing all');
-  }
-  const all = 'every event through decoder and model';
-  print('replay_max', events / rushS, 'events/s', events / plainS, all, plainS / rushS);
+  const second = new Replay(reader, { keep: KEEP, banner: '' });
+  const scanned = performance.now();
+  while (!second.scan.done) second.scan.work(50);
+  const scanS = (performance.now() - scanned) / 1000;
+  const saving = 'played without saving states';
+  print('scan', events / scanS, 'events/s', events / plainS, saving, plainS / scanS);
+  second.stop();
+  while (!replay.scan.done) replay.scan.work(50);
+  await seek('looked through');
+  await rush('looked through');
   const states = replay.states();
   print(
-    'states',
+    'states in memory',
     states.bytes / states.count,
     'bytes/state',
     fileBytes / states.count,
@@ -112,6 +119,17 @@ async function measure(file: string): Promise<void> {
   );
   replay.stop();
   reader.close();
+}
+
+function bytesOfStates(file: string): number {
+  const db = new DatabaseSync(file, { readOnly: true });
+  const { bytes } = db
+    .prepare('SELECT coalesce(sum(bytes), 0) AS bytes FROM checkpoints')
+    .get() as {
+    bytes: number;
+  };
+  db.close();
+  return bytes;
 }
 
 function print(
