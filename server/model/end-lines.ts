@@ -3,21 +3,8 @@ import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
 import { lifeContext } from './context.ts';
 import type { GuestMemfds } from './guest-memfds.ts';
-import { fileKey, type Incarnation } from './incarnation.ts';
+import { fileKey, type Incarnation, STAGE_PLACE } from './incarnation.ts';
 import type { Teardown } from './teardown.ts';
-
-/** The stages in a line at the end, but the last one. */
-const LIFE_STAGES = [
-  'evict',
-  'evict_inode',
-  'truncate_final',
-  'clear_inode',
-  'evict_inode_end',
-  'destroy_inode',
-  'destroy_op',
-  'evict_end',
-  'i_callback',
-] as const;
 
 /** Two programs note the time of evict(), one after the other; a guest's CPU may stop in between. */
 const SAME_EVICT_NS = 1e9;
@@ -59,9 +46,15 @@ export class EndLines {
       }
       inode.freedBefore = inode.freed;
     }
-    for (const stage of LIFE_STAGES) {
-      if (event[stage] > 0) inode.reach(stage, event.ts - event[stage]);
-    }
+    inode.reachBefore(STAGE_PLACE.evict, event.ts, event.evict);
+    inode.reachBefore(STAGE_PLACE.evict_inode, event.ts, event.evict_inode);
+    inode.reachBefore(STAGE_PLACE.truncate_final, event.ts, event.truncate_final);
+    inode.reachBefore(STAGE_PLACE.clear_inode, event.ts, event.clear_inode);
+    inode.reachBefore(STAGE_PLACE.evict_inode_end, event.ts, event.evict_inode_end);
+    inode.reachBefore(STAGE_PLACE.destroy_inode, event.ts, event.destroy_inode);
+    inode.reachBefore(STAGE_PLACE.destroy_op, event.ts, event.destroy_op);
+    inode.reachBefore(STAGE_PLACE.evict_end, event.ts, event.evict_end);
+    inode.reachBefore(STAGE_PLACE.i_callback, event.ts, event.i_callback);
     // the last step is at the time of the line
     if (event.free_op > 0) inode.reach('free_inode', event.ts);
     else if (event.i_callback > 0) inode.reach('i_callback', event.ts);

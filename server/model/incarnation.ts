@@ -137,6 +137,11 @@ export class Incarnation {
     this._times[STAGE_PLACE[stage]] = ts;
   }
 
+  /** A stage, by its place in INODE_STAGES, so many ns before a time; 0: it was not seen. */
+  reachBefore(place: number, ts: number, ns: number): void {
+    if (ns > 0) this._times[place] = ts - ns;
+  }
+
   /** From one stage to another, in ns; null unless both were seen. */
   between(from: InodeStage, to: InodeStage): number | null {
     const a = this.at(from);

@@ -1,7 +1,8 @@
 /**
  * How fast bytes of bpftrace become the state of the model, on one core: decoder,
- * ledger, order, model, contract, leaks, as they run live and in a replay. Beside it
- * jq and perf script, which read the same number of events and keep nothing.
+ * ledger, order, model, contract, leaks, as they run live and in a replay. Beside it, in
+ * lines, jq, which reads the same lines; in calls of the kernel, perf script, which prints a
+ * line of its own for each. Both keep nothing. A line at the end of an inode tells of ten calls.
  *
  *   scripts/bench ingest [--json] [--events 5000000] [--baseline-events 500000]
  */
@@ -32,24 +33,26 @@ for (const { name, read } of INPUTS) {
   if (!options.input.includes(name)) continue;
   const template = read();
   const input = repeat(template, events, RATE);
-  const { rate, heap } = run(template, input);
-  const baselines = (compared === 0 ? [] : [jqBaseline(input, compared), perf]).filter(
-    (baseline): baseline is Baseline => baseline !== null,
-  );
-  for (const baseline of baselines.length === 0 ? [null] : baselines) {
+  const { seconds, heap } = run(template, input);
+  const size = `${input.events} lines, ${Math.round(input.bytes / 1e6)} MB`;
+  const each = Math.round((input.calls / input.events) * 10) / 10;
+  const lines = { unit: 'lines/s', value: Math.round(input.events / seconds) };
+  const calls = { unit: 'calls/s', value: Math.round(input.calls / seconds) };
+  const note = `${size}, ${each} calls of the kernel in each; heap after it ${heap} MB`;
+  const print = (what: typeof lines, baseline: Baseline | null) =>
     printResult(options.json, {
       name: `ingest ${name}`,
-      value: Math.round(rate),
-      unit: 'events/s',
+      ...what,
       baseline: baseline?.rate ?? null,
       baseline_name: baseline?.name ?? null,
-      note: `${input.events} events, ${Math.round(input.bytes / 1e6)} MB; heap after it ${heap} MB`,
+      note,
     });
-  }
+  print(lines, compared === 0 ? null : jqBaseline(input, compared));
+  print(calls, perf);
 }
 
 /** Throws when what came out is not what went in: then the rate means nothing. */
-function run(template: Template, input: Input): { rate: number; heap: number } {
+function run(template: Template, input: Input): { seconds: number; heap: number } {
   const pipeline = new Pipeline(template.info, { keep: KEEP });
   const idle = heapMb();
   const began = performance.now();
@@ -57,8 +60,9 @@ function run(template: Template, input: Input): { rate: number; heap: number } {
   const seconds = (performance.now() - began) / 1000;
   const heap = heapMb() - idle;
   const { inodes, losses, findings, leaks, gaps, events: counted } = makeReport([pipeline]);
+  const expected = input.inodes + template.endedBefore;
   const wrong = [
-    inodes.ended === input.inodes ? '' : `${inodes.ended} inodes ended of ${input.inodes}`,
+    inodes.ended === expected ? '' : `${inodes.ended} inodes ended of ${expected}`,
     inodes.live + (inodes.lost ?? 0) === 0 ? '' : `${inodes.live} inodes live, ${inodes.lost} lost`,
     losses.balanced === true ? '' : `the ledger's balance is ${losses.balanced}`,
     counted.decoded >= input.events ? '' : `${counted.decoded} events decoded`,
@@ -70,7 +74,7 @@ function run(template: Template, input: Input): { rate: number; heap: number } {
       : `${findings.length} findings, ${leaks.length} leaks, ${gaps.length} gaps`,
   ].filter((what) => what !== '');
   if (wrong.length > 0) throw new Error(`the report is not that of the input: ${wrong.join('; ')}`);
-  return { rate: input.events / seconds, heap };
+  return { seconds, heap };
 }
 
 function numberOf(option: string, text: string): number {

@@ -34,6 +34,8 @@ export interface Input {
   readonly frames: readonly TimedFrame[];
   /** Lines of the lives, apart from ticks, beats and what came before. */
   readonly events: number;
+  /** Calls of kernel functions, or hits of tracepoints, that they tell of. */
+  readonly calls: number;
   readonly inodes: number;
   readonly bytes: number;
 }
@@ -77,7 +79,7 @@ class Repetition {
   }
 
   input(): Input {
-    const { before, readyAt, once, lines, lives, inodes } = this.#template;
+    const { before, readyAt, once, lines, lives, inodes, calls } = this.#template;
     for (const { kind, bytes } of before) this.#frames.push({ kind, bytes, at: 0 });
     const from = Number(readyAt) + LEAD_NS;
     for (const line of once) this.#say(line, 0, Number(readyAt) + TICK_NS / 2);
@@ -103,6 +105,7 @@ class Repetition {
     return {
       frames: this.#frames,
       events: lines.length * this.#copies,
+      calls: calls * this.#copies,
       inodes: inodes * this.#copies,
       bytes: this.#bytes,
     };
@@ -137,8 +140,10 @@ class Repetition {
   #account(at: number): void {
     const names = [...this.#counts.keys()].sort((a, b) => trackOf(a) - trackOf(b));
     for (const name of names) {
-      if (LINES[name].id === 0) continue;
-      this.#out(`@hits[${LINES[name].id}]: ${this.#counts.get(name)}`);
+      const { id } = LINES[name];
+      if (id === 0) continue;
+      const apart = this.#template.countedApart.get(id) ?? 0;
+      this.#out(`@hits[${id}]: ${this.#counts.get(name)! - apart}`);
     }
     const ended = (this.#counts.get('life') ?? 0) + (this.#counts.get('tp_life') ?? 0);
     if (ended > 0) this.#out(`@full: 0\n@kept: ${ended}`);

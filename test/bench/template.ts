@@ -4,6 +4,7 @@
  */
 import type { EventOf, TraceEvent } from '../../server/protocol/events.ts';
 import {
+  HITS_PER_LINE,
   LINES,
   type LineName,
   type LineSpec,
@@ -36,12 +37,18 @@ export interface Template {
   readonly readyAt: bigint;
   /** Lines that were printed in there, by name. */
   readonly printed: ReadonlyMap<LineName, number>;
+  /** What the kernel has counted of it under other keys than that of the line alone, by id. */
+  readonly countedApart: ReadonlyMap<number, number>;
+  /** Inodes that ended in there, canaries apart. */
+  readonly endedBefore: number;
   readonly lives: Lives;
   /** About superblocks: once, before the lives. */
   readonly once: readonly TemplateLine[];
   /** In the order of time. */
   readonly lines: readonly TemplateLine[];
   readonly inodes: number;
+  /** Calls of kernel functions, or hits of tracepoints, that the lines tell of. */
+  readonly calls: number;
   /** The agent's last word on the programs of each track: `17:1060:0 26:1062:0`. */
   readonly misses: readonly { readonly track: string; readonly programs: string }[];
   /** CPU and track of each program that has beats. */
@@ -69,9 +76,9 @@ export function readTemplate(file: string, lives: Lives, seconds: number): Templ
   reader.close();
   const ready = framesUntilReady(info, frames);
   if (ready === null) throw new RangeError(`${file}: the tracer was never ready in it`);
-  const before = frames.slice(0, ready);
+  const before = frames.slice(0, ready.frames);
   const told = linesOf(before);
-  const later = linesOf(frames.slice(ready));
+  const later = linesOf(frames.slice(ready.frames));
   later.sort((a, b) => stampOf(a) - stampOf(b));
   const whole = wholeLives(later, lives, seconds * 1e9);
   if (whole.length === 0) throw new RangeError(`${file}: no inode lives from birth to end in it`);
@@ -85,9 +92,12 @@ export function readTemplate(file: string, lives: Lives, seconds: number): Templ
     before,
     readyAt: BigInt(told.reduce((a, b) => (stampOf(b) > stampOf(a) ? b : a)).words[1]!),
     printed,
+    countedApart: countedApart(before),
+    endedBefore: ready.ended,
     once: once.map((line) => templateLine(line, stampOf(line))),
     lines: whole.map((line) => templateLine(line, from)),
     inodes: whole.filter(({ event }) => ENDS.has(event.kind)).length,
+    calls: whole.reduce((sum, { event }) => sum + callsIn(event), 0),
     misses: lastMisses(frames),
     beats: [
       ...new Set(
@@ -105,13 +115,34 @@ function stampOf({ words }: Told): number {
 }
 
 /** How many frames it takes until every canary has come through; null if they never do. */
-function framesUntilReady(info: EpochInfo, frames: readonly Frame[]): number | null {
+function framesUntilReady(
+  info: EpochInfo,
+  frames: readonly Frame[],
+): { frames: number; ended: number } | null {
   const pipeline = new Pipeline(info, { keep: 1000 });
   for (let i = 0; i < frames.length; i++) {
     feed(pipeline, frames[i]!.kind, frames[i]!.bytes);
-    if (pipeline.readyAt !== null) return i + 1;
+    if (pipeline.readyAt === null) continue;
+    const counts = [...pipeline.model.inodes.byFs.values()];
+    return { frames: i + 1, ended: counts.reduce((sum, { ended }) => sum + ended, 0) };
   }
   return null;
+}
+
+/** Several programs may print the same line; each but the first counts under a key of its own. */
+function countedApart(frames: readonly Frame[]): Map<number, number> {
+  const last = new Map<number, number>();
+  for (const { kind, bytes } of frames) {
+    if (kind !== 'out') continue;
+    for (const [, key, count] of bytes.toString('latin1').matchAll(/^@hits\[(\d+)\]: (\d+)$/gm)) {
+      if (Number(key) >= HITS_PER_LINE) last.set(Number(key), Number(count));
+    }
+  }
+  const byId = new Map<number, number>();
+  for (const [key, count] of last) {
+    byId.set(key % HITS_PER_LINE, (byId.get(key % HITS_PER_LINE) ?? 0) + count);
+  }
+  return byId;
 }
 
 /** The lines of the standard output that are events. */
@@ -137,6 +168,26 @@ function linesOf(frames: readonly Frame[]): Told[] {
 }
 
 const ENDS: ReadonlySet<LineName> = new Set(['free_inode', 'life', 'tp_life', 'tp_free_inode']);
+
+/** What another tracer would have recorded an event of, each. */
+function callsIn(event: TraceEvent): number {
+  if (event.kind === 'tp_life') return 2; // hugetlbfs_evict_inode and hugetlbfs_free_inode
+  if (event.kind !== 'life') return 1;
+  return TOLD_AT_THE_END.filter((stage) => event[stage] > 0).length;
+}
+
+const TOLD_AT_THE_END = [
+  'evict',
+  'evict_inode',
+  'truncate_final',
+  'clear_inode',
+  'evict_inode_end',
+  'destroy_inode',
+  'destroy_op',
+  'evict_end',
+  'i_callback',
+  'free_op',
+] as const;
 
 interface Life {
   readonly lines: Told[];
@@ -204,7 +255,10 @@ function lastMisses(frames: readonly Frame[]): Template['misses'] {
     if (kind !== 'err') continue;
     for (const line of bytes.toString('latin1').split('\n')) {
       const match = /^a misses [\d.]+ ([01]) (.+)$/.exec(line);
-      if (match !== null) last.set(match[1]!, match[2]!);
+      if (match === null) continue;
+      const [, track, programs] = match as unknown as [string, string, string];
+      // while probes are taken off, fewer are told of
+      if (programs.length >= (last.get(track)?.length ?? 0)) last.set(track, programs);
     }
   }
   return [...last].map(([track, programs]) => ({ track, programs }));
@@ -218,6 +272,10 @@ export const RATE = 200_000;
 /** What decoder and model are measured with. */
 export const INPUTS: readonly { readonly name: string; readonly read: () => Template }[] = [
   { name: 'steps', read: () => readTemplate(at('../../samples/demo-6.12.lastref'), 'steps', 8) },
+  {
+    name: 'lifecycle',
+    read: () => readTemplate(at('inputs/lifecycle.lastref'), 'lines at the end', 60),
+  },
   { name: 'lives', read: () => readTemplate(at('inputs/lives.lastref'), 'lines at the end', 1) },
 ];
 

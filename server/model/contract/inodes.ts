@@ -69,7 +69,7 @@ export class InodeRules {
         );
       }
       this.#forget(before);
-    } else if (this._lives.freed.has(event.inode)) {
+    } else if (this._lives.isFree(event.inode)) {
       this._verdicts.held('R8', subject('inode', event.inode));
     }
     return this._lives.begin(event.inode, event.dev, event.magic, event);

@@ -23,6 +23,8 @@ const MAX_TASKS = 4096;
 export class Lives {
   /** Freed, and nothing has named the address since; oldest first. */
   readonly freed = new Recent<number, InodeLife>(MAX_FREED);
+  /** The same of those that nobody saw made: their addresses, of which no more follows. */
+  private readonly _unbornFreed = new Recent<number, true>(MAX_FREED);
   /** free_inode pointers that i_callback() was seen with: of those it is told here. */
   readonly callbacksSeen = new Set<string>();
   /** How many are not evicted and were seen with hugepages or reservations: they may hold some of the pool. */
@@ -65,6 +67,7 @@ export class Lives {
     const born = event.kind === 'alloc_inode';
     const life = new InodeLife(this._next++, address, dev, magic, event.ts, born);
     this.freed.delete(address);
+    this._unbornFreed.delete(address);
     if (this._lives.size >= MAX_LIVES) return life;
     this._lives.set(address, life);
     life.open = true;
@@ -164,7 +167,13 @@ export class Lives {
   /** Its memory went back. */
   free(life: InodeLife): void {
     this.forget(life);
-    this.freed.set(life.address, life);
+    if (life.born || life.evict !== null) this.freed.set(life.address, life);
+    else this._unbornFreed.set(life.address, true);
+  }
+
+  /** Whether what the address named last was freed. */
+  isFree(address: number): boolean {
+    return this.freed.has(address) || this._unbornFreed.has(address);
   }
 
   forget(life: InodeLife): void {
