@@ -232,6 +232,8 @@ function readerOf(definition: string): Reader {
   const known = READERS.get(definition);
   if (known !== undefined) return known;
   const [className = '', ...keys] = JSON.parse(definition) as string[];
+  // in the literals below it would be no field; the encoder writes none
+  if (keys.includes('__proto__')) throw new CheckpointError('a checkpoint is damaged: __proto__');
   const name = (key: string) => JSON.stringify(key);
   const literal = (value: string) => `({ ${keys.map((k) => `${name(k)}: ${value}`).join(', ')} })`;
   const make = CLASSES.get(className);
