@@ -61,10 +61,10 @@ export class NumberMap<K extends number, V extends NonNullable<unknown>> {
     return value;
   }
 
-  /** Forgets the key that came first of those that are there. */
-  deleteOldest(): void {
+  /** Forgets the key that came first of those that are there, and gives its value. */
+  takeOldest(): V | undefined {
     this.#skipDeleted();
-    if (this._size > 0) this.delete(this._keys[this._first] as K);
+    return this._size === 0 ? undefined : this.take(this._keys[this._first] as K);
   }
 
   clear(): void {

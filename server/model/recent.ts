@@ -24,7 +24,7 @@ export class Recent<K extends number, V extends NonNullable<unknown>> {
   /** A key that is there keeps its place. */
   set(key: K, value: V): void {
     this._entries.set(key, value);
-    if (this._entries.size > this._max) this._entries.deleteOldest();
+    if (this._entries.size > this._max) this._entries.takeOldest();
   }
 
   delete(key: K): boolean {

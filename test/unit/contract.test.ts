@@ -491,3 +491,42 @@ describe('a device number that is given to another mount', () => {
     expect(contract.results().find((r) => r.rule.id === 'R11')!.checked).toBe(0);
   });
 });
+
+describe('an address that was freed long ago, and many others since', () => {
+  /** A whole life in a millisecond or so. */
+  const life = (name: string, ms: number) => [
+    `${ms} 0 rm/7 alloc_inode ${name}`,
+    `${ms + 0.1} 0 rm/7 evict ${name} ino=5 mode=16877`,
+    `${ms + 0.2} 0 rm/7 remove_hugepages ${name}`,
+    `${ms + 0.3} 0 rm/7 unreserve ${name}`,
+    `${ms + 0.4} 0 rm/7 clear_inode ${name}`,
+    `${ms + 0.5} 0 rm/7 destroy_inode ${name}`,
+    `${ms + 0.6} 0 rm/7 evict_end ${name}`,
+    `${ms + 20} 1 swapper/0 i_callback ${name}`,
+  ];
+  // two capital letters and a digit are not in the table
+  const others = Array.from({ length: 3000 }, (_, i) => life(`O${i + 100}`, 200 + i)).flat();
+  const rows = [...life('N', 190), ...others];
+
+  it('is told when it is freed again, or used', () => {
+    expect(foundIn(rows)).toEqual([]);
+    expect(foundIn([...rows, '9000 1 swapper/0 i_callback N'])).toEqual(['R4 certain']);
+    const again = contractOfRows([...rows, '9000 1 swapper/0 i_callback N']).findings;
+    // its inode is among those that are not listed any more
+    expect(again[0]).toMatchObject({
+      inode: null,
+      what: expect.stringMatching(/^inode ff/),
+      sentence: expect.stringMatching(/a second time/),
+    });
+    const used = [...rows, '9000 0 sh/8 hugepage_add F9 N ino=5 index=0'];
+    expect(foundIn(used)).toContain('R9 certain');
+  });
+
+  it('is known to be free when it is given out again', () => {
+    const checks = (of: readonly string[]) =>
+      contractOfRows(of)
+        .results()
+        .find(({ rule }) => rule.id === 'R8')!.checked;
+    expect(checks([...rows, ...life('N', 9000)])).toBe(checks(rows) + 1);
+  });
+});

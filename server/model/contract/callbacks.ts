@@ -3,7 +3,7 @@ import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import { NumberMap } from '../number-map.ts';
 import { NumberedSet } from '../numbered-set.ts';
 import { HUGETLBFS, type InodeLife } from './inode-life.ts';
-import type { Lives } from './lives.ts';
+import type { Freed, Lives } from './lives.ts';
 import { OneLine } from './one-line.ts';
 import type { Claim, Verdicts } from './verdicts.ts';
 
@@ -93,10 +93,10 @@ export class CallbackRules {
 
   /** i_callback() of an address that is free: freed twice, or never given to anybody. */
   again(event: EventOf<'i_callback'>): void {
-    const life = this._lives.freed.get(event.inode);
-    if (life === undefined || !life.born || life.callback === null) return;
-    this._lives.freed.delete(event.inode);
-    const claim = this.#claim('R4', life, event, life.callback.ts, {
+    const freed = this._lives.freedAt(event.inode);
+    if (freed === undefined || !freed.born || freed.calledBack === null) return;
+    this._lives.unfree(event.inode);
+    const claim = this.#claim('R4', freed, event, freed.calledBack, {
       sentence:
         'i_callback() ran a second time, and no alloc_inode() returned this address between; expected one callback for each destroy_inode().',
       steps: true,
@@ -177,12 +177,13 @@ export class CallbackRules {
 
   #claim(
     rule: 'R4' | 'R5' | 'R6' | 'R7',
-    life: InodeLife,
+    of: InodeLife | Freed,
     event: TraceEvent,
     from: number,
     words: { sentence: string; steps?: boolean },
   ): Claim | null {
-    const lines = [...life.lines, event];
-    return this._verdicts.claim(rule, life, { from, to: event.ts, lines, ...words }, event.ts);
+    const lines = [...of.lines, event];
+    const who = 'subject' in of ? of.subject : of;
+    return this._verdicts.claim(rule, who, { from, to: event.ts, lines, ...words }, event.ts);
   }
 }

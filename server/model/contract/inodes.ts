@@ -7,7 +7,7 @@ import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import { type Address, formatAddress } from '../../protocol/units.ts';
 import { CallbackRules } from './callbacks.ts';
 import { type InodeLife, subject } from './inode-life.ts';
-import type { Lives } from './lives.ts';
+import { type Freed, freed, type Lives } from './lives.ts';
 import type { Claim, Verdicts } from './verdicts.ts';
 
 /** evict() takes its time twice, for the line of its own and for the one at the end. */
@@ -173,7 +173,7 @@ export class InodeRules {
       this.callbacks.freedWithout(life, event);
       return this.#end(life, event);
     }
-    const freed = this._lives.freed.get(event.inode);
+    const freed = this._lives.freshlyFreed(event.inode);
     if (freed !== undefined) this._lives.note(freed, event); // inside i_callback()
   }
 
@@ -200,14 +200,14 @@ export class InodeRules {
   used(event: UseEvent, magic: number): InodeLife | null {
     if (event.inode === 0) return null;
     let life = this._lives.at(event.inode);
-    const over = life ?? this._lives.freed.get(event.inode);
-    const end = over?.destroy ?? over?.callback ?? null;
+    const over = this.#over(event.inode as Address, life);
+    const end = over?.end ?? null;
     const after = over !== undefined && end !== null && event.ts > end.ts;
     let claim: Claim | null = null;
     if (after && over.born && over.magic === magic) {
       claim = this._verdicts.claim(
         'R9',
-        over,
+        over.subject,
         {
           from: end.ts,
           to: event.ts,
@@ -231,6 +231,12 @@ export class InodeRules {
     this._lives.holds(life, event.ts);
     this._lives.note(life, event);
     return life;
+  }
+
+  /** What was named last at an address, where that is over. */
+  #over(address: Address, life: InodeLife | undefined): Freed | undefined {
+    if (life === undefined) return this._lives.freedAt(address);
+    return life.destroy === null && life.callback === null ? undefined : freed(life);
   }
 
   /** A step of evict() in a task that is not known to evict this inode. */

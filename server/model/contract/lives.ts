@@ -3,16 +3,20 @@
  * task. Draws no conclusion.
  */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
+import type { LineName } from '../../protocol/grammar.ts';
 import type { Address } from '../../protocol/units.ts';
 import type { Incarnation } from '../incarnation.ts';
 import type { Inodes } from '../inodes.ts';
 import { NumberMap } from '../number-map.ts';
 import { Recent } from '../recent.ts';
 import type { Superblocks } from '../superblocks.ts';
-import { InodeLife } from './inode-life.ts';
+import { InodeLife, subject } from './inode-life.ts';
+import type { Subject } from './verdicts.ts';
 
 /** Freed addresses that are remembered, to know what comes again. */
 const MAX_FREED = 16_384;
+/** Those of them whose lives are kept with their lines. */
+const MAX_FRESH = 1024;
 /** Lives that are followed at the same time; those beyond are not checked. */
 const MAX_LIVES = 1_000_000;
 /** evict() inside evict(): deeper than that, the ends of the outer ones were lost. */
@@ -20,11 +24,30 @@ const MAX_NESTED = 16;
 /** Tasks in evict(): beyond, those whose end was lost are looked for. */
 const MAX_TASKS = 4096;
 
+/** A life that is over, and nothing has named its address since. */
+export interface Freed {
+  readonly subject: Subject;
+  readonly born: boolean;
+  readonly magic: number;
+  /** destroy_inode(), or else i_callback(). */
+  readonly end: { readonly kind: LineName; readonly ts: number } | null;
+  /** When i_callback() ran, ns of the epoch. */
+  readonly calledBack: number | null;
+  readonly lines: readonly TraceEvent[];
+}
+
+/** What is remembered of it when many others were freed since. */
+interface LongFreed {
+  /** Number of its incarnation; 0: none. */
+  readonly inode: number;
+  readonly born: boolean;
+  readonly magic: number;
+  readonly kind: LineName | null;
+  readonly ts: number;
+  readonly calledBack: number | null;
+}
+
 export class Lives {
-  /** Freed, and nothing has named the address since; oldest first. */
-  readonly freed = new Recent<number, InodeLife>(MAX_FREED);
-  /** The same of those that nobody saw made: their addresses, of which no more follows. */
-  private readonly _unbornFreed = new Recent<number, true>(MAX_FREED);
   /** free_inode pointers that i_callback() was seen with: of those it is told here. */
   readonly callbacksSeen = new Set<string>();
   /** How many are not evicted and were seen with hugepages or reservations: they may hold some of the pool. */
@@ -34,6 +57,10 @@ export class Lives {
   private readonly _superblocks: Superblocks;
   private readonly _inodes: Inodes;
   private readonly _lives = new NumberMap<number, InodeLife>();
+  /** Freed, and nothing has named the address since; oldest first. */
+  private readonly _freed = new NumberMap<number, InodeLife>();
+  /** Those before them, and those that nobody saw made. */
+  private readonly _longFreed = new Recent<number, LongFreed>(MAX_FREED);
   /** By superblock: how many are known and not evicted. */
   private readonly _open = new Map<number, { count: number }>();
   private _next = 1;
@@ -66,8 +93,7 @@ export class Lives {
   begin(address: Address, dev: number, magic: number, event: TraceEvent): InodeLife {
     const born = event.kind === 'alloc_inode';
     const life = new InodeLife(this._next++, address, dev, magic, event.ts, born);
-    this.freed.delete(address);
-    this._unbornFreed.delete(address);
+    this.unfree(address);
     if (this._lives.size >= MAX_LIVES) return life;
     this._lives.set(address, life);
     life.open = true;
@@ -167,13 +193,47 @@ export class Lives {
   /** Its memory went back. */
   free(life: InodeLife): void {
     this.forget(life);
-    if (life.born || life.evict !== null) this.freed.set(life.address, life);
-    else this._unbornFreed.set(life.address, true);
+    this.unfree(life.address);
+    // of one that was told in one line, and nobody saw made, no more follows than that it was
+    if (!life.born && life.evict === null) return this.#remember(life);
+    this._freed.set(life.address, life);
+    if (this._freed.size > MAX_FRESH) this.#remember(this._freed.takeOldest()!);
   }
 
   /** Whether what the address named last was freed. */
   isFree(address: number): boolean {
-    return this.freed.has(address) || this._unbornFreed.has(address);
+    return this._freed.has(address) || this._longFreed.has(address);
+  }
+
+  /** What was freed at this address; undefined when something has named it since. */
+  freedAt(address: Address): Freed | undefined {
+    const life = this._freed.get(address);
+    if (life !== undefined) return freed(life);
+    const long = this._longFreed.get(address);
+    if (long === undefined) return undefined;
+    const { born, magic, kind, ts, calledBack } = long;
+    const inode = this._inodes.byNumber(long.inode) ?? null;
+    const end = kind === null ? null : { kind, ts };
+    const who = subject(inode === null ? 'inode' : '', address, inode);
+    return { subject: who, born, magic, end, calledBack, lines: [] };
+  }
+
+  /** The life that ended last at this address, while it is kept with its lines. */
+  freshlyFreed(address: number): InodeLife | undefined {
+    return this._freed.get(address);
+  }
+
+  /** Something names the address again. */
+  unfree(address: number): void {
+    this._freed.delete(address);
+    this._longFreed.delete(address);
+  }
+
+  #remember(life: InodeLife): void {
+    const { born, magic, end, calledBack } = freed(life);
+    const [kind, ts] = [end?.kind ?? null, end?.ts ?? 0];
+    const inode = life.inode?.number ?? 0;
+    this._longFreed.set(life.address, { inode, born, magic, kind, ts, calledBack });
   }
 
   forget(life: InodeLife): void {
@@ -187,6 +247,13 @@ export class Lives {
       if (stack.every((life) => life.callback !== null)) this._evicting.delete(tid);
     }
   }
+}
+
+/** A life as one that is over. */
+export function freed(life: InodeLife): Freed {
+  const { born, magic, destroy, callback, lines } = life;
+  const calledBack = callback?.ts ?? null;
+  return { subject: life, born, magic, end: destroy ?? callback, calledBack, lines };
 }
 
 /** Place of the innermost life at an address; -1 for none. */
