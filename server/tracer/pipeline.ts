@@ -30,6 +30,8 @@ const SLACK_NS = 5e6;
  * it counted in seconds. Each speaks five times a second or more, so nobody waits for nothing.
  */
 const BOUND_NS = 120e9;
+/** Where more events come than bpftrace can print, those of one CPU keep it from the others. */
+const MAX_WAITING = 500_000;
 const MAX_FRAMES = 16;
 /** Where a recording begins in the middle: every evict and grace period of before is over. */
 const INHERITED_NS = 15e9;
@@ -424,6 +426,7 @@ function buffersOf(info: EpochInfo): ReorderOptions {
     buffers: perTrack * (both ? TRACKS : 1),
     slackNs: SLACK_NS,
     boundNs: BOUND_NS,
+    maxWaiting: MAX_WAITING,
     // a CPU that came up later than we counted shares the place of another
     bufferOf: ({ track, cpu }) => (both && track === 1 ? perTrack : 0) + (cpu % perTrack),
   };

@@ -4,8 +4,9 @@
  * a buffer they come almost in order: each is written a moment after its time was
  * taken, longer where a virtual CPU is preempted. An event is passed on when every
  * buffer has spoken of a time later by `slackNs`, or when it is older than the newest
- * by `boundNs`; one that comes later than that is passed on at once and counted. A
- * function of the lines alone, so that a replay gives the same order.
+ * by `boundNs`, or when more than `maxWaiting` wait: a bpftrace that cannot keep up with one
+ * buffer does not get to the others. One that comes later than that is passed on at once and
+ * counted. A function of the lines alone, so that a replay gives the same order.
  */
 import type { TraceEvent } from '../protocol/events.ts';
 import { headOf, type LineHead } from './line-head.ts';
@@ -36,10 +37,6 @@ class BufferQueue {
     if (ts > this.newest) this.newest = ts;
   }
 
-  get length(): number {
-    return this._events.length - this._head;
-  }
-
   get isEmpty(): boolean {
     return this._head === this._events.length;
   }
@@ -66,11 +63,16 @@ export interface ReorderOptions {
   readonly bufferOf: (head: LineHead) => number;
   readonly slackNs: number;
   readonly boundNs: number;
+  /** Events; about 200 bytes each. */
+  readonly maxWaiting: number;
 }
 
 export class Reorder {
   /** Events passed on after one of a later time. */
   late = 0;
+  /** Events that wait for their turn. */
+  waiting = 0;
+  private readonly _maxWaiting: number;
   private readonly _emit: (event: TraceEvent, ts: number) => void;
   private readonly _boundNs: number;
   private readonly _slackNs: number;
@@ -83,14 +85,10 @@ export class Reorder {
   constructor(options: ReorderOptions, emit: (event: TraceEvent, ts: number) => void) {
     this._queues = Array.from({ length: options.buffers }, () => new BufferQueue());
     this._boundNs = options.boundNs;
+    this._maxWaiting = options.maxWaiting;
     this._slackNs = options.slackNs;
     this._bufferOf = options.bufferOf;
     this._emit = emit;
-  }
-
-  /** Events that wait for their turn. */
-  get waiting(): number {
-    return this._queues.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** From the newest event that came to the last one that was passed on; 0 before both. */
@@ -106,14 +104,22 @@ export class Reorder {
       return;
     }
     this._queues[this._bufferOf(head)]!.push(event, ts);
+    this.waiting++;
     if (ts > this._max) this._max = ts;
     this.#release(this.#watermark());
+    if (this.waiting > this._maxWaiting) this.#release(this.#oldest());
   }
 
   /** The stream has ended, or starts anew. */
   flush(): void {
     this.#release(Number.POSITIVE_INFINITY);
     for (const queue of this._queues) queue.newest = Number.NEGATIVE_INFINITY;
+  }
+
+  #oldest(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const { first } of this._queues) if (first < oldest) oldest = first;
+    return oldest;
   }
 
   #watermark(): number {
@@ -136,6 +142,7 @@ export class Reorder {
       // after the last one, watermark and time of none may both be infinite
       if (least === null || least.isEmpty) return;
       this._passed = ts;
+      this.waiting--;
       this._emit(least.shift(), ts);
     }
   }

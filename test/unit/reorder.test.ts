@@ -6,9 +6,10 @@ import { Reorder } from '../../server/tracer/reorder.ts';
 const event = (ts: number, cpu: number): TraceEvent =>
   ({ kind: 'tick', ts, cpu, pid: 0, tid: 0, seq: 0 }) as unknown as TraceEvent;
 
-const options = (buffers: number, boundNs: number) => ({
+const options = (buffers: number, boundNs: number, maxWaiting = 1e9) => ({
   buffers,
   boundNs,
+  maxWaiting,
   slackNs: 0,
   bufferOf: (e: { cpu: number }) => e.cpu,
 });
@@ -66,6 +67,26 @@ describe('reorder', () => {
           newest = Math.max(newest, ts);
         }
         expect(behind).toBe(late);
+      }),
+    );
+  });
+
+  it('holds no more than so many, lets the oldest go first, and loses none', () => {
+    fc.assert(
+      fc.property(interleaved, fc.integer({ min: 1, max: 10 }), ({ woven, cpus }, most) => {
+        const out: number[] = [];
+        const reorder = new Reorder(options(cpus, 1e9, most), (e) => out.push(e.ts));
+        for (const e of woven) {
+          reorder.push(e);
+          expect(reorder.waiting).toBeLessThanOrEqual(most);
+        }
+        const before = out.length;
+        expect(before + reorder.waiting).toBe(woven.length);
+        reorder.flush();
+        expect(reorder.waiting).toBe(0);
+        const times = woven.map((e) => e.ts).sort((a, b) => a - b);
+        expect([...out].sort((a, b) => a - b)).toEqual(times);
+        if (reorder.late === 0) expect(out).toEqual(times);
       }),
     );
   });
