@@ -88,7 +88,13 @@ function run(churn: Churn, file: string | null, most: number): { seconds: number
   const recorder =
     file === null
       ? null
-      : new Recorder({ file, pipelines: () => [pipeline], say: fail, now: () => now });
+      : new Recorder({
+          file,
+          states: { keep: KEEP },
+          pipelines: () => [pipeline],
+          say: fail,
+          now: () => now,
+        });
   recorder?.epoch(pipeline);
   pipeline.begin([]);
   let seconds = 0;

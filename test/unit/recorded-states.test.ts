@@ -18,7 +18,12 @@ import { inodesOf, stateOf } from '../fixtures/pipeline-state.ts';
 import { framesOf, type Played, RECORDINGS, RecordedSession } from '../fixtures/recordings.ts';
 
 const KEEP = 20_000;
-const OFTEN: SaverOptions = { keep: KEEP, everyBytes: 20_000, share: Number.POSITIVE_INFINITY };
+const OFTEN: SaverOptions = {
+  keep: KEEP,
+  everyBytes: 20_000,
+  share: Number.POSITIVE_INFINITY,
+  bytesShare: Number.POSITIVE_INFINITY,
+};
 const DIR = mkdtempSync(join(tmpdir(), 'lastref-test-'));
 const readers: RecordingReader[] = [];
 afterAll(() => {
@@ -144,6 +149,24 @@ describe('no states are saved', () => {
     });
     // what the first takes is not known before
     expect(statesIn(file).list).toHaveLength(1);
+  });
+
+  it('when they would be larger than their share of the file', () => {
+    const file = record('bytes.lastref', framesOf(RECORDINGS.demo!), {
+      states: { ...OFTEN, bytesShare: 0.5 },
+    });
+    const { list } = statesIn(file);
+    const states = list.reduce((sum, { bytes }) => sum + bytes, 0);
+    const chunks = open(file).chunks().length;
+    const db = new DatabaseSync(file, { readOnly: true });
+    const { bytes } = db
+      .prepare('SELECT sum(length(frames) + coalesce(length(times), 0)) AS bytes FROM chunks')
+      .get() as { bytes: number };
+    db.close();
+    expect(chunks).toBeGreaterThan(20);
+    expect(list.length).toBeGreaterThan(0);
+    // how large the next one is, is not known before
+    expect(states - list.at(-1)!.bytes).toBeLessThan(bytes / 2);
   });
 
   it('of what cannot be saved, and the recording is whole all the same', () => {

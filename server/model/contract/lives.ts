@@ -14,9 +14,9 @@ import { InodeLife, subject } from './inode-life.ts';
 import type { Subject } from './verdicts.ts';
 
 /** Freed addresses that are remembered, to know what comes again. */
-const MAX_FREED = 16_384;
-/** Those of them whose lives are kept with their lines. */
-const MAX_FRESH = 1024;
+const MAX_FREED = 4096;
+/** Those of them whose lives are kept with their lines; of the others the inode has them. */
+const MAX_FRESH = 200;
 /** Lives that are followed at the same time; those beyond are not checked. */
 const MAX_LIVES = 1_000_000;
 /** evict() inside evict(): deeper than that, the ends of the outer ones were lost. */
@@ -42,9 +42,9 @@ interface LongFreed {
   readonly inode: number;
   readonly born: boolean;
   readonly magic: number;
+  /** i_callback() or the line that tells of it, or else destroy_inode(), and when it ran. */
   readonly kind: LineName | null;
   readonly ts: number;
-  readonly calledBack: number | null;
 }
 
 export class Lives {
@@ -211,11 +211,12 @@ export class Lives {
     if (life !== undefined) return freed(life);
     const long = this._longFreed.get(address);
     if (long === undefined) return undefined;
-    const { born, magic, kind, ts, calledBack } = long;
+    const { born, magic, kind, ts } = long;
     const inode = this._inodes.byNumber(long.inode) ?? null;
     const end = kind === null ? null : { kind, ts };
+    const calledBack = kind === null || kind === 'destroy_inode' ? null : ts;
     const who = subject(inode === null ? 'inode' : '', address, inode);
-    return { subject: who, born, magic, end, calledBack, lines: [] };
+    return { subject: who, born, magic, end, calledBack, lines: inode?.evidence ?? [] };
   }
 
   /** The life that ended last at this address, while it is kept with its lines. */
@@ -230,10 +231,11 @@ export class Lives {
   }
 
   #remember(life: InodeLife): void {
-    const { born, magic, end, calledBack } = freed(life);
+    const { born, magic } = life;
+    const end = life.callback ?? life.destroy;
     const [kind, ts] = [end?.kind ?? null, end?.ts ?? 0];
     const inode = life.inode?.number ?? 0;
-    this._longFreed.set(life.address, { inode, born, magic, kind, ts, calledBack });
+    this._longFreed.set(life.address, { inode, born, magic, kind, ts });
   }
 
   forget(life: InodeLife): void {

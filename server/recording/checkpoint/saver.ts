@@ -10,13 +10,12 @@ import { CheckpointError } from './graph.ts';
 import { type SaveOptions, saveState } from './state.ts';
 import { CheckpointStore } from './store.ts';
 
-/**
- * Uncompressed bytes of chunks between two states: about 100,000 events, to which a state
- * adds a quarter of their bytes on disk, and which are played in about 200 ms.
- */
-const EVERY_BYTES = 8 * 1024 * 1024;
-/** What else the server has to do goes first. */
-const SHARE = 0.1;
+/** Uncompressed bytes of chunks between two states: about 65,000 events, played in 150 ms. */
+const EVERY_BYTES = 5 * 1024 * 1024;
+/** Of the time since the last state: what else the server has to do goes first. */
+const SHARE = 0.2;
+/** All states together may take so many bytes, for each of the compressed chunks. */
+const BYTES_SHARE = 0.5;
 /**
  * Hosts and runs whose states are saved together, in one turn of the event loop: each may
  * take 50 ms. With more of them a replay saves them itself when it looks through the file.
@@ -30,6 +29,8 @@ export interface SaverOptions {
   readonly everyBytes?: number;
   /** Of the time since the last state, the part that may go into the next. */
   readonly share?: number;
+  /** Bytes of all states for each byte of the chunks. */
+  readonly bytesShare?: number;
 }
 
 export class StateSaver {
@@ -37,11 +38,17 @@ export class StateSaver {
   readonly #options: SaveOptions;
   readonly #everyBytes: number;
   readonly #share: number;
+  readonly #bytesShare: number;
   readonly #say: (text: string) => void;
   /** Epochs in the order of their first chunk, which is that of a replay's pipelines. */
   readonly #epochs = new Set<number>();
   #lastChunk = 0;
+  /** Since the last state, uncompressed. */
   #bytes = 0;
+  /** Of all chunks, compressed, and of all states; and of the last state. */
+  #chunkBytes = 0;
+  #stateBytes = 0;
+  #lastBytes = 0;
   #savedAt = 0;
   #tookMs = 0;
   /** There is something that cannot be saved: the recording goes on without. */
@@ -50,13 +57,14 @@ export class StateSaver {
   /** Into a recording that has no chunk yet; makes the table. `say`: words for the terminal. */
   constructor(
     db: DatabaseSync,
-    { keep, everyBytes = EVERY_BYTES, share = SHARE }: SaverOptions,
+    { keep, everyBytes = EVERY_BYTES, share = SHARE, bytesShare = BYTES_SHARE }: SaverOptions,
     say: (text: string) => void,
   ) {
     this.#store = CheckpointStore.create(db);
     this.#options = { keep, make: (info) => new Pipeline(info, { keep }) };
     this.#everyBytes = everyBytes;
     this.#share = share;
+    this.#bytesShare = bytesShare;
     this.#say = say;
   }
 
@@ -65,9 +73,10 @@ export class StateSaver {
    * is in the file, and nothing else. Throws what SQLite throws.
    */
   wrote(chunks: readonly Chunk[], pipelines: readonly Pipeline[]): void {
-    for (const { epoch, bytes } of chunks) {
+    for (const { epoch, bytes, frames, times } of chunks) {
       this.#epochs.add(epoch);
       this.#bytes += bytes;
+      this.#chunkBytes += frames.length + (times?.length ?? 0);
       this.#lastChunk++;
     }
     const began = performance.now();
@@ -79,6 +88,8 @@ export class StateSaver {
     try {
       const state = saveState(fed, this.#options);
       this.#store.write(this.#lastChunk, chunks.at(-1)?.toMs ?? 0, state);
+      this.#lastBytes = state.length;
+      this.#stateBytes += state.length;
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw error;
       this.#failed = true;
@@ -92,6 +103,7 @@ export class StateSaver {
   #isDue(now: number): boolean {
     if (this.#failed || this.#bytes < this.#everyBytes) return false;
     if (this.#epochs.size > MAX_PIPELINES) return false;
+    if (this.#stateBytes + this.#lastBytes > this.#chunkBytes * this.#bytesShare) return false;
     return this.#tookMs <= (now - this.#savedAt) * this.#share;
   }
 }
