@@ -10,6 +10,8 @@ import type { Scan } from './scan.ts';
  * the end that the last 20,000 are all listed there: about 12 lines of 70 bytes each.
  */
 const TAIL_BYTES = 16 * 1024 * 1024;
+/** So many times the bytes between two states that are made are played at once: 8 MB, 200 ms. */
+const NEAR = 3.5;
 /** For so long nothing else gets a turn, ms. */
 const SLICE_MS = 25;
 
@@ -86,7 +88,7 @@ export class Journey {
     const saved = this.#cache.before(to.chunk)?.chunk ?? 0;
     const from = compare(here, to) <= 0 ? Math.max(saved, here.chunk) : saved;
     const bytes = recorded.bytesBefore(to.chunk) - recorded.bytesBefore(from);
-    return bytes > 2 * this.#cache.every && this.#scan.bytesTo(to) <= bytes;
+    return bytes > NEAR * this.#cache.every && this.#scan.bytesTo(to) <= bytes;
   }
 
   /** To the last saved state before it. False: it is ahead, and no state lies in between. */

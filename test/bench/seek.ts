@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Player } from '../../server/recording/player.ts';
@@ -82,6 +83,10 @@ async function measure(file: string): Promise<void> {
     const all = 'every event through decoder and model';
     print(`replay_max ${when}`, events / rushS, 'events/s', events / plainS, all, plainS / rushS);
   };
+  // as `lastref replay` does until there is a page that can seek
+  void replay.play(1);
+  await sleep(1000);
+  replay.pause();
   await seek('just opened');
   await rush('just opened');
   const reached = (replay.scan.reachedMs - begin_ms) / (end_ms - begin_ms);
