@@ -188,29 +188,32 @@ export class Inodes {
   /** The latency that is known only after the end: free_inode runs inside i_callback. */
   measureFree(inode: Incarnation, from: 'i_callback' | 'evict_inode'): void {
     if (inode.canary) return;
-    this.#measurePair(inode, PAIR_TO_FREE[from]);
+    this.#measurePair(inode, PAIR_TO_FREE[from], this.#latenciesOf(inode.fs));
   }
 
   #measure(inode: Incarnation): void {
+    const ofFs = this.#latenciesOf(inode.fs);
     for (let pair = 0; pair < TO.length; pair++) {
-      if (TO[pair] !== STAGE_PLACE.free_inode) this.#measurePair(inode, pair);
+      if (TO[pair] !== STAGE_PLACE.free_inode) this.#measurePair(inode, pair, ofFs);
     }
   }
 
-  #measurePair(inode: Incarnation, pair: number): void {
+  #measurePair(inode: Incarnation, pair: number, ofFs: (Histogram | null)[]): void {
     const ns = inode.timeAt(TO[pair]!) - inode.timeAt(FROM[pair]!);
     // not a number: one of them was not seen
-    if (ns >= 0) this.#histogramOf(inode.fs, pair).add(ns);
+    if (ns >= 0) (ofFs[pair] ?? this.#newHistogram(inode.fs, pair, ofFs)).add(ns);
   }
 
-  #histogramOf(fs: string, pair: number): Histogram {
+  #latenciesOf(fs: string): (Histogram | null)[] {
     let ofFs = this._latencies.get(fs);
     if (ofFs === undefined) {
       ofFs = LATENCY_PAIRS.map(() => null);
       this._latencies.set(fs, ofFs);
     }
-    const known = ofFs[pair]!;
-    if (known !== null) return known;
+    return ofFs;
+  }
+
+  #newHistogram(fs: string, pair: number, ofFs: (Histogram | null)[]): Histogram {
     const histogram = new Histogram();
     ofFs[pair] = histogram;
     this.latencies.set(`${LATENCY_PAIRS[pair]!.join('..')} ${fs}`, histogram);

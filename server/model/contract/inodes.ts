@@ -188,7 +188,7 @@ export class InodeRules {
       this.#forget(life);
       life = undefined;
     }
-    life ??= this._lives.begin(event.inode, event.dev, event.magic, event);
+    life ??= this._lives.passing(event);
     this._lives.note(life, event);
     if (life.evict === null) this._lives.evicted(life, event);
     else this._lives.told(event.inode, life.evict.tid);

@@ -104,6 +104,11 @@ export class Lives {
     return life;
   }
 
+  /** Nothing was known of it before the line that tells its end: no other line is of it. */
+  passing({ inode, dev, magic, ts }: EventOf<'life'>): InodeLife {
+    return new InodeLife(this._next++, inode, dev, magic, ts, false);
+  }
+
   /** evict() has it, or its end was told in one line. */
   evicted(life: InodeLife, event: EventOf<'evict' | 'life'>): void {
     this.close(life);
