@@ -16,6 +16,7 @@ import { RecordingReader } from '../../server/recording/reader.ts';
 import { Replay } from '../../server/recording/replay.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { writeBigRecording } from './big-recording.ts';
+import { heapMb } from './result.ts';
 import { KEEP } from './template.ts';
 
 const { values: options } = parseArgs({
@@ -83,6 +84,8 @@ async function measure(file: string): Promise<void> {
     const all = 'every event through decoder and model';
     print(`replay_max ${when}`, events / rushS, 'events/s', events / plainS, all, plainS / rushS);
   };
+  // what was written and played until here is nothing that a replay has in memory
+  say(`${heapMb()} MB`);
   // as `lastref replay` does until there is a page that can seek
   void replay.play(1);
   await sleep(1000);

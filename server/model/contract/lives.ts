@@ -16,7 +16,7 @@ import type { Subject } from './verdicts.ts';
 /** Freed addresses that are remembered, to know what comes again. */
 const MAX_FREED = 4096;
 /** Those of them whose lives are kept with their lines; of the others the inode has them. */
-const MAX_FRESH = 200;
+const MAX_FRESH = 128;
 /** Lives that are followed at the same time; those beyond are not checked. */
 const MAX_LIVES = 1_000_000;
 /** evict() inside evict(): deeper than that, the ends of the outer ones were lost. */

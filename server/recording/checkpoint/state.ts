@@ -12,7 +12,7 @@ import { HEADER_BYTES, headerOf } from './header.ts';
  * Ended inodes that a checkpoint lists when nothing else in the state knows them, the
  * newest: the others are left out, and every count still holds them.
  */
-const MAX_ENDED = 200;
+const MAX_ENDED = 128;
 
 /** A new pipeline of an epoch, the same for each call but for the closures it is given. */
 export type MakePipeline = (info: EpochInfo) => Pipeline;
