@@ -11,6 +11,7 @@ import {
   UNCOUNTED_LINES,
 } from '../../server/protocol/grammar.ts';
 import type { EpochInfo } from '../../server/protocol/recording.ts';
+import { INODE_STAGES } from '../../server/protocol/stages.ts';
 import { type Frame, RecordingReader } from '../../server/recording/reader.ts';
 import { Decoder } from '../../server/tracer/decoder.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
@@ -173,21 +174,10 @@ const ENDS: ReadonlySet<LineName> = new Set(['free_inode', 'life', 'tp_life', 't
 function callsIn(event: TraceEvent): number {
   if (event.kind === 'tp_life') return 2; // hugetlbfs_evict_inode and hugetlbfs_free_inode
   if (event.kind !== 'life') return 1;
-  return TOLD_AT_THE_END.filter((stage) => event[stage] > 0).length;
+  // the field free_inode is the pointer that i_callback() found
+  return INODE_STAGES.filter((stage) => event[stage === 'free_inode' ? 'free_op' : stage] > 0)
+    .length;
 }
-
-const TOLD_AT_THE_END = [
-  'evict',
-  'evict_inode',
-  'truncate_final',
-  'clear_inode',
-  'evict_inode_end',
-  'destroy_inode',
-  'destroy_op',
-  'evict_end',
-  'i_callback',
-  'free_op',
-] as const;
 
 interface Life {
   readonly lines: Told[];

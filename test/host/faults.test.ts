@@ -41,11 +41,11 @@ describe.runIf(doctor.code === 0)('lastref check', () => {
       await sleep(8000);
       for (const pid of pids) process.kill(pid, 'SIGCONT');
     });
-    // each inode: alloc, evict, free; this kernel skips some runs, and counts nearly all of those
+    // each inode: alloc, evict, free; this kernel skips some runs, which are told
     const decoded = Number(/^# (\d+) events decoded$/m.exec(stdout)?.[1]);
     const skipped = Number(/^# lost: (\d+) probes that did not run$/m.exec(stdout)?.[1] ?? 0);
     expect(decoded).toBeGreaterThan(200);
-    expect(decoded + skipped).toBeGreaterThanOrEqual(290);
+    expect(decoded + skipped).toBeGreaterThanOrEqual(300);
     expect(code).toBe(0);
   });
 

@@ -504,7 +504,7 @@ describe('an address that was freed long ago, and many others since', () => {
     `${ms + 0.6} 0 rm/7 evict_end ${name}`,
     `${ms + 20} 1 swapper/0 i_callback ${name}`,
   ];
-  // two capital letters and a digit are not in the table
+  // addresses of their own, and never again
   const others = Array.from({ length: 3000 }, (_, i) => life(`O${i + 100}`, 200 + i)).flat();
   const rows = [...life('N', 190), ...others];
 

@@ -7,7 +7,7 @@ import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import { type Address, formatAddress } from '../../protocol/units.ts';
 import { CallbackRules } from './callbacks.ts';
 import { type InodeLife, subject } from './inode-life.ts';
-import { type Freed, freed, type Lives } from './lives.ts';
+import { asFreed, type Freed, type Lives } from './lives.ts';
 import type { Claim, Verdicts } from './verdicts.ts';
 
 /** evict() takes its time twice, for the line of its own and for the one at the end. */
@@ -236,7 +236,7 @@ export class InodeRules {
   /** What was named last at an address, where that is over. */
   #over(address: Address, life: InodeLife | undefined): Freed | undefined {
     if (life === undefined) return this._lives.freedAt(address);
-    return life.destroy === null && life.callback === null ? undefined : freed(life);
+    return life.destroy === null && life.callback === null ? undefined : asFreed(life);
   }
 
   /** A step of evict() in a task that is not known to evict this inode. */

@@ -213,7 +213,7 @@ export class Lives {
   /** What was freed at this address; undefined when something has named it since. */
   freedAt(address: Address): Freed | undefined {
     const life = this._freed.get(address);
-    if (life !== undefined) return freed(life);
+    if (life !== undefined) return asFreed(life);
     const long = this._longFreed.get(address);
     if (long === undefined) return undefined;
     const { born, magic, kind, ts } = long;
@@ -257,7 +257,7 @@ export class Lives {
 }
 
 /** A life as one that is over. */
-export function freed(life: InodeLife): Freed {
+export function asFreed(life: InodeLife): Freed {
   const { born, magic, destroy, callback, lines } = life;
   const calledBack = callback?.ts ?? null;
   return { subject: life, born, magic, end: destroy ?? callback, calledBack, lines };

@@ -80,15 +80,16 @@ export class StateSaver {
       this.#chunkBytes += frames.length + (times?.length ?? 0);
       this.#lastChunk++;
     }
+    const newest = chunks.at(-1);
     const began = performance.now();
-    if (!this.#isDue(began)) return;
+    if (newest === undefined || !this.#isDue(began)) return;
     const fed = [...this.#epochs].flatMap(
       (number) => pipelines.find(({ info }) => info.number === number) ?? [],
     );
     if (fed.length < this.#epochs.size) return; // the session has let go of one
     try {
       const state = saveState(fed, this.#options);
-      this.#store.write(this.#lastChunk, chunks.at(-1)?.toMs ?? 0, state);
+      this.#store.write(this.#lastChunk, newest.toMs, state);
       this.#lastBytes = state.length;
       this.#stateBytes += state.length;
     } catch (error) {
