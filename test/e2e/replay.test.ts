@@ -119,8 +119,12 @@ describe('a replay', () => {
     await until('Shift+ArrowRight', near(at_ms + 10_000), 'ten seconds on');
     await slider().focus();
     await until('Home', near(begin_ms), 'the beginning');
+    const box = await slider().boundingBox();
     await until('End', near(end_ms), 'the end');
     await eventually(3000, async () => /end of the recording/.test(await bar()), 'the word');
+    // who clicks at the strip twice meets it twice
+    expect(await slider().boundingBox()).toEqual(box);
+    await screenshot(page, 'replay-end');
     await until('ArrowLeft', near(end_ms - 1000), 'back from the end');
     const words = () => slider().getAttribute('aria-valuetext');
     await eventually(
