@@ -12,9 +12,11 @@ import { epochSubject, hostEpochSubjects, hostSubjects, STREAM } from './subject
 
 /** Messages asked for at once: some megabytes at most. */
 const AHEAD = 64;
-/** A request for messages lives so long, and a broker that is silent for two beats is away, ms. */
+/** A request for messages lives so long; how often the broker says that none has come, ms. */
 const REQUEST_MS = 5000;
 const BEAT_MS = 1000;
+/** A consumer that is silent for so many beats is made anew. */
+const SILENT_BEATS = 4;
 const AGAIN_MS = 500;
 /** JetStream's code for: there is no such message. */
 const NO_MESSAGE = 10037;
@@ -90,23 +92,28 @@ export class HostReader {
     });
     run.stop = () => messages.stop();
     if (run.stopped) return messages.stop();
-    // not waited for: what a consumer does when its broker has died may take it very long
-    const silent = whenSilent(messages);
-    const iterator = messages[Symbol.asyncIterator]();
-    let turn = performance.now();
-    for (;;) {
-      const next = await Promise.race([iterator.next(), silent]);
-      if (run.stopped) return;
-      if (next === 'silent' || next.done === true) return messages.stop();
-      const message = next.value;
-      // a consumer that was made anew may begin before
-      if (this.#position !== null && message.seq <= this.#position) continue;
-      this.#position = message.seq;
-      this.behind = message.info.pending;
-      follower.take(message.data, this.behind === 0);
-      if (performance.now() - turn < TURN_MS) continue;
-      await new Promise((resolve) => setImmediate(resolve));
-      turn = performance.now();
+    const silence = new Silence(messages);
+    try {
+      const iterator = messages[Symbol.asyncIterator]();
+      let turn = performance.now();
+      for (;;) {
+        const next = await Promise.race([iterator.next(), silence.noticed]);
+        if (run.stopped || next === 'silent' || next.done === true) return;
+        silence.heard();
+        const message = next.value;
+        // a consumer that was made anew may begin before
+        if (this.#position !== null && message.seq <= this.#position) continue;
+        this.#position = message.seq;
+        this.behind = message.info.pending;
+        follower.take(message.data, this.behind === 0);
+        if (performance.now() - turn < TURN_MS) continue;
+        await new Promise((resolve) => setImmediate(resolve));
+        turn = performance.now();
+      }
+    } finally {
+      silence.end();
+      // not waited for: what a consumer does when its broker has died may take it very long
+      messages.stop();
     }
   }
 
@@ -137,12 +144,42 @@ export class HostReader {
   }
 }
 
-/** Resolves when the broker has said nothing for two beats, or knows the consumer no more. */
-async function whenSilent(messages: ConsumerMessages): Promise<'silent'> {
-  for await (const { type } of messages.status()) {
-    if (type === 'heartbeats_missed' || type === 'consumer_not_found') break;
+/**
+ * Notices that nothing comes of a consumer any more. Counted here: while the library connects
+ * anew it counts no beats itself, and asks for good about a consumer that was in the memory of
+ * a broker that has died.
+ */
+class Silence {
+  /** Resolves when nothing came for some beats, or when the broker knows no such consumer. */
+  readonly noticed: Promise<'silent'>;
+  #beats = 0;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(messages: ConsumerMessages) {
+    const { promise, resolve } = Promise.withResolvers<'silent'>();
+    this.noticed = promise;
+    // what waits in the socket is read between two turns of a timer
+    this.#timer = setInterval(() => {
+      if (++this.#beats > SILENT_BEATS) resolve('silent');
+    }, BEAT_MS);
+    void this.#listen(messages, () => resolve('silent'));
   }
-  return 'silent';
+
+  heard(): void {
+    this.#beats = 0;
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #listen(messages: ConsumerMessages, gone: () => void): Promise<void> {
+    for await (const { type } of messages.status()) {
+      if (type === 'heartbeat') this.heard();
+      else if (type === 'consumer_not_found') break;
+    }
+    gone();
+  }
 }
 
 function pause(ms: number): Promise<void> {

@@ -163,28 +163,31 @@ describe('an agent, a broker and a server', () => {
 });
 
 describe('three brokers', () => {
-  it('lose nothing and tell nothing twice when one of them is killed', async () => {
-    const cluster = await Cluster.start();
-    ending.push(() => cluster.remove());
-    const { urls } = cluster;
-    const file = join(scratch(), 'stream.lastref');
-    const server = await live(urls, '--record', file);
-    const hosts = { one: GUEST, two: SCENARIOS, three: RECORDINGS.demo!, four: GUEST };
-    const sender = agent({ urls, hosts, frames: 12, hold: 200 });
-    for (const host of Object.keys(hosts)) await followed(server, host);
-    sender.go();
-    await sender.until('load', ({ given }) => given.one! > 300);
-    const leader = await leaderOf(cluster, 'LASTREF');
-    await leader.kill();
-    await sender.until('the rest', ({ done, waiting }) => done && waiting === 0);
-    for (const host of Object.keys(hosts)) {
-      await eventually(PATIENCE_MS, () => isStopped(server, host), `the end of ${host}`);
-    }
-    await server.stop();
-    for (const [host, from] of Object.entries(hosts)) {
-      expect(framesIn(file, host), host).toEqual([originals(from)]);
-    }
-  });
+  it.each(['that leads the stream', 'that the server speaks with'])(
+    'lose nothing and tell nothing twice when the one %s is killed',
+    async (which) => {
+      const cluster = await Cluster.start();
+      ending.push(() => cluster.remove());
+      const { urls } = cluster;
+      const [first] = cluster.brokers;
+      const file = join(scratch(), 'stream.lastref');
+      const server = await live(which.includes('server') ? first!.url : urls, '--record', file);
+      const hosts = { one: GUEST, two: SCENARIOS, three: RECORDINGS.demo!, four: GUEST };
+      const sender = agent({ urls, hosts, frames: 12, hold: 200 });
+      for (const host of Object.keys(hosts)) await followed(server, host);
+      sender.go();
+      await sender.until('load', ({ given }) => given.one! > 300);
+      await (which.includes('server') ? first! : await leaderOf(cluster, 'LASTREF')).kill();
+      await sender.until('the rest', ({ done, waiting }) => done && waiting === 0);
+      for (const host of Object.keys(hosts)) {
+        await eventually(PATIENCE_MS, () => isStopped(server, host), `the end of ${host}`);
+      }
+      await server.stop();
+      for (const [host, from] of Object.entries(hosts)) {
+        expect(framesIn(file, host), host).toEqual([originals(from)]);
+      }
+    },
+  );
 });
 
 describe('two servers', () => {
