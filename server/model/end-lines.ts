@@ -69,7 +69,7 @@ export class EndLines {
     inodes.release(event.inode, inode);
   }
 
-  tracepoints(event: EventOf<'tp_life'>): void {
+  tracepoints(event: EventOf<'tp_life' | 'raw_life'>): void {
     const { inodes } = this._teardown;
     const key = fileKey(event.dev, event.ino);
     const none = 0 as Address;
@@ -89,6 +89,7 @@ export class EndLines {
     if (inode.at('evict_inode') === null) {
       inode.pages = event.blocks / this._teardown.sectorsPerHugepage;
     }
+    this._teardown.freed(event.tid, begin);
     inode.reach('evict_inode', begin);
     inode.reach('free_inode', event.ts);
     inode.note(event);

@@ -119,6 +119,11 @@ export class Model {
     return this._teardown.unseen;
   }
 
+  /** Of those, the lines at the end of inodes that were taken as lost. */
+  get lostEnds(): { readonly count: number } {
+    return this._teardown.lostEnds;
+  }
+
   /** The mount of hugetlbfs that only the kernel has; null before a canary lay on it. */
   get namelessDev(): number | null {
     return this._teardown.namelessDev;
@@ -251,6 +256,7 @@ export class Model {
       case 'life':
         return this._ends.life(event);
       case 'tp_life':
+      case 'raw_life':
         return this._ends.tracepoints(event);
       case 'sb_size':
         return this.superblocks.sized(event);
@@ -269,6 +275,7 @@ export class Model {
       case 'tp_alloc_inode':
       case 'tp_evict_inode':
       case 'tp_free_inode':
+      case 'raw_free_inode':
       case 'tp_hugepage_add':
       case 'tp_hugepage_remove':
         return this._tracepoints.take(event);

@@ -4,7 +4,7 @@
  */
 import type { TraceEvent } from '../protocol/events.ts';
 import type { LineName } from '../protocol/grammar.ts';
-import { isObserved, type Plan } from '../protocol/stages.ts';
+import { isObserved, type Plan, type PlanEntry } from '../protocol/stages.ts';
 import type { Address } from '../protocol/units.ts';
 import type { Gaps } from './gaps.ts';
 import type { Hugepages } from './hugepages.ts';
@@ -24,8 +24,19 @@ const PRESUMED_LOST_NS = 15e9;
 /** Incarnations taken as lost whose end may still be told; the oldest are forgotten. */
 const MAX_PRESUMED = 1024;
 
+/** Tasks whose newest eviction with an end is known; the oldest are forgotten. */
+const MAX_TASKS = 4096;
+
 /** What the kernel side was asked to tell of each inode; see EpochInfo. */
 export type AskedDetail = 'steps' | 'lifecycle' | 'auto';
+
+function isEnd(line: LineName): boolean {
+  return line === 'life' || line === 'tp_life' || line === 'raw_life';
+}
+
+function isRaw(entry: PlanEntry): boolean {
+  return isObserved(entry) && entry.probe.startsWith('rawtracepoint:');
+}
 
 /** What the lives of inodes touch. */
 type Parts = Pick<
@@ -53,6 +64,8 @@ export class Teardown {
    * a tracepoint that is hit inside perf's own recursion guard is not even counted.
    */
   readonly unseen = new Map<LineName, number>();
+  /** Of those, the lines at the end of inodes that were taken as lost. */
+  readonly lostEnds = { count: 0 };
   /**
    * The trace begins in the middle, and lines up to this time may have been read before it: one
    * bpftrace is read ahead of the other.
@@ -62,6 +75,8 @@ export class Teardown {
   namelessDev: number | null = null;
   readonly plan: Plan;
   readonly asked: AskedDetail;
+  /** The line at the end of an inode that has no address here. */
+  readonly tracepointLife: 'tp_life' | 'raw_life';
   /** Sectors of a hugepage of the default size. */
   readonly sectorsPerHugepage: number;
   readonly inodes: Inodes;
@@ -69,6 +84,8 @@ export class Teardown {
   readonly hugepages: Hugepages;
   readonly promises: Promises;
   readonly gaps: Gaps;
+  /** By task: when the newest of its evictions began whose inode has been freed, tracepoints alone. */
+  private readonly _freedOf = new NumberMap<number, number>();
   /** Taken as lost, by address or device and number, with the lines taken as missing; see recovered. */
   private readonly _presumed = new Map<
     number | string,
@@ -80,6 +97,7 @@ export class Teardown {
   constructor(parts: Parts) {
     this.plan = parts.plan;
     this.asked = parts.asked;
+    this.tracepointLife = isRaw(parts.plan.lifecycle) ? 'raw_life' : 'tp_life';
     this.sectorsPerHugepage = parts.sectorsPerHugepage;
     this.inodes = parts.inodes;
     this.superblocks = parts.superblocks;
@@ -134,13 +152,33 @@ export class Teardown {
     for (const inode of this.waiting) {
       if (this.now - inode.last < PRESUMED_LOST_NS) return;
       // without a gap since its last line it is not lost but stuck, and stays
-      if (!this.gaps.overlaps(inode.last, this.now)) continue;
+      if (!this.gaps.overlaps(inode.last, this.now) && !this.#wasLeftOut(inode)) continue;
       this.inodes.release(inode.key, inode);
       this._presumed.set(inode.key, { inode, missing: this.lose(inode) });
       if (this._presumed.size > MAX_PRESUMED) {
         this._presumed.delete(this._presumed.keys().next().value!);
       }
     }
+  }
+
+  /** An inode that has no address here was freed; `begin`: of its eviction, by this task. */
+  freed(tid: number, begin: number): void {
+    if (this.waiting.size === 0 || (this._freedOf.get(tid) ?? 0) >= begin) return;
+    this._freedOf.set(tid, begin);
+    if (this._freedOf.size > MAX_TASKS) this._freedOf.takeOldest();
+  }
+
+  /**
+   * Its task has evicted another inode since, so its own eviction is over; that one has been
+   * freed, and RCU is not as late as this: the kernel left the program out, and counted it nowhere.
+   */
+  #wasLeftOut(inode: Incarnation): boolean {
+    const begin = inode.at('evict_inode');
+    if (inode.address !== 0 || begin === null) return false;
+    if ((this._freedOf.get(inode.tid) ?? 0) <= begin) return false;
+    const detail = 'the end of an inode was not told, and that of a later one of its task was';
+    this.gaps.add({ from: inode.last, to: inode.last + 1e9, lost: 1, where: 'not_run', detail });
+    return true;
   }
 
   /** Its eviction took very long, with a gap in between, and it was taken as lost: it was not. */
@@ -150,7 +188,10 @@ export class Teardown {
     if (presumed === undefined || !isIt(presumed.inode)) return undefined;
     this._presumed.delete(key);
     if (!this.inodes.reopen(key, presumed.inode)) return undefined;
-    for (const line of presumed.missing) this.unseen.set(line, this.unseen.get(line)! - 1);
+    for (const line of presumed.missing) {
+      this.unseen.set(line, this.unseen.get(line)! - 1);
+      if (isEnd(line)) this.lostEnds.count--;
+    }
     this.waiting.add(presumed.inode);
     return presumed.inode;
   }
@@ -159,7 +200,7 @@ export class Teardown {
   lose(inode: Incarnation): readonly LineName[] {
     const missing: LineName[] = [];
     if (this.asked !== 'steps') {
-      if (inode.address === 0) missing.push('tp_life');
+      if (inode.address === 0) missing.push(this.tracepointLife);
       else if (inode.at('evict') !== null) missing.push('life');
     } else if (inode.address === 0) {
       if (inode.at('evict_inode') === null) missing.push('tp_evict_inode');
@@ -174,7 +215,10 @@ export class Teardown {
     this.end(inode, 'lost');
     const begin = inode.at('evict') ?? inode.at('evict_inode');
     if (begin !== null && begin <= this.readBefore) return [];
-    for (const line of missing) this.missed(line);
+    for (const line of missing) {
+      this.missed(line);
+      if (isEnd(line)) this.lostEnds.count++;
+    }
     return missing;
   }
 

@@ -18,6 +18,7 @@ export class TracepointLines {
       | 'tp_alloc_inode'
       | 'tp_evict_inode'
       | 'tp_free_inode'
+      | 'raw_free_inode'
       | 'tp_hugepage_add'
       | 'tp_hugepage_remove'
     >,
@@ -25,19 +26,21 @@ export class TracepointLines {
     const { inodes, hugepages } = this._teardown;
     const key = fileKey(event.dev, event.ino);
     let inode = inodes.current(key);
-    if (event.kind === 'tp_free_inode') {
+    if (event.kind === 'tp_free_inode' || event.kind === 'raw_free_inode') {
       if (inode === undefined) {
         // its eviction was before us, or the program that notes it did not run
         if (this._teardown.asked !== 'steps' && this._teardown.sawAllOf(event.ts)) {
-          this._teardown.missed('tp_life');
+          this._teardown.missed(this._teardown.tracepointLife);
         }
         return;
       }
+      this._teardown.freed(inode.tid, inode.at('evict_inode') ?? 0);
       inode.reach('free_inode', event.ts);
       inode.note(event);
       inode.freeContext = callbackContext(event.flags, event.comm);
       if (inode.born && inode.at('evict_inode') === null) {
-        this._teardown.missed(this._teardown.asked === 'steps' ? 'tp_evict_inode' : 'tp_life');
+        const { asked, tracepointLife } = this._teardown;
+        this._teardown.missed(asked === 'steps' ? 'tp_evict_inode' : tracepointLife);
       }
       this._teardown.end(inode, 'ended');
       inodes.measureFree(inode, 'evict_inode');

@@ -486,6 +486,33 @@ export const LINES = {
       'try_grab_folio_fast() returned, or try_grab_folio() was entered, for a hugepage of a file (mm/gup.c); ' +
       'the kernel stack follows, a frame to a line that begins with blanks',
   },
+  raw_free_inode: {
+    id: 47,
+    fields: [
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['flags', 'x'],
+      ['comm', 'c'],
+    ],
+    source: 'as tp_free_inode, from the raw tracepoint; its eviction was not seen',
+  },
+  raw_life: {
+    id: 48,
+    fields: [
+      ['dev', 'u'],
+      ['ino', 'u'],
+      ['nlink', 'u'],
+      ['mode', 'u'],
+      ['size', 'u'],
+      ['blocks', 'u'],
+      ['evict_cpu', 'u'],
+      ['evict_inode', 'u'],
+      ['flags', 'x'],
+      ['by', 'x'],
+      ['comm', 'c'],
+    ],
+    source: 'as tp_life, from the raw tracepoints, which are given the inode itself',
+  },
 } as const satisfies Record<string, LineSpec>;
 
 export type LineName = keyof typeof LINES;
@@ -499,7 +526,13 @@ export const LINE_NAMES = Object.keys(LINES) as LineName[];
  * each other.
  */
 export const TRACKS = 2;
-const RCU_LINES: readonly LineName[] = ['i_callback', 'free_inode', 'life'];
+const RCU_LINES: readonly LineName[] = [
+  'i_callback',
+  'free_inode',
+  'life',
+  'raw_free_inode',
+  'raw_life',
+];
 
 const TRACK = Object.fromEntries(
   LINE_NAMES.map((name) => [name, RCU_LINES.includes(name) ? 1 : 0]),

@@ -103,6 +103,11 @@ export type PlanEntry =
 /** For every stage, how it is observed on a host or why not. */
 export type Plan = Readonly<Record<Stage, PlanEntry>>;
 
+/** Whether a stage is shown by tracepoints, which know an inode by its device and number. */
+export function isByTracepoint(entry: PlanEntry): boolean {
+  return isObserved(entry) && /^(raw)?tracepoint:/.test(entry.probe);
+}
+
 export function isObserved(entry: PlanEntry): entry is Extract<PlanEntry, { probe: string }> {
   return 'probe' in entry;
 }

@@ -198,6 +198,7 @@ function evictedAt(event: TraceEvent): number | null {
     case 'life':
       return event.ts - event.evict;
     case 'tp_life':
+    case 'raw_life':
       return event.ts - event.evict_inode;
     default:
       return null;

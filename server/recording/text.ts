@@ -29,7 +29,7 @@ const HEADER = /^lastref (\d{1,4}) ([a-z+-]{1,60})$/gm;
 /** A program of `lastref bpf`, or of a session. */
 const SESSION = 'session';
 /** Lines that tell all of an inode when it has ended. */
-const LIVES: readonly LineName[] = ['life', 'tp_life'];
+const LIVES: readonly LineName[] = ['life', 'tp_life', 'raw_life'];
 /** What every line of an event begins with. */
 const LINE = /^([a-z_]{1,40}) (\d{1,19}) (\d{1,5}) \d+ \d+(?: |$)/;
 

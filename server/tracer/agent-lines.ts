@@ -46,7 +46,7 @@ export type AgentLine =
 
 /** One program that bpftrace has loaded, from /proc/PID/fdinfo. */
 export interface ProgramMisses {
-  /** BPF_PROG_TYPE_* (include/uapi/linux/bpf.h): 5 tracepoint, 26 tracing (fentry, fexit). */
+  /** BPF_PROG_TYPE_* (include/uapi/linux/bpf.h): 5 tracepoint, 17 raw tracepoint, 26 tracing (fentry, fexit). */
   readonly type: number;
   readonly id: number;
   readonly misses: number;

@@ -75,7 +75,7 @@ function compileTrack(
   const texts = countedApart(probes.map((probe) => dialect(probe, plan, facts, btf)));
   const filters = [
     ...fsFilter(plan),
-    ...(track === 1 ? freeInodeFilter(plan, facts) : []),
+    ...(track === 1 && probes.some(looksAtOps) ? freeInodeFilter(plan, facts) : []),
     ...(track === 0 && plan.detail === 'auto'
       ? ['\t@steps = 1; @evicts = 0; @before = 0; @calm = 0;']
       : []),
@@ -236,6 +236,11 @@ function freeInodeFilter(plan: TracePlan, facts: HostFacts): string[] {
     if (probed) rows.push(`\t@free_op[0x${magic.toString(16)}] = 1;`);
   }
   return rows;
+}
+
+/** Whether it asks which s_op->free_inode an inode has. */
+function looksAtOps({ family }: ProbeBlock): boolean {
+  return family !== 'tracepoint';
 }
 
 /**

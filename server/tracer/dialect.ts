@@ -7,6 +7,7 @@ import type { HostFacts } from './facts.ts';
 import { argumentOf } from './kernels.ts';
 import type { TracePlan } from './plan.ts';
 import type { ProbeBlock } from './programs.ts';
+import { isRaw, withRawArguments } from './raw-tracepoints.ts';
 import { hasOffsetof } from './versions.ts';
 
 /** The texts of the programs that a probe becomes: two for a kretprobe that reads arguments. */
@@ -31,6 +32,7 @@ export function dialect(
     both((text) => withArguments(text, probe.target, proto));
     body = withReturn(body, probe, proto);
   }
+  if (isRaw(probe)) both((text) => withRawArguments(text, probe.attach));
   if (facts.types.stateIsStruct) body = body.replaceAll('->i_state', '->i_state.__state');
   if (!facts.btf) {
     // nothing is known of struct task_struct: no comm, no flags

@@ -17,7 +17,7 @@ const LATE_TICKS = 300;
 const GRACE_TICKS = 150;
 
 function isLife(line: LineName): boolean {
-  return line === 'life' || line === 'tp_life';
+  return line === 'life' || line === 'tp_life' || line === 'raw_life';
 }
 
 interface Row {
@@ -48,6 +48,7 @@ export class TracerLedger {
   private readonly _byPlace: (Row | undefined)[] = LINE_NAMES.map(() => undefined);
   /** Lines that must have been and were not seen, by the model; see Model.unseen. */
   private readonly _unseen: ReadonlyMap<LineName, number>;
+  private readonly _lostEnds: { readonly count: number };
   /** Inodes of which the kernel side owes a line, and when that or their lines last changed. */
   private _kept = 0;
   private _keptTick = 0;
@@ -68,10 +69,18 @@ export class TracerLedger {
     COUNTED_LINES.map((name) => [LINES[name].id, name]),
   );
 
-  /** `countsMisses`: the kernel counts each run of our probes that it skips. */
-  constructor(unseen: ReadonlyMap<LineName, number> = new Map(), countsMisses = true) {
+  /**
+   * `countsMisses`: the kernel counts each run of our probes that it skips. `lostEnds`: how many
+   * of the lines at an inode's end that are in `unseen` the kernel side owes as well.
+   */
+  constructor(
+    unseen: ReadonlyMap<LineName, number> = new Map(),
+    countsMisses = true,
+    lostEnds: { readonly count: number } = { count: 0 },
+  ) {
     this._unseen = unseen;
     this._countsMisses = countsMisses;
+    this._lostEnds = lostEnds;
   }
 
   /** `place`: of the name. */
@@ -276,7 +285,8 @@ export class TracerLedger {
     if (isLife(line)) {
       // no line is due of those that had no room
       unseen = Math.max(0, unseen - this._pastFull - this._full);
-      unseen += row.pastUnended + this.#unended(row);
+      const unended = row.pastUnended + this.#unended(row);
+      unseen += unended - Math.min(this._lostEnds.count, unseen, unended);
     }
     return Math.max(row.notRun, unseen - Math.max(0, ring));
   }

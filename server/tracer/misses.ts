@@ -7,11 +7,11 @@ import { type LineName, TRACKS } from '../protocol/grammar.ts';
 import type { ProgramMisses } from './agent-lines.ts';
 
 /**
- * BPF_PROG_TYPE_KPROBE, _TRACEPOINT and _TRACING: what our probes are. Intervals are
- * others; BEGIN and END are uprobes, so of the first type, on some versions.
+ * BPF_PROG_TYPE_KPROBE, _TRACEPOINT, _RAW_TRACEPOINT and _TRACING: what our probes are. Intervals are
+ * others; BEGIN and END are uprobes or raw tracepoints, so of two of these types, on some versions.
  */
-const PROBE_TYPES = new Set([2, 5, 26]);
-const KPROBE_TYPE = 2;
+const PROBE_TYPES = new Set([2, 5, 17, 26]);
+const TYPES_OF_BEGIN = new Set([2, 17]);
 
 /** `line`: null where the program could not be led back to one. */
 export interface Missed {
@@ -88,7 +88,9 @@ export class Misses {
 /** BEGIN is loaded first and END last: they go where there are more programs than probes. */
 function withoutOwn(programs: ProgramMisses[], probes: number): ProgramMisses[] {
   const ours = [...programs];
-  if (ours.length > probes && ours[0]?.type === KPROBE_TYPE) ours.shift();
-  if (ours.length > probes && ours.at(-1)?.type === KPROBE_TYPE) ours.pop();
+  const isOwn = (program: ProgramMisses | undefined) =>
+    program !== undefined && TYPES_OF_BEGIN.has(program.type);
+  if (ours.length > probes && isOwn(ours[0])) ours.shift();
+  if (ours.length > probes && isOwn(ours.at(-1))) ours.pop();
   return ours;
 }

@@ -108,7 +108,7 @@ export class Pipeline {
       (from, to) => this.model.contract.doubt(from, to),
       (from, to, lines) => this.#missing(from, to, lines),
     );
-    this.ledger = new TracerLedger(this.model.unseen, info.counts_misses);
+    this.ledger = new TracerLedger(this.model.unseen, info.counts_misses, this.model.lostEnds);
     this.leaks = options.leaks ?? (() => this.#modelLeaks());
     this.alerts = new Alerts({
       ...info.alerts,

@@ -7,6 +7,7 @@ import type { HostFacts } from './facts.ts';
 import { FILESYSTEMS } from './filesystems.ts';
 import { argumentOf, namesOf } from './kernels.ts';
 import { FAMILIES, type Family, type ProbeBlock } from './programs.ts';
+import { asRaw, canBeRaw, isRaw } from './raw-tracepoints.ts';
 
 /**
  * steps: each stage is told at once. lifecycle: in one line when the inode ends, with
@@ -111,8 +112,14 @@ function choose(
   if (!observed.has('evict') && families.includes('tracepoint') && fs.includes('hugetlbfs')) {
     probes.length = 0;
     observed.clear();
-    for (const block of candidates.filter((b) => b.family === 'tracepoint')) {
-      if (detail === 'lifecycle' && isStep(block)) continue;
+    const ofTracepoints = candidates.filter((b) => b.family === 'tracepoint');
+    // a run of free_inode that is left out shows in what was noted at evict, and nowhere else
+    const raw = lifecycle && canBeRaw(ofTracepoints, facts, dropped);
+    for (const candidate of ofTracepoints) {
+      // one of the two ways to note what is told at the end
+      if (candidate.lifecycle && isRaw(candidate) !== raw) continue;
+      if (detail === 'lifecycle' && isStep(candidate)) continue;
+      const block = raw && !candidate.lifecycle ? asRaw(candidate) : candidate;
       const reason = dropped.get(block.attach) ?? noTracepoint(block, facts);
       if (reason === null) use(block);
       else {

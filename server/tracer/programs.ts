@@ -23,7 +23,11 @@ export const STEP_FILES = [
   'hugetlbfs-tracepoints.bt',
 ] as const;
 /** Programs that print one line when an inode has ended. */
-export const LIFECYCLE_FILES = ['lifecycle.bt', 'lifecycle-tracepoints.bt'] as const;
+export const LIFECYCLE_FILES = [
+  'lifecycle.bt',
+  'lifecycle-tracepoints.bt',
+  'lifecycle-rawtracepoints.bt',
+] as const;
 export const PROGRAM_FILES = [...STEP_FILES, ...LIFECYCLE_FILES] as const;
 
 /** How a probe is attached, best first. */
@@ -92,6 +96,8 @@ export const STAGE_OF_LINE: Record<Exclude<LineName, UncountedLine>, Stage> = {
   tp_evict_inode: 'evict_inode',
   tp_free_inode: 'free_inode',
   tp_life: 'lifecycle',
+  raw_free_inode: 'free_inode',
+  raw_life: 'lifecycle',
   tp_hugepage_add: 'hugepage_add',
   tp_hugepage_remove: 'hugepage_remove',
 };
@@ -102,17 +108,25 @@ const NAME_OF_ID = new Map<number, LineName>(LINE_NAMES.map((name) => [LINES[nam
 export function loadProbes(): ProbeBlock[] {
   const steps = STEP_FILES.flatMap((file) => parseProgram(read(file)));
   const stageOf = new Map(steps.map((block) => [block.attach, block.stages.at(-1)!]));
+  const inSteps = ({ attach, family, target }: ProbeBlock) =>
+    stageOf.get(family === 'tracepoint' ? `tracepoint:${target}` : attach)!;
   const lives = LIFECYCLE_FILES.flatMap((file) =>
     parseProgram(read(file)).map(
       (block): ProbeBlock => ({
         ...block,
-        line: block.family === 'tracepoint' ? 'tp_life' : 'life',
-        stages: [stageOf.get(block.attach)!, ...block.stages.filter((s) => s === 'lifecycle')],
+        line: lifeOf(block),
+        stages: [inSteps(block), ...block.stages.filter((s) => s === 'lifecycle')],
         lifecycle: true,
       }),
     ),
   );
   return [...steps, ...lives];
+}
+
+/** The line that tells the life of which a block is a part. */
+function lifeOf({ family, attach }: ProbeBlock): LineName {
+  if (family !== 'tracepoint') return 'life';
+  return attach.startsWith('tracepoint:') ? 'tp_life' : 'raw_life';
 }
 
 /** The probes of the program with this name in its header; null: there is none. */
@@ -131,15 +145,20 @@ function read(file: string): string {
 /** Our files keep a shape: the probe, its predicate and the braces each begin a line. */
 export function parseProgram(text: string): ProbeBlock[] {
   const blocks: ProbeBlock[] = [];
-  const shape = /^((?:kfunc|kretfunc|tracepoint):\S+)\n(\/.*\/\n)?\{\n([\s\S]*?)^\}$/gm;
+  const shape =
+    /^((?:kfunc|kretfunc|tracepoint|rawtracepoint):\S+)\n(\/.*\/\n)?\{\n([\s\S]*?)^\}$/gm;
   for (const [, attach, predicate, body] of text.matchAll(shape)) {
     const lines = linesOf(body!);
+    const [kind, ...place] = attach!.split(':') as [string, string];
+    const targets: Readonly<Record<string, string>> = {
+      tracepoint: place.join(':'),
+      // a raw one has its name alone
+      rawtracepoint: `${/^[a-z]+/.exec(place[0])![0]}:${place[0]}`,
+    };
     blocks.push({
       attach: attach!,
-      family: attach!.startsWith('tracepoint') ? 'tracepoint' : 'fentry',
-      target: attach!.startsWith('tracepoint')
-        ? attach!.slice('tracepoint:'.length)
-        : attach!.split(':').at(-1)!,
+      family: targets[kind] === undefined ? 'fentry' : 'tracepoint',
+      target: targets[kind] ?? place.at(-1)!,
       predicate: predicate ?? '',
       body: body!,
       line: lines.at(-1) ?? 'life',

@@ -4,7 +4,7 @@
  */
 import type { Model } from '../model/model.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
-import { INODE_STAGES, isObserved, type PlanEntry } from '../protocol/stages.ts';
+import { INODE_STAGES, isByTracepoint, isObserved, type PlanEntry } from '../protocol/stages.ts';
 import { FILESYSTEMS } from './filesystems.ts';
 
 export class Readiness {
@@ -66,5 +66,5 @@ export class Readiness {
 /** Whether the probes of a stage include the one of this filesystem's operation. */
 function observesOp(entry: PlanEntry, op: string | undefined): boolean {
   if (op === undefined || !isObserved(entry)) return false;
-  return entry.probe.startsWith('tracepoint:') || entry.probe.includes(`:${op}`);
+  return isByTracepoint(entry) || entry.probe.includes(`:${op}`);
 }

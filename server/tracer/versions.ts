@@ -10,6 +10,14 @@ export function hasOffsetof(version: string): boolean {
   return isBpftrace(version, 19);
 }
 
+/**
+ * Raw tracepoints by their name alone: 0.17 knows none, and 0.21 is the first to have room for
+ * what is kept of an inode.
+ */
+export function hasRawTracepoints(version: string): boolean {
+  return isBpftrace(version, 21);
+}
+
 /** Whether a version `0.23.2` is at least 0.MINOR. */
 export function isBpftrace(version: string, minor: number): boolean {
   const [major, own] = version.split('.').map(Number) as [number, number];

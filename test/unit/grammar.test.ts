@@ -193,7 +193,7 @@ describe('the programs in bpf/', () => {
     const probes = loadProbes();
     const written = FILES.flatMap((file) => [
       ...textOf(file).matchAll(
-        /^(?:kfunc|kretfunc|tracepoint|kprobe|kretprobe|fentry|fexit):\S+/gm,
+        /^(?:kfunc|kretfunc|tracepoint|rawtracepoint|kprobe|kretprobe|fentry|fexit):\S+/gm,
       ),
     ]).map(([attach]) => attach);
     expect(probes.map((p) => p.attach).sort()).toEqual([...written].sort());
@@ -203,7 +203,7 @@ describe('the programs in bpf/', () => {
       expect(stages.length, attach).toBeGreaterThan(0);
       expect(stages, attach).not.toContain(undefined);
       // one that only notes a time for the line at the end prints nothing
-      if (lifecycle) expect(line, attach).toMatch(/^(life|tp_life)$/);
+      if (lifecycle) expect(line, attach).toMatch(/^(life|tp_life|raw_life)$/);
       else expect(printed.at(-1), attach).toBe(line);
     }
   });
@@ -211,7 +211,7 @@ describe('the programs in bpf/', () => {
   it('have a line at the end of an inode, with each of its stages from a probe of its own', () => {
     const lives = loadProbes().filter((probe) => probe.lifecycle);
     const written = LIFECYCLE_FILES.flatMap((file) => [
-      ...textOf(file).matchAll(/^(?:kfunc|kretfunc|tracepoint):\S+/gm),
+      ...textOf(file).matchAll(/^(?:kfunc|kretfunc|tracepoint|rawtracepoint):\S+/gm),
     ]);
     expect(lives).toHaveLength(written.length);
     const told = new Set(lives.flatMap((probe) => probe.stages));
@@ -223,6 +223,7 @@ describe('the programs in bpf/', () => {
       'kfunc:vmlinux:hugetlbfs_free_inode',
       'kfunc:vmlinux:shmem_free_in_core_inode',
       'tracepoint:hugetlbfs:hugetlbfs_free_inode',
+      'rawtracepoint:hugetlbfs_free_inode',
     ]);
   });
 });

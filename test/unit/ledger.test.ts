@@ -392,6 +392,24 @@ describe('inodes that had no room in the maps', () => {
     expect(ledger.totals()).toMatchObject({ map_full: 3, not_run: 0 });
   });
 
+  it('are missing once, though they were taken as lost before nothing ended any more', () => {
+    const lost = { count: 0 };
+    const unseen = new Map<LineName, number>();
+    const ledger = new TracerLedger(unseen, true, lost);
+    for (let i = 0; i < 7; i++) ledger.decoded('raw_life');
+    ledger.missed('raw_life', 0);
+    ledger.hits(LINES.raw_life.id, 7);
+    ledger.kept(10);
+    unseen.set('raw_life', 2);
+    lost.count = 2;
+    expect(ledger.totals()).toMatchObject({ not_run: 2 });
+    rest(ledger, 151);
+    expect(ledger.totals()).toMatchObject({ not_run: 3, decoded: 7, balanced: true });
+    // of another one the end came alone: its eviction was not noted
+    unseen.set('raw_life', 3);
+    expect(ledger.totals()).toMatchObject({ not_run: 4 });
+  });
+
   it('are not among those that were noted and whose line is due', () => {
     const ledger = new TracerLedger();
     ledger.missed('life', 0);

@@ -14,6 +14,7 @@ import {
   type Delivery,
   type Detail,
   deliver,
+  isRaw,
   Kernel,
   type Life,
   OP_KINDS,
@@ -505,6 +506,37 @@ describe('a line at the end', () => {
     ]);
   });
 
+  it('is taken as lost when that of a later inode of its task came, and nobody told of a loss', () => {
+    const ticks = Array.from({ length: 30 }, (_, s) => `${1000 + s * 1000} 0 a/1 tick`);
+    const world = (...rows: string[]) =>
+      pipelineOf(
+        `
+        0   0  perl/391  tp_evict_inode ino=7 blocks=4096
+        ${rows.join('\n')}
+        ${ticks.join('\n')}
+      `,
+        { ...lifecycle, plan: planOf(TRACEPOINT_STAGES) },
+      );
+    const later = '30  1  perl/391  raw_life ino=8 blocks=0 evict_inode=20000000';
+    const leftOut = world(later);
+    expect([...leftOut.model.inodes.all()].map((i) => [i.ino, i.state])).toEqual([
+      [7, 'lost'],
+      [8, 'ended'],
+    ]);
+    expect(leftOut.model.gaps.list).toMatchObject([{ where: 'not_run', lost: 1 }]);
+    expect(leftOut.leaks()).toEqual([]);
+    expect(leftOut.model.lostEnds.count).toBe(1);
+    // one of another task, or an earlier one of its own, says nothing of it: it hangs
+    for (const other of [
+      later.replace('perl/391', 'perl/392'),
+      '30  1  perl/391  raw_life ino=8 blocks=0 evict_inode=30500000',
+    ]) {
+      const stuck = world(other);
+      expect([...stuck.model.inodes.all()].find(({ ino }) => ino === 7)!.state).toBe('evicting');
+      expect(stuck.leaks()).toMatchObject([{ kind: 'stuck', ino: 7 }]);
+    }
+  });
+
   it('is missed where an end comes alone, but not just after tracing began', () => {
     const unseenAt = (ms: number) =>
       Object.fromEntries(
@@ -585,7 +617,10 @@ function pipelineFor(s: Settings): Pipeline {
       cpus: s.cpus,
       bpftrace: s.perfBuffers ? '0.17.0' : '0.23.2',
       detail: s.detail,
-      plan: planOf(s.tracepoints ? TRACEPOINT_STAGES : undefined),
+      plan: {
+        ...planOf(s.tracepoints ? TRACEPOINT_STAGES : undefined),
+        ...(isRaw(s) ? { lifecycle: { probe: 'rawtracepoint:hugetlbfs_free_inode' } } : {}),
+      },
     }),
     { keep: 100_000 },
   );

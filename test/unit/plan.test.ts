@@ -303,7 +303,7 @@ describe('the detail', () => {
 
   /** Whether there is a program that prints the line at the end for inodes of hugetlbfs. */
   const ends = (plan: TracePlan) =>
-    plan.probes.some((p) => p.lifecycle && /printf\("(tp_)?life /.test(p.body));
+    plan.probes.some((p) => p.lifecycle && /printf\("((tp|raw)_)?life /.test(p.body));
 
   it.each(NAMES)('%s: lifecycle shows no step, steps no line at the end, auto both', (name) => {
     const host = HOSTS[name]!;
@@ -320,7 +320,7 @@ describe('the detail', () => {
       expect(plan.probes.filter((p) => !p.lifecycle && rcu.includes(p.line))).toEqual([]);
     }
     // and auto has each step, so that it can tell them while the rate allows
-    const told = (plan: TracePlan) => plan.probes.filter(isStep).map((probe) => probe.attach);
+    const told = (plan: TracePlan) => plan.probes.filter(isStep).map((probe) => probe.target);
     expect(told(auto!)).toEqual(told(steps!));
     expect(told(steps!).length).toBeGreaterThan(0);
   });

@@ -16,6 +16,7 @@ import { HOSTS, type HostKind, hostOf } from '../fixtures/hosts.ts';
 
 const BLOCKS = loadProbes();
 const NAMES = Object.keys(HOSTS);
+const ENDS: readonly LineName[] = ['life', 'raw_life'];
 const COUNTED_IDS = new Set<number>(COUNTED_LINES.map((name) => LINES[name].id));
 const OPTIONS = { stepsBelow: 5000 };
 
@@ -41,7 +42,7 @@ interface Block {
 /** The probes of a program, BEGIN, END and the timers apart. */
 function blocksOf({ text }: Program): Block[] {
   const shape =
-    /^((?:kfunc|kretfunc|kprobe|kretprobe|tracepoint):\S+)\n((?:\/.*\/\n)?\{[\s\S]*?^\})$/gm;
+    /^((?:kfunc|kretfunc|kprobe|kretprobe|tracepoint|rawtracepoint):\S+)\n((?:\/.*\/\n)?\{[\s\S]*?^\})$/gm;
   return [...text.matchAll(shape)].map(([, attach, block]) => ({ attach: attach!, text: block! }));
 }
 
@@ -121,6 +122,14 @@ function check(program: Program, host: HostKind): void {
         args.filter((name) => !fields.includes(name)),
         attach,
       ).toEqual([]);
+      continue;
+    }
+    if (kind === 'rawtracepoint') {
+      expect(args, attach).toEqual([]);
+      // the inode, which each has first; of alloc_inode the mode as well
+      const registers = new Set([...code.matchAll(/\barg(\d)\b/g)].map(([, n]) => Number(n)));
+      registers.delete(attach.endsWith('alloc_inode') ? 2 : 0);
+      expect([...registers], attach).toEqual(attach.endsWith('alloc_inode') ? [0] : []);
       continue;
     }
     const proto = functions.get(attach.split(':').at(-1)!)!;
@@ -238,7 +247,7 @@ describe.each(NAMES)('the programs for %s', (name) => {
           const counted = [...text.matchAll(/@hits\[(\d+)\]/g)];
           expect(counted, attach).toHaveLength(printed.length);
           const line = program.lines[i]!;
-          if (printed.length > 0 && line !== 'life') expect(printed.at(-1), attach).toBe(line);
+          if (printed.length > 0 && !ENDS.includes(line)) expect(printed.at(-1), attach).toBe(line);
           else if (printed.length === 0) expect(text, attach).toMatch(/@\w+(\[.*\])? ?(=|\+\+)/);
         });
       }
@@ -268,7 +277,10 @@ describe('the program', () => {
     const [told, lives] = linesOf('6.12', 'auto');
     expect(lives).toEqual(['life']);
     expect(told).not.toContain('life');
-    expect(linesOf('6.18-tracepoints', 'auto')).toHaveLength(1);
+    // raw tracepoints run there as well; those of the steps do not, and none do before 0.21
+    expect(linesOf('6.18-tracepoints', 'auto')[1]).toEqual(['raw_life']);
+    expect(linesOf('6.18-tracepoints', 'steps')).toHaveLength(1);
+    expect(linesOf('6.18-tracepoints-bpftrace-0.17', 'auto')).toHaveLength(1);
   });
 
   it('marks a guest_memfd in both programs by the same kind of probe', () => {

@@ -14,6 +14,7 @@ export interface StageContext {
 const TRACEPOINT_STAGE: Partial<Record<TraceEvent['kind'], InodeStage>> = {
   tp_evict_inode: 'evict_inode',
   tp_free_inode: 'free_inode',
+  raw_free_inode: 'free_inode',
 };
 const STAGES: ReadonlySet<string> = new Set(INODE_STAGES);
 
@@ -40,7 +41,7 @@ function stageCpus(inode: Incarnation): Map<InodeStage, number> {
   for (const event of inode.evidence) {
     const stage = TRACEPOINT_STAGE[event.kind] ?? event.kind;
     if (STAGES.has(stage)) cpus.set(stage as InodeStage, event.cpu);
-    if (event.kind !== 'life' && event.kind !== 'tp_life') continue;
+    if (event.kind !== 'life' && event.kind !== 'tp_life' && event.kind !== 'raw_life') continue;
     const begin = event.kind === 'life' ? 'evict' : 'evict_inode';
     if (!cpus.has(begin)) cpus.set(begin, event.evict_cpu);
     for (const last of ['i_callback', 'free_inode'] as const) {
