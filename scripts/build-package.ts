@@ -11,7 +11,7 @@ const root = resolve(import.meta.dirname, '..');
 const dist = `${root}/dist`;
 
 /** What the code reads beside itself. */
-const FILES = ['dashboard/dist', 'bpf', 'scripts/vm/build-image.sh', 'samples', 'LICENSE'];
+const FILES = ['dashboard/dist', 'bpf', 'scripts/vm', 'samples', 'LICENSE'];
 
 function run(program: string, ...args: string[]): string {
   // npm wants its standard output for itself

@@ -133,45 +133,24 @@ chroot "\$root" depmod "\$version"
 HOOK
 chmod +x "$out/add-suite" "$out/add-kernel"
 
-# Runs inside the new root: the bpftrace of each other release, with that release's loader and
-# libraries under /opt, so that it runs in the guest like the guest's own. With an empty dpkg status
-# apt takes all of it from that release. The loader has the name of what it loads, since that is the
-# name the kernel gives to the process.
+# Runs inside the new root: the bpftrace of each other release, under /opt, beside the guest's own.
 {
   printf 'release=%s suites="%s"\n' "$release" "$bpftrace_suites"
+  printf "cat >/unpack-bpftrace <<'UNPACK'\n"
+  cat "$(dirname "$0")/unpack-bpftrace.sh"
   cat <<'HOOK'
+UNPACK
 list=/etc/apt/sources.list
 [ -e "$list" ] || list=$(ls /etc/apt/sources.list.d/*.list | sed -n 1p)
-elsewhere() {
-  apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::SourceList=/unpack/sources.list \
-    -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
-    -o Dir::State::Lists=/unpack/lists -o Dir::State::Status=/dev/null -o Dir::Cache=/unpack "$@"
-}
-short() { sed 's/^\([0-9]*\.[0-9]*\).*/\1/'; }
-wrap() { # VERSION COMMAND
-  printf '#!/bin/sh\nexec %s "$@"\n' "$2" >"/usr/local/bin/bpftrace-$1"
-  chmod 755 "/usr/local/bin/bpftrace-$1"
-}
 for suite in $suites; do
-  mkdir -p /unpack/archives/partial /unpack/lists/partial /unpack/tree
-  sed -n "s/ $release / $suite /p" "$list" >/unpack/sources.list
-  elsewhere update
-  elsewhere install -y --no-install-recommends --download-only bpftrace
-  for package in /unpack/archives/*.deb; do dpkg-deb -x "$package" /unpack/tree; done
-  version=$(dpkg-deb -f /unpack/archives/bpftrace_*.deb Version | short)
-  program=/unpack/tree/usr/bin/bpftrace
-  loader=$(find /unpack/tree -name 'ld-linux*.so.2' -type f)
-  folders=$(find /unpack/tree -name '*.so.*' -printf '%h\n' | sort -u | paste -sd:)
-  to=/opt/bpftrace-$version
-  mkdir -p "$to/lib"
-  "$loader" --library-path "$folders" --list "$program" |
-    sed -n 's/.* => \(.*\) (.*/\1/p' | xargs cp -Lt "$to/lib"
-  mv "$to"/lib/ld-linux*.so.2 "$to/bpftrace"
-  cp "$program" "$to/lib/"
-  wrap "$version" "$to/bpftrace --library-path $to/lib $to/lib/bpftrace"
-  rm -rf /unpack
+  sed -n "s/ $release / $suite /p" "$list" >/unpack-sources
+  version=$(sh /unpack-bpftrace /unpack-sources /opt/unpacked)
+  mv /opt/unpacked "/opt/bpftrace-$version"
+  ln -s "/opt/bpftrace-$version/bpftrace" "/usr/local/bin/bpftrace-$version"
 done
-wrap "$(dpkg-query -f '${Version}' -W bpftrace | short)" /usr/bin/bpftrace
+rm /unpack-bpftrace /unpack-sources
+own=$(dpkg-query -f '${Version}' -W bpftrace | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+ln -s /usr/bin/bpftrace "/usr/local/bin/bpftrace-$own"
 HOOK
 } >"$out/add-bpftrace"
 

@@ -14,7 +14,9 @@ import { HostError } from './host.ts';
 import { imagesDir } from './vm-paths.ts';
 import { requireTools } from './vm-tools.ts';
 
-const RECIPE = fileURLToPath(new URL('../../scripts/vm/build-image.sh', import.meta.url));
+const [RECIPE, ...PARTS] = ['build-image.sh', 'unpack-bpftrace.sh'].map((name) =>
+  fileURLToPath(new URL(`../../scripts/vm/${name}`, import.meta.url)),
+) as [string, ...string[]];
 
 /** What the build script leaves in an image's directory. */
 export interface GuestImage {
@@ -31,9 +33,9 @@ export interface GuestImage {
 
 /** Where the image of a kernel is, or will be, under the recipe as it stands now. */
 export async function imageDir(kernel: string): Promise<string> {
-  const hash = createHash('sha256')
-    .update(await readFile(RECIPE))
-    .update(kernel);
+  const hash = createHash('sha256');
+  for (const part of [RECIPE, ...PARTS]) hash.update(await readFile(part));
+  hash.update(kernel);
   return join(imagesDir(), `${kernel}-${hash.digest('hex').slice(0, 12)}`);
 }
 

@@ -4,7 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually, RunningServer, workload } from '../support/cli.ts';
+import {
+  bpftraceVersion,
+  eventually,
+  newerBpftrace,
+  RunningServer,
+  workload,
+} from '../support/cli.ts';
 import { Guest } from '../support/guest.ts';
 
 /** What a tracer saw of the workload and said it lost, in words. */
@@ -35,11 +41,20 @@ const count = (n: number) => n.toLocaleString('en');
 export async function onThisMachine(): Promise<Compared> {
   const churn = workload('memfd_churn');
   const perf = perfHere();
+  const newer = newerBpftrace();
   return {
     tracers: [
       UNTRACED,
-      lastref('local', 'lifecycle'),
-      lastref('local', 'steps'),
+      lastref('local', 'lifecycle', newer),
+      ...(newer === 'bpftrace'
+        ? []
+        : [
+            {
+              ...lastref('local', 'lifecycle', 'bpftrace'),
+              name: `lastref lifecycle, bpftrace ${bpftraceVersion()}`,
+            },
+          ]),
+      lastref('local', 'steps', newer),
       bpftraceHere(),
       ...(perf === null ? [] : [perf]),
     ],
@@ -62,11 +77,12 @@ export async function onGuest(): Promise<Compared> {
   };
 }
 
-function lastref(host: string, detail: 'steps' | 'lifecycle'): Traced {
+function lastref(host: string, detail: 'steps' | 'lifecycle', bpftrace = 'bpftrace'): Traced {
   return {
     name: `lastref ${detail}`,
     async start() {
-      const server = await RunningServer.live(host, '--fs', 'hugetlbfs', '--detail', detail);
+      const args = ['--fs', 'hugetlbfs', '--detail', detail, '--bpftrace', bpftrace];
+      const server = await RunningServer.live(host, ...args);
       const before = await server.report();
       return {
         async stop(inodes) {

@@ -5,6 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { HostState } from '../../server/protocol/hosts.ts';
 import type { InodePage } from '../../server/protocol/messages.ts';
 import type { Report } from '../../server/protocol/report.ts';
 import { isObserved, type Plan } from '../../server/protocol/stages.ts';
@@ -13,6 +14,7 @@ import {
   bpftracePids,
   eventually,
   lastref,
+  newerBpftrace,
   RunningServer,
   workload,
 } from '../support/cli.ts';
@@ -32,9 +34,13 @@ function lostOf({ ring_buffer, rejected, not_run }: Report['losses']): number {
 }
 
 /** A server that traced 200,000 inodes of hugetlbfs at full speed, and its report before them. */
-async function churned(detail: string): Promise<{ server: RunningServer; before: Report }> {
+async function churned(
+  detail: string,
+  bpftrace = 'bpftrace',
+): Promise<{ server: RunningServer; before: Report }> {
   const churn = workload('memfd_churn');
-  const server = await RunningServer.live('local', '--fs', 'hugetlbfs', '--detail', detail);
+  const args = ['--fs', 'hugetlbfs', '--detail', detail, '--bpftrace', bpftrace];
+  const server = await RunningServer.live('local', ...args);
   const before = await server.report();
   await run(churn, ['200000']);
   return { server, before };
@@ -100,6 +106,39 @@ describe.runIf(tracepointsOnly)('a host that offers tracepoints only', () => {
       await server.stop();
     }
   });
+});
+
+describe.runIf(tracepointsOnly)('a host that offers raw tracepoints', () => {
+  it.each(['lifecycle', 'auto'])(
+    'tells or counts the end of each, in detail %s',
+    async (detail) => {
+      const { server } = await churned(detail, newerBpftrace());
+      try {
+        const [host] = await server.get<HostState[]>('/api/hosts');
+        expect(host!.plan!.lifecycle).toMatchObject({
+          probe: 'rawtracepoint:hugetlbfs_free_inode',
+        });
+        const ended = ({ inodes }: Report) => inodes.by_fs.hugetlbfs!.ended;
+        // which ones the kernel left out shows when nothing has come for 15 s
+        await eventually(
+          90_000,
+          async () => {
+            const report = await server.report();
+            const { losses, inodes } = report;
+            const exact = losses.balanced === true && ended(report) + lostOf(losses) === 200_000;
+            return exact && inodes.live === 0;
+          },
+          'an exact account of every end',
+        );
+        const report = await server.report();
+        expect(report.losses).toMatchObject({ ring_buffer: 0, rejected: 0, map_full: 0 });
+        expect(report.losses.not_run).toBeLessThan(2000);
+        expect(report.alerts).toEqual([]);
+      } finally {
+        await server.stop();
+      }
+    },
+  );
 });
 
 describe.runIf(plan !== null)('the tracer on this machine', () => {

@@ -1,9 +1,10 @@
 /** Drives the real command line, as a user does. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { HostState } from '../../server/protocol/hosts.ts';
 import type { Report } from '../../server/protocol/report.ts';
+import { hasRawTracepoints } from '../../server/tracer/versions.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MAIN = `${ROOT}server/cli/main.ts`;
@@ -132,6 +133,18 @@ export function workload(name: string): string {
     execFileSync('cc', ['-O1', '-Wall', '-static', '-o', built, source]);
   }
   return built;
+}
+
+/** Of this machine's own: `0.17.0`; `0.0.0` where there is none. */
+export function bpftraceVersion(): string {
+  const { stdout } = spawnSync('bpftrace', ['--version'], { encoding: 'utf8' });
+  return /\d+\.\d+\.\d+/.exec(stdout ?? '')?.[0] ?? '0.0.0';
+}
+
+/** A bpftrace with raw tracepoints: this machine's own, or one that is fetched once. */
+export function newerBpftrace(): string {
+  if (hasRawTracepoints(bpftraceVersion())) return 'bpftrace';
+  return execFileSync(`${ROOT}scripts/bpftrace`, { encoding: 'utf8' }).trim();
 }
 
 /** Pids of bpftrace on this machine. */
