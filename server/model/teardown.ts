@@ -4,6 +4,7 @@
  */
 import type { TraceEvent } from '../protocol/events.ts';
 import type { LineName } from '../protocol/grammar.ts';
+import { isLife } from '../protocol/line-kinds.ts';
 import { isObserved, type Plan, type PlanEntry } from '../protocol/stages.ts';
 import type { Address } from '../protocol/units.ts';
 import type { Gaps } from './gaps.ts';
@@ -29,10 +30,6 @@ const MAX_TASKS = 4096;
 
 /** What the kernel side was asked to tell of each inode; see EpochInfo. */
 export type AskedDetail = 'steps' | 'lifecycle' | 'auto';
-
-function isEnd(line: LineName): boolean {
-  return line === 'life' || line === 'tp_life' || line === 'raw_life';
-}
 
 function isRaw(entry: PlanEntry): boolean {
   return isObserved(entry) && entry.probe.startsWith('rawtracepoint:');
@@ -190,7 +187,7 @@ export class Teardown {
     if (!this.inodes.reopen(key, presumed.inode)) return undefined;
     for (const line of presumed.missing) {
       this.unseen.set(line, this.unseen.get(line)! - 1);
-      if (isEnd(line)) this.lostEnds.count--;
+      if (isLife(line)) this.lostEnds.count--;
     }
     this.waiting.add(presumed.inode);
     return presumed.inode;
@@ -217,7 +214,7 @@ export class Teardown {
     if (begin !== null && begin <= this.readBefore) return [];
     for (const line of missing) {
       this.missed(line);
-      if (isEnd(line)) this.lostEnds.count++;
+      if (isLife(line)) this.lostEnds.count++;
     }
     return missing;
   }

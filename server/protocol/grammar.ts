@@ -16,6 +16,26 @@
  */
 export const GRAMMAR_VERSION = 1;
 
+const TRACEPOINT_FREE = [
+  ['dev', 'u'],
+  ['ino', 'u'],
+  ['flags', 'x'],
+  ['comm', 'c'],
+] as const;
+const TRACEPOINT_LIFE = [
+  ['dev', 'u'],
+  ['ino', 'u'],
+  ['nlink', 'u'],
+  ['mode', 'u'],
+  ['size', 'u'],
+  ['blocks', 'u'],
+  ['evict_cpu', 'u'],
+  ['evict_inode', 'u'],
+  ['flags', 'x'],
+  ['by', 'x'],
+  ['comm', 'c'],
+] as const;
+
 /**
  * u: unsigned decimal; i: signed decimal; a: kernel address in hex without 0x;
  * x: mask in hex; s: kernel symbol (no blank inside, `0` for NULL); c: the 16
@@ -235,12 +255,7 @@ export const LINES = {
   },
   tp_free_inode: {
     id: 22,
-    fields: [
-      ['dev', 'u'],
-      ['ino', 'u'],
-      ['flags', 'x'],
-      ['comm', 'c'],
-    ],
+    fields: TRACEPOINT_FREE,
     source: 'tracepoint hugetlbfs:hugetlbfs_free_inode, in hugetlbfs_free_inode() after RCU',
   },
   tp_hugepage_add: {
@@ -426,19 +441,7 @@ export const LINES = {
   },
   tp_life: {
     id: 42,
-    fields: [
-      ['dev', 'u'],
-      ['ino', 'u'],
-      ['nlink', 'u'],
-      ['mode', 'u'],
-      ['size', 'u'],
-      ['blocks', 'u'],
-      ['evict_cpu', 'u'],
-      ['evict_inode', 'u'],
-      ['flags', 'x'],
-      ['by', 'x'],
-      ['comm', 'c'],
-    ],
+    fields: TRACEPOINT_LIFE,
     source:
       'tracepoint hugetlbfs:hugetlbfs_free_inode, with what hugetlbfs_evict_inode said before',
   },
@@ -488,73 +491,15 @@ export const LINES = {
   },
   raw_free_inode: {
     id: 47,
-    fields: [
-      ['dev', 'u'],
-      ['ino', 'u'],
-      ['flags', 'x'],
-      ['comm', 'c'],
-    ],
+    fields: TRACEPOINT_FREE,
     source: 'as tp_free_inode, from the raw tracepoint; its eviction was not seen',
   },
   raw_life: {
     id: 48,
-    fields: [
-      ['dev', 'u'],
-      ['ino', 'u'],
-      ['nlink', 'u'],
-      ['mode', 'u'],
-      ['size', 'u'],
-      ['blocks', 'u'],
-      ['evict_cpu', 'u'],
-      ['evict_inode', 'u'],
-      ['flags', 'x'],
-      ['by', 'x'],
-      ['comm', 'c'],
-    ],
+    fields: TRACEPOINT_LIFE,
     source: 'as tp_life, from the raw tracepoints, which are given the inode itself',
   },
 } as const satisfies Record<string, LineSpec>;
 
 export type LineName = keyof typeof LINES;
 export const LINE_NAMES = Object.keys(LINES) as LineName[];
-
-/**
- * Two bpftrace processes share the probes of a session: track 1 has those that run
- * from RCU, track 0 the others. Since 0.21 the lines of one bpftrace are put
- * together in memory that its programs on a CPU share, so a softirq that interrupts
- * a task in one of them overwrites its line. Programs of one track do not interrupt
- * each other.
- */
-export const TRACKS = 2;
-const RCU_LINES: readonly LineName[] = [
-  'i_callback',
-  'free_inode',
-  'life',
-  'raw_free_inode',
-  'raw_life',
-];
-
-const TRACK = Object.fromEntries(
-  LINE_NAMES.map((name) => [name, RCU_LINES.includes(name) ? 1 : 0]),
-) as Readonly<Record<LineName, 0 | 1>>;
-
-/** The track whose program prints this line. A beat says it itself. */
-export function trackOf(name: LineName): 0 | 1 {
-  return TRACK[name];
-}
-
-/** Lines that keep time or place, and are no events. */
-export const UNCOUNTED_LINES = ['tick', 'beat', 'vmemmap', 'detail'] as const;
-export type UncountedLine = (typeof UNCOUNTED_LINES)[number];
-
-/**
- * bpftrace's count() adds without a lock, and a preemptible kernel may run another program
- * of the same CPU in between: two of them with one key would lose counts. One program
- * alone cannot: the kernel does not run it inside itself.
- */
-export const HITS_PER_LINE = 1000;
-
-/** Lines that are counted in @hits, and so in the ledger. */
-export const COUNTED_LINES = LINE_NAMES.filter(
-  (name) => !(UNCOUNTED_LINES as readonly LineName[]).includes(name),
-);

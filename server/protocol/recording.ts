@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { DEFAULT_ALERTING, RecordedAlerting } from './config.ts';
-import { LINE_NAMES, type LineName, trackOf } from './grammar.ts';
+import { LINE_NAMES, type LineName } from './grammar.ts';
+import { trackOf } from './line-kinds.ts';
 import { type Plan, STAGES } from './stages.ts';
 
 /** Version of the file format. docs/formats.md has the history. */

@@ -6,13 +6,8 @@
  */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { DEFAULT_ALERTING } from '../protocol/config.ts';
-import {
-  GRAMMAR_VERSION,
-  LINE_NAMES,
-  type LineName,
-  TRACKS,
-  trackOf,
-} from '../protocol/grammar.ts';
+import { GRAMMAR_VERSION, LINE_NAMES, type LineName } from '../protocol/grammar.ts';
+import { isLife, TRACKS, trackOf } from '../protocol/line-kinds.ts';
 import { plain } from '../protocol/plain.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
 import { type Plan, type PlanEntry, STAGES, type Stage } from '../protocol/stages.ts';
@@ -28,8 +23,6 @@ const FRAME_NS = 100e6;
 const HEADER = /^lastref (\d{1,4}) ([a-z+-]{1,60})$/gm;
 /** A program of `lastref bpf`, or of a session. */
 const SESSION = 'session';
-/** Lines that tell all of an inode when it has ended. */
-const LIVES: readonly LineName[] = ['life', 'tp_life', 'raw_life'];
 /** What every line of an event begins with. */
 const LINE = /^([a-z_]{1,40}) (\d{1,19}) (\d{1,5}) \d+ \d+(?: |$)/;
 
@@ -209,8 +202,8 @@ function epochOf(seen: Survey, probes: readonly Behind[], startedMs: number): Ep
       return [stage, { probe: shows.map(({ attach }) => attach).join(', ') }];
     }),
   ) as Plan;
-  const steps = probes.some(({ line }) => !LIVES.includes(line));
-  const lives = LIVES.some((line) => seen.lines.has(line));
+  const steps = probes.some(({ line }) => !isLife(line));
+  const lives = [...seen.lines].some(isLife);
   return {
     number: 1,
     host: 'text',

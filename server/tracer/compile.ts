@@ -1,12 +1,6 @@
 /** The bpftrace programs of a plan, one for each track, in the dialect of the host's bpftrace. */
-import {
-  GRAMMAR_VERSION,
-  HITS_PER_LINE,
-  LINES,
-  type LineName,
-  TRACKS,
-  trackOf,
-} from '../protocol/grammar.ts';
+import { GRAMMAR_VERSION, LINES, type LineName } from '../protocol/grammar.ts';
+import { HITS_PER_LINE, TRACKS, trackOf } from '../protocol/line-kinds.ts';
 import type { Btf } from './btf.ts';
 import { dialect, gmemMark, marksGmem } from './dialect.ts';
 import type { HostFacts } from './facts.ts';

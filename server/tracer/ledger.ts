@@ -3,8 +3,9 @@
  * the counters in the kernel (@hits, recursion_misses) and what arrived here,
  * with what bpftrace itself says it lost. They must agree to the last event.
  */
-import { COUNTED_LINES, LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
+import { LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
 import type { Ledger } from '../protocol/hosts.ts';
+import { COUNTED_LINES, isLife } from '../protocol/line-kinds.ts';
 import type { ResumeFrame } from '../protocol/recording.ts';
 import { LINE_PLACE } from './line-head.ts';
 
@@ -15,10 +16,6 @@ const LATE_TICKS = 300;
 
 /** Ticks without a change after which no grace period is on its way: lazy RCU takes 10 s. */
 const GRACE_TICKS = 150;
-
-function isLife(line: LineName): boolean {
-  return line === 'life' || line === 'tp_life' || line === 'raw_life';
-}
 
 interface Row {
   /** Lines the probe meant to print: runs before this one, and this one. */

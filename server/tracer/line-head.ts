@@ -3,7 +3,8 @@
  * kinds of lines, and the engine takes long to find a field in one of many shapes.
  */
 import type { TraceEvent } from '../protocol/events.ts';
-import { LINE_NAMES, type LineName, trackOf } from '../protocol/grammar.ts';
+import { LINE_NAMES, type LineName } from '../protocol/grammar.ts';
+import { trackOf } from '../protocol/line-kinds.ts';
 
 /** By name: its place in LINE_NAMES, for what is kept in arrays. */
 export const LINE_PLACE = Object.fromEntries(LINE_NAMES.map((name, i) => [name, i])) as Readonly<

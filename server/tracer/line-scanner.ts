@@ -6,7 +6,8 @@
  * Both give the same event for the same line; a property test holds them together.
  */
 import type { TraceEvent } from '../protocol/events.ts';
-import { type FieldType, LINE_NAMES, LINES, type LineName, trackOf } from '../protocol/grammar.ts';
+import { type FieldType, LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
+import { trackOf } from '../protocol/line-kinds.ts';
 import { LINE_PLACE } from './line-head.ts';
 import {
   type Cursor,

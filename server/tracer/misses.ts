@@ -3,7 +3,8 @@
  * that CPU: `recursion_misses` of each program, read every second, led back to the line that
  * it costs.
  */
-import { type LineName, TRACKS } from '../protocol/grammar.ts';
+import type { LineName } from '../protocol/grammar.ts';
+import { TRACKS } from '../protocol/line-kinds.ts';
 import type { ProgramMisses } from './agent-lines.ts';
 
 /**

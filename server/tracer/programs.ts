@@ -4,13 +4,8 @@
  * reader sees there.
  */
 import { readFileSync } from 'node:fs';
-import {
-  GRAMMAR_VERSION,
-  LINE_NAMES,
-  LINES,
-  type LineName,
-  type UncountedLine,
-} from '../protocol/grammar.ts';
+import { GRAMMAR_VERSION, LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
+import type { UncountedLine } from '../protocol/line-kinds.ts';
 import type { Stage } from '../protocol/stages.ts';
 
 /** Programs that print each stage at once. */

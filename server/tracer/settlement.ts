@@ -5,7 +5,8 @@
  * and not told yet. When they are ahead by exactly what it told to be lost, all of
  * before is explained; under load that has to wait for a quiet moment.
  */
-import { COUNTED_LINES, LINE_NAMES, LINES, type LineName, trackOf } from '../protocol/grammar.ts';
+import { LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
+import { COUNTED_LINES, trackOf } from '../protocol/line-kinds.ts';
 import type { ResumeFrame } from '../protocol/recording.ts';
 import { LINE_PLACE } from './line-head.ts';
 

@@ -3,7 +3,8 @@
  * the agent would have said: other addresses, numbers, hugepages and tasks in each copy;
  * ticks, beats, the kernel's counts and the agent's lines at their own pace.
  */
-import { LINES, type LineName, trackOf } from '../../server/protocol/grammar.ts';
+import { LINES, type LineName } from '../../server/protocol/grammar.ts';
+import { trackOf } from '../../server/protocol/line-kinds.ts';
 import type { FrameKind } from '../../server/protocol/recording.ts';
 import type { Template, TemplateLine } from './template.ts';
 

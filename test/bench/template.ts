@@ -3,13 +3,8 @@
  * to the one that ends it, with the fields that tell who it is marked.
  */
 import type { EventOf, TraceEvent } from '../../server/protocol/events.ts';
-import {
-  HITS_PER_LINE,
-  LINES,
-  type LineName,
-  type LineSpec,
-  UNCOUNTED_LINES,
-} from '../../server/protocol/grammar.ts';
+import { LINES, type LineName, type LineSpec } from '../../server/protocol/grammar.ts';
+import { HITS_PER_LINE, UNCOUNTED_LINES } from '../../server/protocol/line-kinds.ts';
 import type { EpochInfo } from '../../server/protocol/recording.ts';
 import { INODE_STAGES } from '../../server/protocol/stages.ts';
 import { type Frame, RecordingReader } from '../../server/recording/reader.ts';

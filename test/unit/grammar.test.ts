@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
-  COUNTED_LINES,
   type FieldType,
   LINE_NAMES,
   LINES,
   type LineName,
   type LineSpec,
 } from '../../server/protocol/grammar.ts';
+import { COUNTED_LINES } from '../../server/protocol/line-kinds.ts';
 import { INODE_STAGES } from '../../server/protocol/stages.ts';
 import { VERSION } from '../../server/protocol/version.ts';
 import {

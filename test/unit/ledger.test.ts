@@ -1,12 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  COUNTED_LINES,
-  LINES,
-  type LineName,
-  trackOf,
-  UNCOUNTED_LINES,
-} from '../../server/protocol/grammar.ts';
+import { LINES, type LineName } from '../../server/protocol/grammar.ts';
+import { COUNTED_LINES, trackOf, UNCOUNTED_LINES } from '../../server/protocol/line-kinds.ts';
 import { TracerLedger } from '../../server/tracer/ledger.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { epochOf, lines } from '../fixtures/trace.ts';

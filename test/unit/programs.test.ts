@@ -1,11 +1,7 @@
 /** The programs that are made of a plan: what bpftrace of each host is given to read. */
 import { describe, expect, it } from 'vitest';
-import {
-  COUNTED_LINES,
-  HITS_PER_LINE,
-  LINES,
-  type LineName,
-} from '../../server/protocol/grammar.ts';
+import { LINES, type LineName } from '../../server/protocol/grammar.ts';
+import { COUNTED_LINES, HITS_PER_LINE } from '../../server/protocol/line-kinds.ts';
 import type { BtfFunction } from '../../server/tracer/btf.ts';
 import { blame, compile, type Program } from '../../server/tracer/compile.ts';
 import { DEFAULT_FILESYSTEMS, FILESYSTEMS } from '../../server/tracer/filesystems.ts';

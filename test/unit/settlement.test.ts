@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { HITS_PER_LINE, LINES } from '../../server/protocol/grammar.ts';
+import { LINES } from '../../server/protocol/grammar.ts';
+import { HITS_PER_LINE } from '../../server/protocol/line-kinds.ts';
 import { Settlement } from '../../server/tracer/settlement.ts';
 
 const MS = 1e6;
