@@ -39,6 +39,11 @@ export function canBeRaw(
   return blocks.map(asRaw).every((block) => !isRaw(block) || !dropped.has(block.attach));
 }
 
+/** Whether another bpftrace would have them on this host. */
+export function wouldBeRaw(facts: HostFacts): boolean {
+  return facts.btf && !hasRawTracepoints(facts.bpftrace);
+}
+
 /** The same probe on the raw tracepoint, where there is one that has the same to say. */
 export function asRaw(block: ProbeBlock): ProbeBlock {
   const name = block.target.replace('hugetlbfs:', '');
