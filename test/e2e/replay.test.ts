@@ -199,6 +199,43 @@ describe('a replay', () => {
     await eventually(5000, () => page.url().endsWith('t=32.5'), 'the address');
   });
 
+  it('has no room for inodes below the last one when there are fewer', async () => {
+    const { begin_ms, end_ms } = await status();
+    const scrolled = () =>
+      page.evaluate(`{
+        const { scrollTop, scrollHeight, clientHeight } = document.querySelector('.vt-scroll');
+        const row = document.querySelector('tbody tr').offsetHeight;
+        const head = document.querySelector('thead').offsetHeight;
+        ({ atEnd: scrollTop + clientHeight >= scrollHeight, rows: (scrollHeight - head) / row });
+      }`) as Promise<{ atEnd: boolean; rows: number }>;
+    const shown = async () => Number(/([\d,]+) shown of/.exec(await text())?.[1]);
+    await page.goto(`${origin()}/#/inodes?t=${(end_ms - begin_ms) / 1000}`);
+    await page.reload();
+    await eventually(10_000, async () => (await status()).at_ms === end_ms, 'the end');
+    await eventually(5000, async () => (await shown()) > 100, 'many inodes');
+    const many = await shown();
+    const down = async () => {
+      await page.evaluate(`document.querySelector('.vt-scroll').scrollTop = 1e9`);
+      return (await scrolled()).atEnd;
+    };
+    await eventually(5000, down, 'the end of the table');
+    const box = (await slider().boundingBox())!;
+    await page.mouse.click(box.x + box.width / 2, box.y + 5);
+    await eventually(5000, async () => (await shown()) < many, 'fewer inodes');
+    let [rows, few] = [0, 0];
+    await eventually(
+      5000,
+      async () => {
+        [rows, few] = [(await scrolled()).rows, await shown()];
+        return rows === few;
+      },
+      'a shorter table',
+    ).catch((error: Error) => {
+      throw new Error(`${error.message}: ${few} inodes, and room for ${rows}`);
+    });
+    expect(few).toBeLessThan(many);
+  });
+
   it('is printed in the colours of paper, with host and time above', async () => {
     const look = () =>
       page.evaluate(`({

@@ -162,6 +162,8 @@ export class RowTable {
     const viewport = this.#viewport();
     const { matched } = this.#page;
     this.#setHeight();
+    // of a list that got shorter the browser keeps the height, as long as the body stands so far down
+    this.#scroll(Math.min(this.#scrollTop, scrollHeight(matched, viewport) - viewport));
     this.#visible = Math.ceil(viewport / ROW) + 1;
     const first = this.#first();
     const start = Math.floor(first);
@@ -171,7 +173,8 @@ export class RowTable {
     }
     const [from, count] = ringRows(start, this.#visible, matched);
     this.#fitRows(count);
-    if (Math.abs(from - this.#origin) > FAR) this.#origin = from;
+    // nor may the body stand out below the last row: there would be room for rows that are not
+    if (Math.abs(from - this.#origin) > FAR || this.#origin + count > matched) this.#origin = from;
     const active = this.#showRows(from);
     // how far the scrollbar is from the rows: 0 unless there are more than browsers can scroll
     const lag = Math.round(this.#scrollTop - first * ROW);
