@@ -54,6 +54,7 @@ umask 022
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$2"
 out=$(realpath "$2")
+here=$(dirname "$(realpath "$0")")
 root=$out/root
 initrd=$out/initrd.d
 work=("$root" "$initrd" "$out"/{add-suite,add-kernel,add-bpftrace,apt.conf,modules.list})
@@ -65,16 +66,9 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
 # --- where packages come from ------------------------------------------------
 
-# The mirror this machine uses for Debian itself, if it has one: NAME is the last part of its path.
-machine_mirror() {
-  find /etc/apt -maxdepth 2 \( -name '*.list' -o -name '*.sources' \) -exec cat {} + |
-    sed 's/#.*//' | tr -s ' \t' '\n\n' |
-    sed -n "s,^\([a-z+]*://.*/$1\)/*\$,\1,p" | sed -n 1p
-}
-
 mirrors=()
-main=$(machine_mirror debian)
-security=$(machine_mirror debian-security)
+main=$("$here/machine-mirror.sh" debian)
+security=$("$here/machine-mirror.sh" debian-security)
 if [ -n "$main" ]; then
   mirrors+=("deb $main $release main")
   [ -z "$security" ] || mirrors+=("deb $security $release-security main")
@@ -137,7 +131,7 @@ chmod +x "$out/add-suite" "$out/add-kernel"
 {
   printf 'release=%s suites="%s"\n' "$release" "$bpftrace_suites"
   printf "cat >/unpack-bpftrace <<'UNPACK'\n"
-  cat "$(dirname "$0")/unpack-bpftrace.sh"
+  cat "$here/unpack-bpftrace.sh"
   cat <<'HOOK'
 UNPACK
 list=/etc/apt/sources.list

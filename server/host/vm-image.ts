@@ -14,8 +14,8 @@ import { HostError } from './host.ts';
 import { imagesDir } from './vm-paths.ts';
 import { requireTools } from './vm-tools.ts';
 
-const [RECIPE, ...PARTS] = ['build-image.sh', 'unpack-bpftrace.sh'].map((name) =>
-  fileURLToPath(new URL(`../../scripts/vm/${name}`, import.meta.url)),
+const [RECIPE, ...PARTS] = ['build-image.sh', 'machine-mirror.sh', 'unpack-bpftrace.sh'].map(
+  (name) => fileURLToPath(new URL(`../../scripts/vm/${name}`, import.meta.url)),
 ) as [string, ...string[]];
 
 /** What the build script leaves in an image's directory. */

@@ -25,6 +25,8 @@ const PRESUMED_LOST_NS = 15e9;
 /** Incarnations taken as lost whose end may still be told; the oldest are forgotten. */
 const MAX_PRESUMED = 1024;
 
+const LEFT_OUT = 'the end of an inode was not told, and that of a later one of its task was';
+
 /** Tasks whose newest eviction with an end is known; the oldest are forgotten. */
 const MAX_TASKS = 4096;
 
@@ -149,7 +151,17 @@ export class Teardown {
     for (const inode of this.waiting) {
       if (this.now - inode.last < PRESUMED_LOST_NS) return;
       // without a gap since its last line it is not lost but stuck, and stays
-      if (!this.gaps.overlaps(inode.last, this.now) && !this.#wasLeftOut(inode)) continue;
+      if (!this.gaps.overlaps(inode.last, this.now)) {
+        if (!this.#wasLeftOut(inode)) continue;
+        const detail = LEFT_OUT;
+        this.gaps.add({
+          from: inode.last,
+          to: inode.last + 1e9,
+          lost: 1,
+          where: 'not_run',
+          detail,
+        });
+      }
       this.inodes.release(inode.key, inode);
       this._presumed.set(inode.key, { inode, missing: this.lose(inode) });
       if (this._presumed.size > MAX_PRESUMED) {
@@ -172,10 +184,7 @@ export class Teardown {
   #wasLeftOut(inode: Incarnation): boolean {
     const begin = inode.at('evict_inode');
     if (inode.address !== 0 || begin === null) return false;
-    if ((this._freedOf.get(inode.tid) ?? 0) <= begin) return false;
-    const detail = 'the end of an inode was not told, and that of a later one of its task was';
-    this.gaps.add({ from: inode.last, to: inode.last + 1e9, lost: 1, where: 'not_run', detail });
-    return true;
+    return (this._freedOf.get(inode.tid) ?? 0) > begin;
   }
 
   /** Its eviction took very long, with a gap in between, and it was taken as lost: it was not. */

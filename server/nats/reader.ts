@@ -94,13 +94,10 @@ export class HostReader {
     if (run.stopped) return messages.stop();
     const silence = new Silence(messages);
     try {
-      const iterator = messages[Symbol.asyncIterator]();
       let turn = performance.now();
-      for (;;) {
-        const next = await Promise.race([iterator.next(), silence.noticed]);
-        if (run.stopped || next === 'silent' || next.done === true) return;
+      for await (const message of messages) {
+        if (run.stopped) return;
         silence.heard();
-        const message = next.value;
         // a consumer that was made anew may begin before
         if (this.#position !== null && message.seq <= this.#position) continue;
         this.#position = message.seq;
@@ -112,7 +109,6 @@ export class HostReader {
       }
     } finally {
       silence.end();
-      // not waited for: what a consumer does when its broker has died may take it very long
       messages.stop();
     }
   }
@@ -145,24 +141,20 @@ export class HostReader {
 }
 
 /**
- * Notices that nothing comes of a consumer any more. Counted here: while the library connects
+ * Ends the messages of a consumer of which nothing comes any more. Counted here: while the library connects
  * anew it counts no beats itself, and asks for good about a consumer that was in the memory of
  * a broker that has died.
  */
 class Silence {
-  /** Resolves when nothing came for some beats, or when the broker knows no such consumer. */
-  readonly noticed: Promise<'silent'>;
   #beats = 0;
   readonly #timer: NodeJS.Timeout;
 
   constructor(messages: ConsumerMessages) {
-    const { promise, resolve } = Promise.withResolvers<'silent'>();
-    this.noticed = promise;
     // what waits in the socket is read between two turns of a timer
     this.#timer = setInterval(() => {
-      if (++this.#beats > SILENT_BEATS) resolve('silent');
+      if (++this.#beats > SILENT_BEATS) messages.stop();
     }, BEAT_MS);
-    void this.#listen(messages, () => resolve('silent'));
+    void this.#listen(messages);
   }
 
   heard(): void {
@@ -173,12 +165,11 @@ class Silence {
     clearInterval(this.#timer);
   }
 
-  async #listen(messages: ConsumerMessages, gone: () => void): Promise<void> {
+  async #listen(messages: ConsumerMessages): Promise<void> {
     for await (const { type } of messages.status()) {
       if (type === 'heartbeat') this.heard();
-      else if (type === 'consumer_not_found') break;
+      else if (type === 'consumer_not_found') messages.stop();
     }
-    gone();
   }
 }
 

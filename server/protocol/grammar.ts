@@ -22,13 +22,17 @@ const TRACEPOINT_FREE = [
   ['flags', 'x'],
   ['comm', 'c'],
 ] as const;
-const TRACEPOINT_LIFE = [
+/** What both tracepoints and raw ones tell of an inode at its eviction. */
+const TRACEPOINT_EVICTION = [
   ['dev', 'u'],
   ['ino', 'u'],
   ['nlink', 'u'],
   ['mode', 'u'],
   ['size', 'u'],
   ['blocks', 'u'],
+] as const;
+const TRACEPOINT_LIFE = [
+  ...TRACEPOINT_EVICTION,
   ['evict_cpu', 'u'],
   ['evict_inode', 'u'],
   ['flags', 'x'],
@@ -242,15 +246,7 @@ export const LINES = {
   },
   tp_evict_inode: {
     id: 21,
-    fields: [
-      ['dev', 'u'],
-      ['ino', 'u'],
-      ['nlink', 'u'],
-      ['mode', 'u'],
-      ['size', 'u'],
-      ['blocks', 'u'],
-      ['comm', 'c'],
-    ],
+    fields: [...TRACEPOINT_EVICTION, ['comm', 'c']],
     source: 'tracepoint hugetlbfs:hugetlbfs_evict_inode: first thing in hugetlbfs_evict_inode()',
   },
   tp_free_inode: {

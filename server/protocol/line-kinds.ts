@@ -5,8 +5,8 @@ import { LINE_NAMES, type LineName } from './grammar.ts';
  * Two bpftrace processes share the probes of a session: track 1 has those that run
  * from RCU, track 0 the others. Since 0.21 the lines of one bpftrace are put
  * together in memory that its programs on a CPU share, so a softirq that interrupts
- * a task in one of them overwrites its line. Programs of one track do not interrupt
- * each other.
+ * a task in one of them overwrites its line. In one track, nothing that prints is
+ * interrupted by another that does.
  */
 export const TRACKS = 2;
 const RCU_LINES: readonly LineName[] = [

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { GRAMMAR_VERSION, LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
 import type { UncountedLine } from '../protocol/line-kinds.ts';
 import type { Stage } from '../protocol/stages.ts';
+import { isRaw } from './raw-tracepoints.ts';
 
 /** Programs that print each stage at once. */
 export const STEP_FILES = [
@@ -121,7 +122,7 @@ export function loadProbes(): ProbeBlock[] {
 /** The line that tells the life of which a block is a part. */
 function lifeOf({ family, attach }: ProbeBlock): LineName {
   if (family !== 'tracepoint') return 'life';
-  return attach.startsWith('tracepoint:') ? 'tp_life' : 'raw_life';
+  return isRaw({ attach }) ? 'raw_life' : 'tp_life';
 }
 
 /** The probes of the program with this name in its header; null: there is none. */
@@ -144,16 +145,11 @@ export function parseProgram(text: string): ProbeBlock[] {
     /^((?:kfunc|kretfunc|tracepoint|rawtracepoint):\S+)\n(\/.*\/\n)?\{\n([\s\S]*?)^\}$/gm;
   for (const [, attach, predicate, body] of text.matchAll(shape)) {
     const lines = linesOf(body!);
-    const [kind, ...place] = attach!.split(':') as [string, string];
-    const targets: Readonly<Record<string, string>> = {
-      tracepoint: place.join(':'),
-      // a raw one has its name alone
-      rawtracepoint: `${/^[a-z]+/.exec(place[0])![0]}:${place[0]}`,
-    };
+    const tracepoint = tracepointOf(attach!);
     blocks.push({
       attach: attach!,
-      family: targets[kind] === undefined ? 'fentry' : 'tracepoint',
-      target: targets[kind] ?? place.at(-1)!,
+      family: tracepoint === null ? 'fentry' : 'tracepoint',
+      target: tracepoint ?? attach!.split(':').at(-1)!,
       predicate: predicate ?? '',
       body: body!,
       line: lines.at(-1) ?? 'life',
@@ -162,6 +158,12 @@ export function parseProgram(text: string): ProbeBlock[] {
     });
   }
   return blocks;
+}
+
+/** `hugetlbfs:hugetlbfs_evict_inode`; a raw one is attached by its name alone. */
+function tracepointOf(attach: string): string | null {
+  if (isRaw({ attach })) return attach.replace(/^rawtracepoint:([a-z]+)_/, '$1:$1_');
+  return attach.startsWith('tracepoint:') ? attach.slice('tracepoint:'.length) : null;
 }
 
 /** The lines that a body prints, by the counters it raises. */

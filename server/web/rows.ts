@@ -119,10 +119,16 @@ export function timelineEntry(
 }
 
 function eventContext(inode: Incarnation | null, event: TraceEvent): Context {
-  if (event.kind === 'i_callback' || event.kind === 'tp_free_inode') {
-    return callbackContext(event.flags, event.comm);
+  switch (event.kind) {
+    case 'i_callback':
+    case 'tp_free_inode':
+    case 'raw_free_inode':
+      return callbackContext(event.flags, event.comm);
+    case 'free_inode':
+      return inode?.freeContext ?? 'unknown';
+    default:
+      return 'task';
   }
-  return event.kind === 'free_inode' ? (inode?.freeContext ?? 'unknown') : 'task';
 }
 
 /** Only some lines carry the name of the task; others of the same task share it. */

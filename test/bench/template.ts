@@ -163,11 +163,18 @@ function linesOf(frames: readonly Frame[]): Told[] {
   return told;
 }
 
-const ENDS: ReadonlySet<LineName> = new Set(['free_inode', 'life', 'tp_life', 'tp_free_inode']);
+const ENDS: ReadonlySet<LineName> = new Set([
+  'free_inode',
+  'life',
+  'tp_life',
+  'raw_life',
+  'tp_free_inode',
+  'raw_free_inode',
+]);
 
 /** What another tracer would have recorded an event of, each. */
 function callsIn(event: TraceEvent): number {
-  if (event.kind === 'tp_life') return 2; // hugetlbfs_evict_inode and hugetlbfs_free_inode
+  if (event.kind === 'tp_life' || event.kind === 'raw_life') return 2; // hugetlbfs_evict_inode and hugetlbfs_free_inode
   if (event.kind !== 'life') return 1;
   // the field free_inode is the pointer that i_callback() found
   return INODE_STAGES.filter((stage) => event[stage === 'free_inode' ? 'free_op' : stage] > 0)

@@ -456,6 +456,7 @@ describe("bpftrace's own programs", () => {
     ['kprobes, no END', '2:1:9 2:2:1 2:3:2 2:4:3'],
     ['read in any order', '2:5:9 2:3:2 2:1:9 2:4:3 2:2:1'],
     ['tracepoints', '2:1:9 5:2:1 5:3:2 5:4:3 2:5:9'],
+    ['raw tracepoints among them, and BEGIN and END', '17:1:9 17:2:1 17:3:2 5:4:3 17:5:9'],
   ])('are in no account: %s', (_, word) => {
     expect(missesOf([], [word])).toEqual(own);
     // cumulative: what is told again is no news

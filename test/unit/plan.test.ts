@@ -231,6 +231,18 @@ describe('the plan of', () => {
     expect(targets).not.toContain('evict');
   });
 
+  it('a host that refused a raw tracepoint gets the tracepoints themselves, for all of them', () => {
+    const host = HOSTS['6.18-tracepoints']!;
+    const raw = attachOf(planOf(host, { detail: 'auto' })).filter((a) => a.startsWith('raw'));
+    expect(new Set(raw).size).toBe(3);
+    for (const attach of raw) {
+      const dropped = new Map([[attach, 'bpftrace: Probe has no valid attach points']]);
+      const { plan, probes } = planOf(host, { detail: 'auto', dropped });
+      expect(plan.lifecycle).toMatchObject({ probe: 'tracepoint:hugetlbfs:hugetlbfs_free_inode' });
+      expect(probes.filter((probe) => probe.attach.startsWith('raw'))).toEqual([]);
+    }
+  });
+
   it('a host that refused a probe when it was tried gets a kprobe, or none and its words', () => {
     const dropped = new Map([['kfunc:vmlinux:i_callback', 'bpftrace: No matches']]);
     const host = HOSTS['6.12']!;
