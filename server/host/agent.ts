@@ -43,11 +43,13 @@ read -r length length2 || exit 2
 program=$(head -c "$length")
 program2=$(head -c "$length2")
 read -r up _ < /proc/uptime; say clock "$up" "$(date +%s%N)"
-d=$(mktemp -d) && mkfifo "$d/e" && exec 9<>"$d/e" || { say fail cannot make a fifo; exit 2; }
+d=$(mktemp -d) && mkfifo "$d/e" && exec 9<>"$d/e" 8<"$d/e" || { say fail cannot make a fifo; exit 2; }
 rm -rf "$d"
-( exec <&9 9<&- >&2
+# it only reads, so that it ends with the last of those that write, also when we are killed
+( exec <&8 8<&- 9<&- >&2
   while IFS= read -r l; do [ "$l" = ==lastref-end ] && exit; printf 'b %s\n' "$l"; done ) &
 reader=$!
+exec 8<&-
 start() { printf '%s\n' "$1" | env $LASTREF_BPFTRACE_ENV "$LASTREF_BPFTRACE" -B line - 2>&9 & }
 start "$program"; pids=$!
 [ -z "$program2" ] || { start "$program2"; pids="$pids $!"; }

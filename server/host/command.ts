@@ -25,6 +25,9 @@ export async function runCommand(
   };
 }
 
+/** After the process: what others still hold open is given up. */
+const ORPHANED_MS = 5000;
+
 /** Starts with the streams open. */
 export function spawnCommand(file: string, args: readonly string[]): HostProcess {
   const child = execa(file, args, {
@@ -36,19 +39,26 @@ export function spawnCommand(file: string, args: readonly string[]): HostProcess
     killSignal: 'SIGKILL',
   });
   child.stdin.on('error', () => {}); // EPIPE: the process is gone, which `ended` tells
+  let killedByUs = false;
+  const close = () => {
+    child.stdout.destroy();
+    child.stderr.destroy();
+  };
+  // one that is killed from outside may leave others behind, who would speak for it for good
+  child.nodeChildProcess.once('exit', () => setTimeout(close, ORPHANED_MS).unref());
   return {
     stdin: child.stdin,
     stdout: child.stdout,
     stderr: child.stderr,
     ended: child.then((result) => ({
       code: result.exitCode ?? null,
-      signal: result.signal ?? null,
+      signal: killedByUs ? null : (result.signal ?? null),
     })),
     kill: () => {
+      killedByUs = true;
       child.kill('SIGKILL');
       // what it started may live on and hold them open: its end is not theirs
-      child.stdout.destroy();
-      child.stderr.destroy();
+      close();
     },
   };
 }

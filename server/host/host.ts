@@ -18,6 +18,7 @@ export interface RunResult {
 /** How a command ended that ran with its streams open. */
 export interface ExitStatus {
   readonly code: number | null;
+  /** What ended it from outside: null where it ended by itself, or by kill(). */
   readonly signal: string | null;
 }
 

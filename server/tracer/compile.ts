@@ -64,7 +64,7 @@ function compileTrack(
 ): Program {
   const probes = plan.probes
     .filter((probe) => trackOf(probe.line) === track)
-    .map((probe) => inDetail(probe, plan));
+    .map((probe) => inDetail(withoutUnreadNotes(probe, plan), plan));
   if (track === 1 && probes.length > 0 && marksGmem(plan, facts)) probes.unshift(gmemMark(plan));
   const texts = countedApart(probes.map((probe) => dialect(probe, plan, facts, btf)));
   const filters = [
@@ -183,6 +183,12 @@ const HOLDS: Partial<Record<LineName, string>> = {
   evict: '($i->i_blocks && $sb->s_magic == 0x958458f6)',
   tp_evict_inode: 'args->blocks',
 };
+
+/** `@hugetlbfs` notes superblocks for the tracepoints of the page cache, which not every host has. */
+function withoutUnreadNotes(probe: ProbeBlock, plan: TracePlan): ProbeBlock {
+  if (plan.probes.some(({ predicate }) => predicate.includes('@hugetlbfs['))) return probe;
+  return { ...probe, body: probe.body.replace(/^\tif \(@hugetlbfs\[.*\n/gm, '') };
+}
 
 /** Where the line at the end takes over, a stage is told at once only while that is wanted. */
 function inDetail(probe: ProbeBlock, plan: TracePlan): ProbeBlock {

@@ -263,7 +263,7 @@ export class Tracer {
     clearTimeout(grace);
     clearInterval(heartbeat);
     this.#process = null;
-    const why = describeEnd(status, ended.code, errors);
+    const why = describeEnd(status, ended, errors);
     this.#frame(pipeline, 'end', Buffer.from(JSON.stringify({ wanted: this.#stopping, why })));
     if (!this.#stopping && wasReady) this.restarts++;
     if (!this.#stopping && wasReady) this.#set('restarting', `${why}; starting it again`);
@@ -431,11 +431,12 @@ function helpFor({ plan: { evict } }: TracePlan): string {
 
 function describeEnd(
   status: number | null,
-  clientCode: number | null,
+  { code, signal }: Awaited<HostProcess['ended']>,
   errors: readonly string[],
 ): string {
   if (status === KILLED) return 'bpftrace was killed (SIGKILL)';
   if (status !== null) return `bpftrace ended with status ${status}`;
+  if (signal !== null) return `the process that leads to bpftrace was killed (${signal})`;
   const last = errors.at(-1);
-  return `the connection to the host was lost${clientCode === 255 && last ? `: ${last}` : ''}`;
+  return `the connection to the host was lost${code === 255 && last ? `: ${last}` : ''}`;
 }

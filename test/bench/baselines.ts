@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Decoder } from '../../server/tracer/decoder.ts';
+import { workload } from '../support/cli.ts';
 import type { Input } from './repeat.ts';
 
 export interface Baseline {
@@ -50,36 +51,49 @@ function writeNdjson(file: string, input: Input, events: number): number {
   return written;
 }
 
+/** The tracepoints that our lines come from; before 6.13 there are none. */
+const SAME = ['hugetlbfs_alloc_inode', 'hugetlbfs_evict_inode', 'hugetlbfs_free_inode'].map(
+  (name) => `hugetlbfs:${name}`,
+);
+
 /**
- * `perf script` prints events of perf's own: each call of read(2) and write(2) of a
- * process that does nothing else, as it enters and returns. Null where perf cannot
- * record them here; why, goes to standard error.
+ * What `perf script` makes of events that perf recorded here: tracepoints of hugetlbfs while
+ * inodes are made and dropped or, where there are none, system calls of dd. Recorded once; each
+ * call prints them again, so that it stands beside what was measured a moment before.
+ * Null where perf cannot record; why, goes to standard error.
  */
-export function perfBaseline(events: number): Baseline | null {
-  return inTemporaryDirectory((directory) => {
-    const file = join(directory, 'perf.data');
-    const dd = ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1', `count=${Math.ceil(events / 4)}`];
-    const what = ['-e', 'raw_syscalls:sys_enter', '-e', 'raw_syscalls:sys_exit', '-m', '64M'];
-    const record = spawnSync('perf', ['record', '-q', ...what, '-o', file, '--', ...dd], {
+export function perfBaseline(events: number): (() => Baseline) | null {
+  const directory = mkdtempSync(join(tmpdir(), 'lastref-bench-'));
+  process.on('exit', () => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'perf.data');
+  const record = (what: readonly string[], command: readonly string[]) =>
+    spawnSync('perf', ['record', '-q', '-m', '64M', ...what, '-o', file, '--', ...command], {
       encoding: 'utf8',
     });
-    if (record.error !== undefined || record.status !== 0) {
-      const why = record.error?.message ?? record.stderr.trim().split('\n').slice(0, 2).join(' ');
-      process.stderr.write(`no comparison with perf script: perf record says: ${why}\n`);
-      return null;
-    }
+  const churn = [workload('memfd_churn'), String(Math.ceil(events / SAME.length))];
+  let name = 'perf script of tracepoints of hugetlbfs';
+  let recorded = record(['-a', '-e', SAME.join(',')], churn);
+  if (recorded.error === undefined && recorded.status !== 0) {
+    name = 'perf script of system calls';
+    const calls = ['-e', 'raw_syscalls:sys_enter', '-e', 'raw_syscalls:sys_exit'];
+    const dd = ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1', `count=${Math.ceil(events / 4)}`];
+    recorded = record(calls, dd);
+  }
+  if (recorded.error !== undefined || recorded.status !== 0) {
+    const why = recorded.error?.message ?? recorded.stderr.trim().split('\n').slice(0, 2).join(' ');
+    process.stderr.write(`no comparison with perf script: perf record says: ${why}\n`);
+    return null;
+  }
+  return () => {
     const began = performance.now();
     const script = spawnSync('sh', ['-c', `perf script -i '${file}' 2>/dev/null | wc -l`], {
       encoding: 'utf8',
     });
     const seconds = (performance.now() - began) / 1000;
     const count = Number(script.stdout);
-    if (!(count > 0)) {
-      process.stderr.write('no comparison with perf script: it printed nothing\n');
-      return null;
-    }
-    return { name: 'perf script', rate: Math.round(count / seconds) };
-  });
+    if (!(count > 0)) throw new Error('perf script printed nothing of what perf recorded');
+    return { name, rate: Math.round(count / seconds) };
+  };
 }
 
 function inTemporaryDirectory<T>(use: (directory: string) => T): T {

@@ -181,6 +181,6 @@ async function throughBpftrace(rate: number): Promise<Waits> {
 function percentiles(waits: number[]): { p50: number; p99: number } {
   if (waits.length < 20) throw new Error(`${waits.length} evictions were seen: too few`);
   waits.sort((a, b) => a - b);
-  const at = (q: number) => Math.round(waits[Math.floor(q * (waits.length - 1))]! * 10) / 10;
+  const at = (q: number) => Math.round(waits[Math.floor(q * (waits.length - 1))]! * 100) / 100;
   return { p50: at(0.5), p99: at(0.99) };
 }

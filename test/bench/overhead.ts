@@ -1,6 +1,7 @@
 /**
  * What tracing costs the workload: hugetlbfs inodes made and dropped as fast as one core
- * can, and at a rate, untraced and under each tracer in turn, several rounds. A tracer that
+ * can, and at a rate, under each tracer, several rounds, in ten parts each; the same untraced
+ * just before and just after, since a machine is not as fast at one time as at another. A tracer that
  * loses events is not faster: what each saw, and what it said it lost, is printed beside.
  *
  *   scripts/bench overhead [--json] [--host local|vm] [--inodes 200000] [--rounds 5] [--rate 2000]
@@ -28,16 +29,25 @@ const inodes = Number(options.inodes ?? (emulated ? 5000 : 200_000));
 const rounds = Number(options.rounds);
 const rate = Number(options.rate);
 const paced = rate * Number(options.seconds);
+/** Each round's inodes are made in so many parts. */
+const PARTS = 10;
+const part = Math.ceil(inodes / PARTS);
 if (![inodes, rounds, rate, paced].every((n) => Number.isSafeInteger(n) && n > 0)) {
   process.stderr.write('--inodes, --rounds, --rate and --seconds are numbers above 0\n');
   process.exit(2);
 }
 
-/** What one tracer came to: nanoseconds an inode in each round, and its accounts. */
+/** Nanoseconds an inode, of each part. */
+interface Beside {
+  readonly traced: number[];
+  readonly untraced: number[];
+}
+
+/** What one tracer came to, round by round, and its last account. */
 interface Row {
   readonly traced: Traced;
-  readonly full: number[];
-  readonly paced: number[];
+  readonly full: Beside[];
+  readonly paced: Beside[];
   account: Account | null;
 }
 
@@ -48,42 +58,53 @@ for (let round = 0; round < rounds; round++) {
   // another one begins each round: whatever else the machine does meets all of them
   for (let i = 0; i < rows.length; i++) {
     const row = rows[(i + round) % rows.length]!;
+    const full: Beside = { traced: [], untraced: await inParts() };
+    const slow: Beside = { traced: [], untraced: [await atRate()] };
     const running = await row.traced.start();
-    row.full.push((await work(inodes, 0)) / inodes);
-    row.paced.push((await work(paced, rate)) / paced);
-    row.account = (await running?.stop(inodes + paced)) ?? null;
+    full.traced.push(...(await inParts()));
+    slow.traced.push(await atRate());
+    row.account = await running.stop(PARTS * part + paced);
+    full.untraced.push(...(await inParts()));
+    row.full.push(full);
+    row.paced.push(slow);
     progress(round, row);
   }
 }
-
-const untraced = rows.find(({ traced }) => traced.name === 'untraced')!;
-for (const row of rows) {
-  if (row === untraced) continue;
-  tell(`overhead ${row.traced.name}`, row.full, untraced.full, row.account);
-}
-for (const row of rows) {
-  if (row === untraced) continue;
-  tell(`overhead ${row.traced.name}, ${rate}/s`, row.paced, untraced.paced, row.account);
-}
+for (const row of rows) tell(`overhead ${row.traced.name}`, row.full, row.account);
+for (const row of rows) tell(`overhead ${row.traced.name}, ${rate}/s`, row.paced, row.account);
 process.exit(0);
 
-function tell(name: string, found: number[], base: number[], account: Account | null): void {
-  const spread = found.map((ns, i) => ns / base[i]!).sort((a, b) => a - b);
+async function inParts(): Promise<number[]> {
+  const parts: number[] = [];
+  while (parts.length < PARTS) parts.push((await work(part, 0)) / part);
+  return parts;
+}
+
+async function atRate(): Promise<number> {
+  return (await work(paced, rate)) / paced;
+}
+
+function tell(name: string, found: readonly Beside[], account: Account | null): void {
+  const spread = found.map(ratioOf).sort((a, b) => a - b);
   const [least, most] = [spread[0]!, spread.at(-1)!].map((ratio) => ratio.toFixed(2));
   printResult(options.json, {
     name,
-    value: Math.round(median(found)),
+    value: Math.round(median(found.flatMap(({ traced }) => traced))),
     unit: 'ns an inode',
-    baseline: Math.round(median(base)),
+    baseline: Math.round(median(found.flatMap(({ untraced }) => untraced))),
     baseline_name: 'untraced',
-    note: `by round ${least} to ${most}; ${account?.text ?? ''}`,
+    note: `by round ${least} to ${most}, median ${median(spread).toFixed(2)}; ${account?.text ?? ''}`,
   });
+}
+
+function ratioOf({ traced, untraced }: Beside): number {
+  return median(traced) / median(untraced);
 }
 
 function progress(round: number, { traced, full }: Row): void {
   if (options.json) return;
-  const ns = Math.round(full.at(-1)!).toLocaleString('en');
-  process.stderr.write(`round ${round + 1} of ${rounds}: ${traced.name}, ${ns} ns an inode\n`);
+  const ratio = ratioOf(full.at(-1)!).toFixed(2);
+  process.stderr.write(`round ${round + 1} of ${rounds}: ${traced.name}, ${ratio} x untraced\n`);
 }
 
 function median(values: readonly number[]): number {

@@ -24,14 +24,17 @@ export function printHeader(json: boolean): void {
 
 export function printResult(json: boolean, result: Result): void {
   const { name, value, unit, baseline, baseline_name, note } = result;
-  const ratio = baseline === null ? null : Math.round((value / baseline) * 100) / 100;
+  const ratio =
+    baseline === null || baseline === 0 ? null : Number((value / baseline).toPrecision(3));
   if (json) {
     console.log(JSON.stringify({ name, value, unit, baseline, baseline_name, ratio, note }));
     return;
   }
   const number = (n: number) => n.toLocaleString('en').padStart(12);
   const beside =
-    baseline === null ? '' : `   ${ratio} x ${baseline_name} (${number(baseline).trim()} ${unit})`;
+    baseline === null
+      ? ''
+      : `   ${ratio ?? 'ever so many'} x ${baseline_name} (${number(baseline).trim()} ${unit})`;
   console.log(`${name.padEnd(16)}${number(value)} ${unit}${beside}`);
   console.log(`${' '.repeat(17)}${note}`);
 }

@@ -20,8 +20,8 @@ export interface Account {
 
 export interface Traced {
   readonly name: string;
-  /** Resolves when it traces; null: nothing runs. */
-  start(): Promise<Running | null>;
+  /** Resolves when it traces. */
+  start(): Promise<Running>;
 }
 
 interface Running {
@@ -35,7 +35,6 @@ export interface Compared {
   work(inodes: number, rate: number): Promise<number>;
 }
 
-const UNTRACED: Traced = { name: 'untraced', start: async () => null };
 const count = (n: number) => n.toLocaleString('en');
 
 export async function onThisMachine(): Promise<Compared> {
@@ -44,7 +43,6 @@ export async function onThisMachine(): Promise<Compared> {
   const newer = newerBpftrace();
   return {
     tracers: [
-      UNTRACED,
       lastref('local', 'lifecycle', newer),
       ...(newer === 'bpftrace'
         ? []
@@ -72,7 +70,7 @@ export async function onGuest(): Promise<Compared> {
   const guest = await Guest.up();
   const churn = await guest.push('memfd_churn');
   return {
-    tracers: [UNTRACED, lastref('vm', 'lifecycle'), lastref('vm', 'steps'), bpftraceIn(guest)],
+    tracers: [lastref('vm', 'lifecycle'), lastref('vm', 'steps'), bpftraceIn(guest)],
     work: async (inodes, rate) => Number(await guest.sh(`${churn} ${inodes} '' ${rate}`)),
   };
 }

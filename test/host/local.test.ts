@@ -195,6 +195,26 @@ describe.runIf(plan !== null)('the tracer on this machine', () => {
     expect(gap!.to_ns).toBeGreaterThan(gap!.from_ns);
   });
 
+  it('goes on when the shell that runs bpftrace is killed, and leaves nothing of it behind', async () => {
+    const shells = agentPids();
+    const mine = bpftracePids();
+    // the one that all others were started by
+    process.kill(Math.min(...shells), 'SIGKILL');
+    await eventually(
+      60_000,
+      async () => {
+        const [host] = await server.get<{ status: string }[]>('/api/hosts');
+        const old = [...bpftracePids(), ...agentPids()];
+        return host!.status === 'ready' && ![...shells, ...mine].some((pid) => old.includes(pid));
+      },
+      'the restart',
+    );
+    const { gaps } = await server.report();
+    expect(gaps.map(({ detail }) => detail)).toContainEqual(
+      expect.stringContaining('the process that leads to bpftrace was killed (SIGKILL)'),
+    );
+  });
+
   it('leaves nothing behind when it is ended, or killed with SIGKILL', async () => {
     const mine = bpftracePids();
     expect(mine.length).toBeGreaterThan(0);
@@ -203,6 +223,7 @@ describe.runIf(plan !== null)('the tracer on this machine', () => {
     const second = await RunningServer.live('local', '--fs', 'hugetlbfs');
     const before = bpftracePids();
     expect(before.length).toBeGreaterThan(0);
+    expect(agentPids().length).toBeGreaterThan(0);
     expect(await second.stop('SIGINT')).toBe(0);
     expect(bpftracePids().filter((pid) => before.includes(pid))).toEqual([]);
     // of the agent, too, and of both sessions

@@ -159,7 +159,7 @@ export function tracingPids(): number[] {
 
 /** Pids of the shells that run bpftrace on this machine. */
 export function agentPids(): number[] {
-  return pgrep('-f', '^[^ ]*sh -c LASTREF_BPFTRACE_ENV');
+  return pgrep('-f', '^[^ ]*sh -c LASTREF_BPFTRACE=');
 }
 
 function pgrep(...args: string[]): number[] {

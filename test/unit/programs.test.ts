@@ -406,6 +406,20 @@ describe('the program', () => {
     expect(rates(1)).toEqual(['> 1', '< 1', '>= 1']);
   });
 
+  it('notes superblocks of hugetlbfs only where the page cache tells of its folios', () => {
+    const bare = HOSTS['6.18-tracepoints']!;
+    const add = 'tracepoint:filemap:mm_filemap_add_to_page_cache';
+    const remove = 'tracepoint:filemap:mm_filemap_delete_from_page_cache';
+    const none = new Map([add, remove].map((attach) => [attach, 'not found']));
+    expect(textOf(bare)).toContain('@hugetlbfs[');
+    for (const detail of DETAILS) {
+      const text = textOf(bare, { dropped: none, detail });
+      expect(text).toContain('hugetlbfs_evict_inode');
+      expect(text).not.toContain('@hugetlbfs');
+    }
+    expect(textOf(bare, { dropped: new Map([[add, 'not found']]) })).toContain('@hugetlbfs[');
+  });
+
   it('asks for page frame numbers only where the kernel can tell them', () => {
     expect(textOf(host)).toContain('kaddr("vmemmap_base")');
     expect(textOf(HOSTS['6.18-locked-down']!)).not.toContain('vmemmap');
