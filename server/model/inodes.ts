@@ -58,7 +58,14 @@ export class Inodes {
   private readonly _byName = new Map<string, Incarnation>();
   /** Ended ones, oldest first, from _oldest on. */
   private _ended: Incarnation[] = [];
+  /**
+   * Of each of these its number, below zero where a key may still name it: the oldest has long
+   * left the processor's caches when it is dropped, and is not looked at for this.
+   */
+  private _endedNumbers: number[] = [];
   private _oldest = 0;
+  /** Numbers of the canaries among them. */
+  private readonly _canaries = new Set<number>();
   private readonly _keep: number;
 
   constructor(keep: number) {
@@ -134,7 +141,7 @@ export class Inodes {
       if (state === 'lost') counts.lost++;
       else this.#measure(inode);
     }
-    this._ended.push(inode);
+    this.#addEnded(inode);
     this.onEnded?.(inode);
     if (this._ended.length - this._oldest > this._keep) this.#dropOldest();
   }
@@ -144,6 +151,7 @@ export class Inodes {
     const at = this._ended.indexOf(inode, this._oldest);
     if (at < 0) return false;
     this._ended.splice(at, 1);
+    this._endedNumbers.splice(at, 1);
     this.#name(key, inode);
     inode.state = inode.at('destroy_inode') === null ? 'evicting' : 'grace';
     if (!inode.canary) {
@@ -159,6 +167,7 @@ export class Inodes {
   disown(inode: Incarnation): void {
     if (inode.canary) return;
     inode.canary = true;
+    if (inode.state === 'ended' || inode.state === 'lost') this._canaries.add(inode.number);
     const counts = this.counts(inode.fs);
     if (inode.state === 'ended' || inode.state === 'lost') counts.ended--;
     else counts.live--;
@@ -220,22 +229,26 @@ export class Inodes {
     return histogram;
   }
 
-  /** What a checkpoint holds apart from the rest of the state: see `relist`. */
+  /** What a checkpoint holds apart from the rest of the state, and in which objects it is: see `relist`. */
   listed(): {
     readonly known: NumberMap<number, Incarnation>;
     readonly ended: readonly Incarnation[];
+    readonly objects: readonly object[];
   } {
-    if (this._oldest > 0) this._ended = this._ended.slice(this._oldest);
-    this._oldest = 0;
-    return { known: this._byNumber, ended: this._ended };
+    this.#compact();
+    const [known, ended] = [this._byNumber, this._ended];
+    return { known, ended, objects: [known, ended, this._endedNumbers, this._canaries] };
   }
 
   /** Which are known from now on, by number, and which of them have ended, oldest first. */
   relist(known: readonly Incarnation[], ended: readonly Incarnation[]): void {
     this._byNumber.clear();
     for (const inode of known) this._byNumber.set(inode.number, inode);
-    this._ended = [...ended];
+    this._ended = [];
+    this._endedNumbers = [];
     this._oldest = 0;
+    this._canaries.clear();
+    for (const inode of ended) this.#addEnded(inode);
   }
 
   #name(key: number | string, inode: Incarnation): void {
@@ -243,15 +256,30 @@ export class Inodes {
     else this._byName.set(key, inode);
   }
 
+  #addEnded(inode: Incarnation): void {
+    this._ended.push(inode);
+    const isNamed = this.current(inode.key) === inode;
+    this._endedNumbers.push(isNamed ? -inode.number : inode.number);
+    if (inode.canary) this._canaries.add(inode.number);
+  }
+
   #dropOldest(): void {
-    const inode = this._ended[this._oldest++]!;
-    this._byNumber.delete(inode.number);
-    this.release(inode.key, inode);
-    if (!inode.canary) this.dropped++;
-    // those dropped are held no longer than an eighth as many as are kept
-    if (this._oldest > 64 + this._keep / 8) {
-      this._ended = this._ended.slice(this._oldest);
-      this._oldest = 0;
+    const number = Math.abs(this._endedNumbers[this._oldest]!);
+    if (this._endedNumbers[this._oldest]! < 0) {
+      const inode = this._ended[this._oldest]!;
+      this.release(inode.key, inode);
     }
+    this._oldest++;
+    this._byNumber.delete(number);
+    if (!this._canaries.delete(number)) this.dropped++;
+    // those dropped are held no longer than an eighth as many as are kept
+    if (this._oldest > 64 + this._keep / 8) this.#compact();
+  }
+
+  #compact(): void {
+    if (this._oldest === 0) return;
+    this._ended = this._ended.slice(this._oldest);
+    this._endedNumbers = this._endedNumbers.slice(this._oldest);
+    this._oldest = 0;
   }
 }

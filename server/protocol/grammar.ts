@@ -11,8 +11,9 @@
  * made from it.
  *
  * A program begins with `lastref 1 NAME`; `@hits[KEY]: N` lines (bpftrace's
- * `print(@hits)`) carry the number of lines each probe meant to print. The key is the
- * line's id, and HITS_PER_LINE more for each further program that prints it.
+ * `print(@hits)`), or `@hits_KEY: N` where each count has a map of its own, carry the
+ * number of lines each probe meant to print. The key is the line's id, and HITS_PER_LINE
+ * more for each further program that prints it.
  */
 export const GRAMMAR_VERSION = 1;
 

@@ -15,7 +15,7 @@ import { type Cursor, newCursor } from './scan-fields.ts';
 export interface DecoderSink {
   /** `head` is that of this event until the next one comes. */
   event(event: TraceEvent, head: LineHead): void;
-  /** `print(@hits)`: how many lines the program with this key has meant to print since it began. */
+  /** `print(@hits)` or `print(@hits_KEY)`: how many lines the program with this key has meant to print since it began. */
   hits(key: number, count: number): void;
   /** bpftrace says that this many events did not fit into its buffer. */
   lost(events: number): void;
@@ -173,8 +173,8 @@ export class Decoder {
     const text = buf.toString('latin1', start, end);
     const frame = /^ {8}([\w.]{1,128}(?:\+\d{1,15})?)$/.exec(text);
     if (frame !== null) return this._sink.frame(frame[1]!);
-    const hits = /^@hits\[(\d{1,7})\]: (\d{1,15})$/.exec(text);
-    if (hits !== null) return this._sink.hits(Number(hits[1]), Number(hits[2]));
+    const hits = /^@hits(?:\[(\d{1,7})\]|_(\d{1,7})): (\d{1,15})$/.exec(text);
+    if (hits !== null) return this._sink.hits(Number(hits[1] ?? hits[2]), Number(hits[3]));
     const lost = /^Lost (\d{1,15}) events$/.exec(text);
     if (lost !== null) return this._sink.lost(Number(lost[1]));
     const lives = /^@(full|kept): (\d{1,15})$/.exec(text);

@@ -393,7 +393,9 @@ function defaultPages(facts: HostFacts): number {
  * entry stays for a grace period, and 262,144 were enough for 170,000 inodes a second.
  */
 function mapKeys(facts: HostFacts): number {
-  const bytes = MAPS_OF_LIFECYCLE * 100 + 16 * facts.cpus;
+  // the counts of lines are one of these maps, with a value for each CPU
+  const counts = hasRingBuffer(facts.bpftrace) ? 0 : 16 * facts.cpus;
+  const bytes = MAPS_OF_LIFECYCLE * 100 + counts;
   const keys = (facts.memoryKb * 1024) / 64 / bytes;
   return 2 ** Math.floor(Math.log2(Math.min(262_144, Math.max(4096, keys))));
 }

@@ -91,7 +91,7 @@ function isEvent(line: string): boolean {
 
 /** A line of bpftrace in this round: once for what is said of the host, else in each copy. */
 function again(line: string, round: number, lengthS: number, hits: Map<string, number>): string[] {
-  const hit = /^@hits\[(\d+)\]: (\d+)$/.exec(line);
+  const hit = /^@hits(?:_|\[)(\d+)\]?: (\d+)$/.exec(line);
   if (hit !== null) {
     const all = (hits.get(hit[1]!) ?? 0) * round + Number(hit[2]);
     return [`@hits[${hit[1]}]: ${all * COPIES}`];
@@ -133,7 +133,7 @@ function lastHits(parts: readonly Part[]): Map<string, number> {
   const hits = new Map<string, number>();
   for (const { lines } of parts) {
     for (const line of lines) {
-      const hit = /^@hits\[(\d+)\]: (\d+)$/.exec(line);
+      const hit = /^@hits(?:_|\[)(\d+)\]?: (\d+)$/.exec(line);
       if (hit !== null) hits.set(hit[1]!, Number(hit[2]));
     }
   }

@@ -1,6 +1,6 @@
 /**
  * What tracing costs the workload: hugetlbfs inodes made and dropped as fast as one core
- * can, and at a rate, under each tracer, several rounds, in ten parts each; the same untraced
+ * can, and at a rate, under each tracer, several rounds, in four parts each; the same untraced
  * just before and just after, since a machine is not as fast at one time as at another. A tracer that
  * loses events is not faster: what each saw, and what it said it lost, is printed beside.
  *
@@ -30,7 +30,7 @@ const rounds = Number(options.rounds);
 const rate = Number(options.rate);
 const paced = rate * Number(options.seconds);
 /** Each round's inodes are made in so many parts. */
-const PARTS = 10;
+const PARTS = 4;
 const part = Math.ceil(inodes / PARTS);
 if (![inodes, rounds, rate, paced].every((n) => Number.isSafeInteger(n) && n > 0)) {
   process.stderr.write('--inodes, --rounds, --rate and --seconds are numbers above 0\n');

@@ -130,7 +130,8 @@ function countedApart(frames: readonly Frame[]): Map<number, number> {
   const last = new Map<number, number>();
   for (const { kind, bytes } of frames) {
     if (kind !== 'out') continue;
-    for (const [, key, count] of bytes.toString('latin1').matchAll(/^@hits\[(\d+)\]: (\d+)$/gm)) {
+    const said = bytes.toString('latin1');
+    for (const [, key, count] of said.matchAll(/^@hits(?:_|\[)(\d+)\]?: (\d+)$/gm)) {
       if (Number(key) >= HITS_PER_LINE) last.set(Number(key), Number(count));
     }
   }

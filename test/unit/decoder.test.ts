@@ -58,6 +58,7 @@ evict_end 478385154148 1 391 391 ff48754441aaea00
 i_callback 478404366641 1 390 390 ff48754441aaea00 hugetlbfs_free_inode 400100 6563617274667062 0
 free_inode 478404509735 1 390 390 ff48754441aaea00
 @hits[10]: 1
+@hits_4: 2
 @full: 2
 Lost 3 events
 `;
@@ -74,6 +75,7 @@ describe('decoder', () => {
       free_inode: 'hugetlbfs_free_inode',
     });
     expect(said).toContainEqual({ hits: [10, 1] });
+    expect(said).toContainEqual({ hits: [4, 2] });
     expect(said).toContainEqual({ lost: 3 });
     expect(said).toContainEqual({ full: 2 });
   });

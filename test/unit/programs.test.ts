@@ -15,6 +15,8 @@ const NAMES = Object.keys(HOSTS);
 const ENDS: readonly LineName[] = ['life', 'raw_life'];
 const COUNTED_IDS = new Set<number>(COUNTED_LINES.map((name) => LINES[name].id));
 const OPTIONS = { stepsBelow: 5000 };
+/** The count of a line: one of a map, or a map of its own. */
+const HITS = /@hits(?:\[(\d+)\]|_(\d+)) = count\(\)/g;
 
 function planOf(host: HostKind, some: Partial<PlanOptions> = {}): TracePlan {
   const { facts, families } = host;
@@ -102,7 +104,7 @@ function check(program: Program, host: HostKind): void {
 
   // no two of them count in the same place, since one may interrupt the other
   const keys = blocks.flatMap(({ text: block }) => [
-    ...new Set([...block.matchAll(/@hits\[(\d+)\]/g)].map(([, key]) => Number(key))),
+    ...new Set([...block.matchAll(HITS)].map(([, one, other]) => Number(one ?? other))),
   ]);
   expect(new Set(keys).size).toBe(keys.length);
   expect(keys.every((key) => COUNTED_IDS.has(key % HITS_PER_LINE))).toBe(true);
@@ -165,14 +167,15 @@ function check(program: Program, host: HostKind): void {
   // bpftrace refuses a map that is read and never written, and prints at its end what is left
   const { read, written } = mapsOf(text);
   expect([...read].filter((map) => !written.has(map))).toEqual([]);
-  const counts = ['@hits', '@full', '@kept'];
-  const used = [...read, ...written].filter((map) => !counts.includes(map));
+  const counts = new Set(
+    [...text.matchAll(/(@\w+)(?:\[\d+\])? = count\(\)/g)].map(([, map]) => map!),
+  );
+  const used = [...read, ...written].filter((map) => !counts.has(map));
   const end = /^END \{(.*)\}$/m.exec(text)![1]!;
   const cleared = [...end.matchAll(/clear\((@\w+)\)/g)].map(([, map]) => map!);
   expect([...cleared].sort()).toEqual([...new Set(used)].sort());
   for (const map of counts) {
-    const printed = text.split(`print(${map})`).length - 1;
-    expect(printed, map).toBe(written.has(map) ? 1 : 0);
+    expect(text.split(`print(${map})`).length - 1, map).toBe(1);
   }
 
   // braces close
@@ -240,7 +243,7 @@ describe.each(NAMES)('the programs for %s', (name) => {
           const printed = [...text.matchAll(/printf\("(\w+) /g)].map(
             ([, line]) => line as LineName,
           );
-          const counted = [...text.matchAll(/@hits\[(\d+)\]/g)];
+          const counted = [...text.matchAll(HITS)];
           expect(counted, attach).toHaveLength(printed.length);
           const line = program.lines[i]!;
           if (printed.length > 0 && !ENDS.includes(line)) expect(printed.at(-1), attach).toBe(line);
@@ -381,11 +384,11 @@ describe('the program', () => {
       // an inode with hugepages is told early, so that one that hangs is seen
       if (isEvict) {
         expect(text).toMatch(
-          /\tif \(@steps \|\| \(.*i_blocks && .*0x958458f6\)\) \{\n\t\t@hits\[3\]/,
+          /\tif \(@steps \|\| \(.*i_blocks && .*0x958458f6\)\) \{\n\t\t@hits_3 /,
         );
         expect(text).toContain('@evicts++;');
         // the callbacks of its superblock do not depend on it
-        expect(text.indexOf('@hits[1]')).toBeLessThan(text.indexOf('if (@steps'));
+        expect(text.indexOf('@hits_1 ')).toBeLessThan(text.indexOf('if (@steps'));
       }
     }
     expect(rcu!.text).not.toContain('@steps');

@@ -81,8 +81,8 @@ function partsOf(body: Buffer): { number: number; bytes: Buffer }[] {
 /** `twin`: a pipeline of the same epoch as it begins. */
 export function encodePipeline(pipeline: Pipeline, twin: Pipeline): Buffer {
   const { inodes } = pipeline.model;
-  const { known, ended } = inodes.listed();
-  const encoder = new GraphEncoder(new Set<object>([known, ended]));
+  const { known, ended, objects } = inodes.listed();
+  const encoder = new GraphEncoder(new Set(objects));
   encoder.value(pipeline, twin);
   // canaries are looked for among all inodes until the tracer is ready
   const spared = pipeline.readyAt === null ? 0 : Math.max(0, ended.length - MAX_ENDED);
