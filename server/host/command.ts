@@ -25,9 +25,6 @@ export async function runCommand(
   };
 }
 
-/** After the process: what others still hold open is given up. */
-const ORPHANED_MS = 5000;
-
 /** Starts with the streams open. */
 export function spawnCommand(file: string, args: readonly string[]): HostProcess {
   const child = execa(file, args, {
@@ -40,25 +37,26 @@ export function spawnCommand(file: string, args: readonly string[]): HostProcess
   });
   child.stdin.on('error', () => {}); // EPIPE: the process is gone, which `ended` tells
   let killedByUs = false;
-  const close = () => {
-    child.stdout.destroy();
-    child.stderr.destroy();
-  };
-  // one that is killed from outside may leave others behind, who would speak for it for good
-  child.nodeChildProcess.once('exit', () => setTimeout(close, ORPHANED_MS).unref());
+  // kept here: once it is killed by us as well, execa tells of that
+  let signalFromOutside: string | null = null;
+  const exited = new Promise<void>((resolve) => {
+    child.nodeChildProcess.once('exit', (_code, signal) => {
+      if (!killedByUs) signalFromOutside = signal;
+      resolve();
+    });
+  });
   return {
     stdin: child.stdin,
     stdout: child.stdout,
     stderr: child.stderr,
-    ended: child.then((result) => ({
-      code: result.exitCode ?? null,
-      signal: killedByUs ? null : (result.signal ?? null),
-    })),
+    exited,
+    ended: child.then((result) => ({ code: result.exitCode ?? null, signal: signalFromOutside })),
     kill: () => {
       killedByUs = true;
       child.kill('SIGKILL');
       // what it started may live on and hold them open: its end is not theirs
-      close();
+      child.stdout.destroy();
+      child.stderr.destroy();
     },
   };
 }

@@ -27,7 +27,9 @@ export interface HostProcess {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Resolves once, when the process (for ssh: the client) has ended. Never rejects. */
+  /** Resolves when the process (for ssh: the client) has ended. What it started may live on. */
+  readonly exited: Promise<void>;
+  /** Resolves once, when it has ended and nobody holds its streams open. Never rejects. */
   readonly ended: Promise<ExitStatus>;
   /** Ends the local side at once; the far side notices by its closed streams. */
   kill(): void;

@@ -52,6 +52,8 @@ export class Inodes {
   /** Told of each end, and again of one that was taken as lost and ends all the same. */
   onEnded: ((inode: Incarnation) => void) | null = null;
   private _next = 1;
+  /** The number of the one that began last, if no key names it; 0: one does. */
+  private _newestPast = 0;
   private readonly _byNumber = new NumberMap<number, Incarnation>();
   private readonly _byKey = new NumberMap<number, Incarnation>();
   /** Those whose key is no number. */
@@ -117,6 +119,7 @@ export class Inodes {
   beginPast(fs: string, dev: number, address: Address, ino: number, ts: number): Incarnation {
     const inode = new Incarnation(this._next++, fs, dev, address, ino, ts);
     this._byNumber.set(inode.number, inode);
+    this._newestPast = inode.number;
     this.counts(fs).live++;
     this.revision++;
     return inode;
@@ -248,18 +251,21 @@ export class Inodes {
     this._endedNumbers = [];
     this._oldest = 0;
     this._canaries.clear();
+    // any of these may be named
+    this._newestPast = 0;
     for (const inode of ended) this.#addEnded(inode);
   }
 
   #name(key: number | string, inode: Incarnation): void {
+    if (inode.number === this._newestPast) this._newestPast = 0;
     if (typeof key === 'number') this._byKey.set(key, inode);
     else this._byName.set(key, inode);
   }
 
   #addEnded(inode: Incarnation): void {
     this._ended.push(inode);
-    const isNamed = this.current(inode.key) === inode;
-    this._endedNumbers.push(isNamed ? -inode.number : inode.number);
+    const isPast = inode.number === this._newestPast;
+    this._endedNumbers.push(isPast ? inode.number : -inode.number);
     if (inode.canary) this._canaries.add(inode.number);
   }
 

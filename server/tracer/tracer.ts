@@ -54,6 +54,8 @@ const SILENT_MS = 3000;
 const DEAD_MS = 15_000;
 /** What the agent takes to end bpftrace, and more. */
 const AGENT_MS = 6000;
+/** What an agent left behind that was killed is given up after this. */
+const ORPHANED_MS = 5000;
 /**
  * bpftrace's start takes 25 s with many probes in an emulated guest, and 200 s there where
  * 0.17 looks up each type of a kprobe by going through all of BTF.
@@ -249,6 +251,8 @@ export class Tracer {
         child.stdin.write('q');
       }
     }, HEARTBEAT_MS);
+    // an agent that is killed leaves bpftrace behind, which would speak for it for good
+    void child.exited.then(() => setTimeout(() => child.kill(), ORPHANED_MS).unref());
     // its output ends at once when bpftrace dies; the agent takes a moment more
     const closed = new Promise<void>((resolve) => child.stdout.once('close', resolve));
     await Promise.race([closed, child.ended]);

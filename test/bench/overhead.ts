@@ -31,6 +31,8 @@ const rate = Number(options.rate);
 const paced = rate * Number(options.seconds);
 /** Each round's inodes are made in so many parts. */
 const PARTS = 4;
+/** And so many before anything is measured. */
+const WARM = 8;
 const part = Math.ceil(inodes / PARTS);
 if (![inodes, rounds, rate, paced].every((n) => Number.isSafeInteger(n) && n > 0)) {
   process.stderr.write('--inodes, --rounds, --rate and --seconds are numbers above 0\n');
@@ -61,9 +63,11 @@ for (let round = 0; round < rounds; round++) {
     const full: Beside = { traced: [], untraced: await inParts() };
     const slow: Beside = { traced: [], untraced: [await atRate()] };
     const running = await row.traced.start();
+    // one that has just begun compiles its own code yet, on the processors of the workload
+    await work(WARM * part, 0);
     full.traced.push(...(await inParts()));
     slow.traced.push(await atRate());
-    row.account = await running.stop(PARTS * part + paced);
+    row.account = await running.stop((WARM + PARTS) * part + paced);
     full.untraced.push(...(await inParts()));
     row.full.push(full);
     row.paced.push(slow);
