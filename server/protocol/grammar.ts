@@ -494,7 +494,8 @@ export const LINES = {
   raw_life: {
     id: 48,
     fields: TRACEPOINT_LIFE,
-    source: 'as tp_life, from the raw tracepoints, which are given the inode itself',
+    source:
+      'as tp_life, from the raw tracepoints, which are given the inode itself; by: 0 where that is no thread of the kernel',
   },
 } as const satisfies Record<string, LineSpec>;
 
