@@ -58,8 +58,8 @@ export class Inodes {
   private readonly _byKey = new NumberMap<number, Incarnation>();
   /** Those whose key is no number. */
   private readonly _byName = new Map<string, Incarnation>();
-  /** Ended ones, oldest first, from _oldest on. */
-  private _ended: Incarnation[] = [];
+  /** Ended ones, oldest first, from _oldest on; nothing before. */
+  private _ended: (Incarnation | undefined)[] = [];
   /**
    * Of each of these its number, below zero where a key may still name it: the oldest has long
    * left the processor's caches when it is dropped, and is not looked at for this.
@@ -239,7 +239,8 @@ export class Inodes {
     readonly objects: readonly object[];
   } {
     this.#compact();
-    const [known, ended] = [this._byNumber, this._ended];
+    const known = this._byNumber;
+    const ended = this._ended as Incarnation[];
     return { known, ended, objects: [known, ended, this._endedNumbers, this._canaries] };
   }
 
@@ -275,11 +276,10 @@ export class Inodes {
       const inode = this._ended[this._oldest]!;
       this.release(inode.key, inode);
     }
-    this._oldest++;
+    this._ended[this._oldest++] = undefined;
     this._byNumber.delete(number);
     if (!this._canaries.delete(number)) this.dropped++;
-    // those dropped are held no longer than an eighth as many as are kept
-    if (this._oldest > 64 + this._keep / 8) this.#compact();
+    if (this._oldest > 64 + this._keep) this.#compact();
   }
 
   #compact(): void {

@@ -7,7 +7,11 @@
  *   scripts/bench ratios [--json] [--write]
  *
  * `--write`: what is found becomes the table (ratios.json). The middle half of all turns counts.
+ * What is compiled in which order differs from process to process, and with it the rate, by as much
+ * as half. The table has the middle one of five processes; an input that seems slower is tried again in
+ * up to five, and the best counts: a change that makes it slower makes all of them slower.
  */
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
@@ -19,7 +23,8 @@ import { INPUTS, KEEP, RATE, type Template } from './template.ts';
 const TABLE = new URL('ratios.json', import.meta.url);
 /** Below the table by more than this: too slow. */
 const TOLERATED = 0.2;
-const RUNS = 3;
+const RUNS = 2;
+const PROCESSES = 5;
 const EVENTS = 600_000;
 /** Of each run, before anything is measured: until then most of the code is not compiled. */
 const WARM = 0.4;
@@ -29,21 +34,27 @@ const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
+    /** Measures this input and prints it: what one process does. */
+    one: { type: 'string' },
   },
 });
+if (options.one !== undefined) {
+  console.log(JSON.stringify(measured(INPUTS.find(({ name }) => name === options.one)!)));
+  process.exit(0);
+}
 
 const table = JSON.parse(readFileSync(TABLE, 'utf8')) as Record<string, number>;
 const found: Record<string, number> = {};
 printHeader(options.json);
-for (const { name, read } of INPUTS) {
-  const template = read();
-  const input = repeat(template, EVENTS, RATE);
-  const turns = Array.from({ length: RUNS }, () => inTurns(template, input)).flat();
-  turns.sort((a, b) => a.ours / a.plain - b.ours / b.plain);
-  // what was collected or interrupted in one of both is at the ends
-  const middle = turns.slice(turns.length >> 2, Math.ceil(turns.length * 0.75));
-  const sum = (of: 'events' | 'ours' | 'plain') => middle.reduce((all, turn) => all + turn[of], 0);
-  const [ours, plain] = [sum('events') / sum('ours'), sum('events') / sum('plain')];
+for (const { name } of INPUTS) {
+  const wanted = (table[`ingest ${name}`] ?? 0) * (1 - TOLERATED);
+  const all: Measured[] = [];
+  const isEnough = () => !options.write && ratioOf(all[0]!) >= wanted;
+  do {
+    all.push(inProcess(name));
+    all.sort((a, b) => ratioOf(b) - ratioOf(a));
+  } while (all.length < PROCESSES && !isEnough());
+  const { ours, plain, turns } = all[options.write ? PROCESSES >> 1 : 0]!;
   const ratio = Math.round((ours / plain) * 1000) / 1000;
   found[`ingest ${name}`] = ratio;
   printResult(options.json, {
@@ -52,7 +63,7 @@ for (const { name, read } of INPUTS) {
     unit: 'events/s',
     baseline: Math.round(plain),
     baseline_name: 'lines and words of the same bytes',
-    note: `ratio ${ratio}, in the table ${table[`ingest ${name}`] ?? 'none'}; the middle half of ${turns.length} turns`,
+    note: `ratio ${ratio}, in the table ${table[`ingest ${name}`] ?? 'none'}; the middle half of ${turns} turns, ${options.write ? 'the middle one' : 'the best'} of ${all.length} processes`,
   });
 }
 if (options.write) {
@@ -68,6 +79,34 @@ if (options.write) {
     );
   }
   process.exitCode = slow.length === 0 ? 0 : 1;
+}
+
+/** Events a second of processor time, over the middle half of the turns. */
+interface Measured {
+  readonly ours: number;
+  readonly plain: number;
+  readonly turns: number;
+}
+
+function ratioOf({ ours, plain }: Measured): number {
+  return ours / plain;
+}
+
+function inProcess(name: string): Measured {
+  const self = import.meta.filename;
+  return JSON.parse(execFileSync(process.execPath, [self, '--one', name], { encoding: 'utf8' }));
+}
+
+function measured({ read }: (typeof INPUTS)[number]): Measured {
+  const template = read();
+  const input = repeat(template, EVENTS, RATE);
+  const turns = Array.from({ length: RUNS }, () => inTurns(template, input)).flat();
+  turns.sort((a, b) => a.ours / a.plain - b.ours / b.plain);
+  // what was collected or interrupted in one of both is at the ends
+  const middle = turns.slice(turns.length >> 2, Math.ceil(turns.length * 0.75));
+  const sum = (of: 'events' | 'ours' | 'plain') => middle.reduce((all, turn) => all + turn[of], 0);
+  const events = sum('events');
+  return { ours: events / sum('ours'), plain: events / sum('plain'), turns: turns.length };
 }
 
 interface Turn {
