@@ -209,7 +209,8 @@ describe.runIf(doctor.code === 0 && process.getuid?.() === 0)('the cable to an s
     expect(session.pipelines()).toHaveLength(1);
     const [gap, ...more] = downs();
     expect(more).toEqual([]);
-    expect(gap!.to_ns! - gap!.from_ns).toBeGreaterThan(3e9);
+    // until it was attached again: how long that takes is up to the machine
+    expect(gap!.to_ns! - gap!.from_ns).toBeGreaterThan(1e9);
     await told(100);
     expect(report().losses.balanced).not.toBe(false);
     expect(report().findings.filter(({ verdict }) => verdict === 'certain')).toEqual([]);
