@@ -138,8 +138,8 @@ function countedApart(texts: readonly (readonly string[])[]): string[][] {
 }
 
 /**
- * A count that has a map of its own is an array of one for each CPU, which costs a quarter of
- * what one among others costs. Up to 0.18, what is printed each second is better in one map: it
+ * A count that has a map of its own is an array of one for each CPU, and nothing is hashed to
+ * find it. Up to 0.18, what is printed each second is better in one map: it
  * has a buffer for each CPU, of a fixed size.
  */
 function withoutKeys(text: string): string {
@@ -273,13 +273,13 @@ function neverWritten(text: string): string[] {
   return [...read].filter((map) => !written.has(map));
 }
 
-/** bpftrace prints every map at its end; only @hits is wanted. */
+/** bpftrace prints every map at its end; only the counts are wanted. */
 function usedMaps(parts: readonly string[]): string[] {
   const maps = new Set([...parts.join('\n').matchAll(/@[a-z]\w*/g)].map((match) => match[0]));
   return [...maps].filter((map) => !COUNT.test(map));
 }
 
-/** The counts, see `Sink` of decoder.ts. */
+/** The counts, see `DecoderSink` of decoder.ts. */
 const COUNT = /^@(hits(_\d+)?|full|kept)$/;
 
 /** They are told each second; bpftrace refuses to print a map that nothing writes. */
