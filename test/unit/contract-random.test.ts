@@ -169,34 +169,35 @@ describe.each(BUGS)('a kernel that errs (%s)', (bug) => {
 
   it(`breaks ${rule} and is found, when nothing is lost`, () => {
     let times = 0;
-    fc.assert(
-      fc.property(worlds, (s) => {
-        const { truth, pipeline, findings } = run({ ...s, untraced: 0 }, bug);
-        if (!truth.wrong) {
-          expect(said(findings)).toEqual([]);
-          return;
-        }
-        const allowed: readonly string[] = [rule, ...also];
-        expect(said(findings.filter((f) => !allowed.includes(f.rule)))).toEqual([]);
-        const shown = findings.filter((f) => f.rule === rule);
-        // a pool is at rest only when no mount with a subpool is left, and was clean before
-        if (rule === 'R16' && shown.length === 0) return;
-        // whether its callbacks are told is only known when one was
-        if (rule === 'R4' && shown.length === 0) return;
-        expect(shown.length).toBeGreaterThan(0);
-        // a track of which nothing was ever counted does not tell what it lost
-        if (pipeline.model.contract.watch.settled === 0) return;
-        const verdicts = shown.map((f) => f.verdict);
-        // without proof that RCU, or the task, went on, it stays suspected
-        if (!['R4', 'R13', 'R16', 'R19'].includes(rule)) expect(verdicts).toContain('certain');
-        if (truth.wronged !== null && rule !== 'R16' && rule !== 'R22') {
-          expect(shown.map((f) => f.inode?.ino)).toContain(truth.wronged.ino);
-        }
-        expect(pipeline.model.contract.verdicts.pending).toBe(0);
-        times++;
-      }),
-      { numRuns: 12, endOnFailure: true },
-    );
+    const once = fc.property(worlds, (s) => {
+      const { truth, pipeline, findings } = run({ ...s, untraced: 0 }, bug);
+      if (!truth.wrong) {
+        expect(said(findings)).toEqual([]);
+        return;
+      }
+      const allowed: readonly string[] = [rule, ...also];
+      expect(said(findings.filter((f) => !allowed.includes(f.rule)))).toEqual([]);
+      const shown = findings.filter((f) => f.rule === rule);
+      // a pool is at rest only when no mount with a subpool is left, and was clean before
+      if (rule === 'R16' && shown.length === 0) return;
+      // whether its callbacks are told is only known when one was
+      if (rule === 'R4' && shown.length === 0) return;
+      expect(shown.length).toBeGreaterThan(0);
+      // a track of which nothing was ever counted does not tell what it lost
+      if (pipeline.model.contract.watch.settled === 0) return;
+      const verdicts = shown.map((f) => f.verdict);
+      // without proof that RCU, or the task, went on, it stays suspected
+      if (!['R4', 'R13', 'R16', 'R19'].includes(rule)) expect(verdicts).toContain('certain');
+      if (truth.wronged !== null && rule !== 'R16' && rule !== 'R22') {
+        expect(shown.map((f) => f.inode?.ino)).toContain(truth.wronged.ino);
+      }
+      expect(pipeline.model.contract.verdicts.pending).toBe(0);
+      times++;
+    });
+    // of some errors two worlds in three show nothing that counts
+    for (let rounds = 0; rounds === 0 || (times === 0 && rounds < 20); rounds++) {
+      fc.assert(once, { numRuns: 12, endOnFailure: true });
+    }
     expect(times).toBeGreaterThan(0);
   }, 180_000);
 
