@@ -1,9 +1,9 @@
 /** One line with all stages of an inode, when it has ended; some may have been told before. */
 import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
-import { lifeContext } from './context.ts';
 import type { GuestMemfds } from './guest-memfds.ts';
-import { fileKey, type Incarnation, STAGE_PLACE } from './incarnation.ts';
+import { fileKey, type Incarnation } from './incarnation.ts';
+import { beginOf, tell } from './life-line.ts';
 import type { Teardown } from './teardown.ts';
 
 /** Two programs note the time of evict(), one after the other; a guest's CPU may stop in between. */
@@ -20,7 +20,7 @@ export class EndLines {
 
   life(event: EventOf<'life'>): void {
     const { inodes, superblocks, hugepages } = this._teardown;
-    const begin = event.ts - event.evict;
+    const begin = beginOf(event);
     let inode = inodes.current(event.inode);
     const later = inode !== undefined && inode.first > event.ts;
     if (inode !== undefined && (later || !isSameLife(inode, event, begin))) {
@@ -34,11 +34,6 @@ export class EndLines {
     }
     inode.superblock = superblocks.of(event.dev, event.magic) ?? inode.superblock;
     this._gmem.nameFs(inode, event);
-    inode.ino = event.ino;
-    inode.nlink = event.nlink;
-    inode.mode = event.mode;
-    inode.size = event.size;
-    this._teardown.lastUser(inode, event);
     this._gmem.adopt(inode);
     if (inode.at('evict') === null) {
       if (inode.fs === 'hugetlbfs') {
@@ -46,21 +41,7 @@ export class EndLines {
       }
       inode.freedBefore = inode.freed;
     }
-    inode.reachBefore(STAGE_PLACE.evict, event.ts, event.evict);
-    inode.reachBefore(STAGE_PLACE.evict_inode, event.ts, event.evict_inode);
-    inode.reachBefore(STAGE_PLACE.truncate_final, event.ts, event.truncate_final);
-    inode.reachBefore(STAGE_PLACE.clear_inode, event.ts, event.clear_inode);
-    inode.reachBefore(STAGE_PLACE.evict_inode_end, event.ts, event.evict_inode_end);
-    inode.reachBefore(STAGE_PLACE.destroy_inode, event.ts, event.destroy_inode);
-    inode.reachBefore(STAGE_PLACE.destroy_op, event.ts, event.destroy_op);
-    inode.reachBefore(STAGE_PLACE.evict_end, event.ts, event.evict_end);
-    inode.reachBefore(STAGE_PLACE.i_callback, event.ts, event.i_callback);
-    // the last step is at the time of the line
-    if (event.free_op > 0) inode.reach('free_inode', event.ts);
-    else if (event.i_callback > 0) inode.reach('i_callback', event.ts);
-    inode.note(event);
-    inode.freeContext = lifeContext(event);
-    inode.freeCpu = event.cpu;
+    tell(inode, event);
     if (inode.superblock !== undefined) superblocks.ran(inode.superblock, event.free_inode);
     this._teardown.disownCanary(inode);
     hugepages.unmapped(inode, begin);
@@ -73,7 +54,7 @@ export class EndLines {
     const { inodes } = this._teardown;
     const key = fileKey(event.dev, event.ino);
     const none = 0 as Address;
-    const begin = event.ts - event.evict_inode;
+    const begin = beginOf(event);
     let inode =
       inodes.current(key) ??
       this._teardown.recovered(key, (lost) => isSameEviction(lost.at('evict_inode'), begin));
@@ -82,18 +63,11 @@ export class EndLines {
     } else if (inode.first > event.ts) {
       inode = inodes.begin(key, 'hugetlbfs', event.dev, none, event.ino, begin);
     }
-    inode.nlink = event.nlink;
-    inode.mode = event.mode;
-    inode.size = event.size;
-    this._teardown.lastUser(inode, event);
     if (inode.at('evict_inode') === null) {
       inode.pages = event.blocks / this._teardown.sectorsPerHugepage;
     }
     this._teardown.freed(event.tid, begin);
-    inode.reach('evict_inode', begin);
-    inode.reach('free_inode', event.ts);
-    inode.note(event);
-    inode.freeContext = lifeContext(event);
+    tell(inode, event);
     this._teardown.disownCanary(inode);
     this._teardown.end(inode, 'ended');
     inodes.measureFree(inode, 'evict_inode');

@@ -53,6 +53,8 @@ export const STAGE_PLACE = Object.fromEntries(
   INODE_STAGES.map((stage, i) => [stage, i]),
 ) as Readonly<Record<InodeStage, number>>;
 
+const EVICT = STAGE_PLACE.evict;
+const EVICT_INODE = STAGE_PLACE.evict_inode;
 /** No stage was seen. Copied, since an array of numbers is made far faster than a typed one. */
 const NEVER: readonly number[] = INODE_STAGES.map(() => Number.NaN);
 /** Most have no hugepage, and many one line: each gets an array of its own with the first. */
@@ -103,6 +105,8 @@ export class Incarnation {
   freeContext: Context = 'unknown';
   /** Where i_callback ran; -1 when not seen. */
   freeCpu = -1;
+  /** A finding names it, or what may become one. */
+  cited = false;
   /** What was found of the rules of the contract on it: a bit for each rule. */
   readonly rules = { held: 0, broken: 0, suspected: 0 };
   private readonly _times = NEVER.slice();
@@ -131,6 +135,15 @@ export class Incarnation {
   /** The same by its place in INODE_STAGES; NaN when not seen. */
   timeAt(place: number): number {
     return this._times[place]!;
+  }
+
+  /** When it began to end, as far as that was seen; else the first line that named it. */
+  get began(): number {
+    // asked of every inode for each page that is shown: by place, which is sooner found than by name
+    const evict = this._times[EVICT]!;
+    if (!Number.isNaN(evict)) return evict;
+    const evictInode = this._times[EVICT_INODE]!;
+    return Number.isNaN(evictInode) ? this.first : evictInode;
   }
 
   reach(stage: InodeStage, ts: number): void {

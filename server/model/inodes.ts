@@ -4,14 +4,21 @@
  */
 import type { Address } from '../protocol/units.ts';
 import { Histogram } from './histogram.ts';
-import { Incarnation, STAGE_PLACE } from './incarnation.ts';
+import { fileKey, Incarnation, STAGE_PLACE } from './incarnation.ts';
 import { NumberMap } from './number-map.ts';
+import { PackedLives } from './packed-lives.ts';
 
 /** What is counted by filesystem, for all time. */
 export interface FsCounts {
   ended: number;
   lost: number;
   live: number;
+}
+
+/** By what others name an inode. */
+export interface File {
+  readonly dev: number;
+  readonly ino: number;
 }
 
 /** The pairs of stages whose latency is kept. */
@@ -35,6 +42,12 @@ const PAIR_TO_FREE = {
   evict_inode: LATENCY_PAIRS.findIndex(([a, b]) => a === 'evict_inode' && b === 'free_inode'),
 };
 
+/**
+ * So many that ended last are not packed yet: the contract may still have something to say of
+ * them, and of each inode that ends the table of a recording is told as it is then.
+ */
+const FRESH = 64;
+
 export class Inodes {
   readonly byFs = new Map<string, FsCounts>();
   /** Ended incarnations that were dropped from memory. */
@@ -49,16 +62,23 @@ export class Inodes {
   leftOut = 0;
   /** The one that ended last. */
   latest: Incarnation | null = null;
+  /**
+   * Inodes that ended from this time on, ns of the epoch, may be packed: no canary can be among them
+   * whose name has not come.
+   */
+  packFrom = Number.POSITIVE_INFINITY;
   /** Told of each end, and again of one that was taken as lost and ends all the same. */
   onEnded: ((inode: Incarnation) => void) | null = null;
   private _next = 1;
   /** The number of the one that began last, if no key names it; 0: one does. */
   private _newestPast = 0;
+  /** All but those that are packed. */
   private readonly _byNumber = new NumberMap<number, Incarnation>();
+  private readonly _packed = new PackedLives();
   private readonly _byKey = new NumberMap<number, Incarnation>();
   /** Those whose key is no number. */
   private readonly _byName = new Map<string, Incarnation>();
-  /** Ended ones, oldest first, from _oldest on; nothing before. */
+  /** Ended ones, oldest first, from _oldest on; nothing before, and where one is packed. */
   private _ended: (Incarnation | undefined)[] = [];
   /**
    * Of each of these its number, below zero where a key may still name it: the oldest has long
@@ -74,18 +94,56 @@ export class Inodes {
     this._keep = keep;
   }
 
-  /** All that are known: ended ones first, in the order they ended. */
-  *all(): Iterable<Incarnation> {
-    yield* this._byNumber.values();
+  /**
+   * All that are known, in the order in which they began. `skip`: is asked of some before anybody
+   * looks at them, by the time at which they began to end (Incarnation.began).
+   */
+  *all(skip: (began: number) => boolean = () => false): Generator<Incarnation> {
+    const packed = this._packed;
+    let next = 0;
+    for (const inode of this._byNumber.values()) {
+      for (; next < packed.size && packed.numberAt(next) < inode.number; next++) {
+        if (!packed.skips(next, skip)) yield packed.at(next);
+      }
+      yield inode;
+    }
+    for (; next < packed.size; next++) if (!packed.skips(next, skip)) yield packed.at(next);
   }
 
   /** The same, those that began last first. */
-  newestFirst(): Iterable<Incarnation> {
-    return this._byNumber.newestFirst();
+  *newestFirst(skip: (began: number) => boolean = () => false): Generator<Incarnation> {
+    const packed = this._packed;
+    let next = packed.size - 1;
+    for (const inode of this._byNumber.newestFirst()) {
+      for (; next >= 0 && packed.numberAt(next) > inode.number; next--) {
+        if (!packed.skips(next, skip)) yield packed.at(next);
+      }
+      yield inode;
+    }
+    for (; next >= 0; next--) if (!packed.skips(next, skip)) yield packed.at(next);
+  }
+
+  /** Those of a file that are known, in the order in which they began. */
+  ofFile(file: File): Incarnation[] {
+    return this.ofFiles([file]).get(fileKey(file.dev, file.ino)) ?? [];
+  }
+
+  /** The same for many files at once, by `fileKey`. */
+  ofFiles(files: Iterable<File>): Map<number | string, Incarnation[]> {
+    const found = new Map<number | string, Incarnation[]>();
+    for (const { dev, ino } of files) found.set(fileKey(dev, ino), []);
+    for (const inode of this._packed.ofFiles(found)) {
+      found.get(fileKey(inode.dev, inode.ino))!.push(inode);
+    }
+    for (const inode of this._byNumber.values()) {
+      found.get(fileKey(inode.dev, inode.ino))?.push(inode);
+    }
+    for (const inodes of found.values()) inodes.sort((a, b) => a.number - b.number);
+    return found;
   }
 
   get size(): number {
-    return this._byNumber.size;
+    return this._byNumber.size + this._packed.size;
   }
 
   /** The number of the incarnation that began last. */
@@ -94,7 +152,7 @@ export class Inodes {
   }
 
   byNumber(number: number): Incarnation | undefined {
-    return this._byNumber.get(number);
+    return this._byNumber.get(number) ?? this._packed.get(number);
   }
 
   /** The incarnation that an address (or, without addresses, a device and number) names now. */
@@ -146,6 +204,7 @@ export class Inodes {
     }
     this.#addEnded(inode);
     this.onEnded?.(inode);
+    this.#pack();
     if (this._ended.length - this._oldest > this._keep) this.#dropOldest();
   }
 
@@ -232,21 +291,43 @@ export class Inodes {
     return histogram;
   }
 
-  /** What a checkpoint holds apart from the rest of the state, and in which objects it is: see `relist`. */
-  listed(): {
-    readonly known: NumberMap<number, Incarnation>;
-    readonly ended: readonly Incarnation[];
-    readonly objects: readonly object[];
-  } {
+  /** In these objects is what a checkpoint holds apart from the rest of the state: see `listed`. */
+  apart(): readonly object[] {
+    return [this._byNumber, this._packed, this._ended, this._endedNumbers, this._canaries];
+  }
+
+  /**
+   * What `relist` takes. `most`: ended ones that are listed, the newest, besides those that are
+   * `wanted`; `left`: how many that count are not.
+   */
+  listed(
+    most: number,
+    wanted: (inode: Incarnation) => boolean,
+  ): { known: Incarnation[]; ended: Incarnation[]; left: number } {
     this.#compact();
-    const known = this._byNumber;
-    const ended = this._ended as Incarnation[];
-    return { known, ended, objects: [known, ended, this._endedNumbers, this._canaries] };
+    const numbers = this._endedNumbers;
+    const ended: Incarnation[] = [];
+    const spared = new Set<number>();
+    let left = 0;
+    for (let i = 0; i < numbers.length; i++) {
+      const number = Math.abs(numbers[i]!);
+      const inode = this._ended[i] ?? this._packed.lookedAt(number);
+      if (i >= numbers.length - most || (inode !== undefined && wanted(inode))) {
+        ended.push(inode ?? this._packed.get(number)!);
+      } else {
+        spared.add(number);
+        if (!this._canaries.has(number)) left++;
+      }
+    }
+    const known = [...this._byNumber.values()].filter(({ number }) => !spared.has(number));
+    for (const inode of ended) if (!this._byNumber.has(inode.number)) known.push(inode);
+    return { known: known.sort((a, b) => a.number - b.number), ended, left };
   }
 
   /** Which are known from now on, by number, and which of them have ended, oldest first. */
   relist(known: readonly Incarnation[], ended: readonly Incarnation[]): void {
     this._byNumber.clear();
+    this._packed.clear();
     for (const inode of known) this._byNumber.set(inode.number, inode);
     this._ended = [];
     this._endedNumbers = [];
@@ -270,6 +351,16 @@ export class Inodes {
     if (inode.canary) this._canaries.add(inode.number);
   }
 
+  /** The one that is fresh no more. */
+  #pack(): void {
+    const at = this._ended.length - 1 - FRESH;
+    if (at < this._oldest || this._endedNumbers[at]! < 0) return;
+    const inode = this._ended[at]!;
+    if (inode.last < this.packFrom || !this._packed.add(inode)) return;
+    this._ended[at] = undefined;
+    this._byNumber.delete(inode.number);
+  }
+
   #dropOldest(): void {
     const number = Math.abs(this._endedNumbers[this._oldest]!);
     if (this._endedNumbers[this._oldest]! < 0) {
@@ -277,7 +368,7 @@ export class Inodes {
       this.release(inode.key, inode);
     }
     this._ended[this._oldest++] = undefined;
-    this._byNumber.delete(number);
+    if (!this._packed.drop(number)) this._byNumber.delete(number);
     if (!this._canaries.delete(number)) this.dropped++;
     if (this._oldest > 64 + this._keep) this.#compact();
   }

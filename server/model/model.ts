@@ -2,8 +2,9 @@
  * One epoch of one host: events in, state out. Pure: time comes from the events,
  * so any point of any trace can be computed again, and a replay says what live said.
  */
+import { byPlace, LINE_PLACE } from '../protocol/by-line.ts';
 import { LEAK_AFTER } from '../protocol/config.ts';
-import type { TraceEvent } from '../protocol/events.ts';
+import type { EventOf, TraceEvent } from '../protocol/events.ts';
 import type { LineName } from '../protocol/grammar.ts';
 import { isObserved, type Plan } from '../protocol/stages.ts';
 import { Contract } from './contract/contract.ts';
@@ -144,142 +145,120 @@ export class Model {
     return this._seesFree;
   }
 
-  /** `ts`: of the event. */
-  apply(event: TraceEvent, ts: number = event.ts): void {
+  /** `ts` and `place`: of the event; see LINE_PLACE. */
+  apply(event: TraceEvent, ts: number = event.ts, place: number = LINE_PLACE[event.kind]): void {
     if (ts > this._teardown.now) this._teardown.now = ts;
-    this.#take(event);
-    this.contract.applied(event, ts);
-    if (event.kind === 'tick') this.leaks.tick(this.now);
+    Model._take[place]!(this, event);
+    this.contract.applied(event, ts, place);
+    if (place === LINE_PLACE.tick) this.leaks.tick(this.now);
   }
 
-  #take(event: TraceEvent): void {
-    switch (event.kind) {
-      case 'tick':
-        return this._teardown.presumeLost();
-      case 'beat':
-        return;
-      case 'vmemmap':
-        this.hugepages.vmemmap = { base: event.base, pageSize: event.size };
-        return;
-      case 'sb':
-        return this.superblocks.seen(event);
-      case 'alloc_inode': {
-        if (event.inode === 0) return; // no memory, or no inodes left on that mount
-        this.promises.born(event.tid);
-        const current = this.inodes.current(event.inode);
-        if (current !== undefined && event.ts < current.first) {
-          current.born = true; // came late: what it began is known already
-          return current.note(event);
-        }
-        const inode = this._teardown.begin(event.inode, event.dev, event.magic, 0, event);
-        inode.born = true;
-        return inode.note(event);
+  private static readonly _take = byPlace<Model>({
+    tick: (m) => m._teardown.presumeLost(),
+    beat: () => {},
+    vmemmap: (m, event) => {
+      m.hugepages.vmemmap = { base: event.base, pageSize: event.size };
+    },
+    sb: (m, event) => m.superblocks.seen(event),
+    sb_size: (m, event) => m.superblocks.sized(event),
+    alloc_inode: (m, event) => m.#born(event),
+    evict: (m, event) => m._stages.evict(event),
+    evict_inode: (m, event) => m._stages.stage(event, event.inode, 'evict_inode'),
+    truncate_final: (m, event) => m._stages.stage(event, event.inode, 'truncate_final'),
+    evict_inode_end: (m, event) => m._stages.stage(event, event.inode, 'evict_inode_end'),
+    clear_inode: (m, event) => m._stages.stage(event, event.inode, 'clear_inode'),
+    destroy_op: (m, event) => m._stages.stage(event, event.inode, 'destroy_op'),
+    destroy_inode: (m, event) => {
+      m._stages.stage(event, event.inode, 'destroy_inode');
+      const inode = m.inodes.current(event.inode);
+      if (inode?.state === 'evicting') inode.state = 'grace';
+      m._teardown.evicting.delete(event.tid); // the last thing evict() does
+    },
+    evict_end: (m, event) => {
+      m._stages.stage(event, event.inode, 'evict_end');
+      m._teardown.evicting.delete(event.tid);
+    },
+    i_callback: (m, event) => m._stages.callback(event),
+    free_inode: (m, event) => m._stages.freed(event),
+    hugepage_add: (m, event) => m.promises.added(event, m._stages.ofInode(event)),
+    hugepage_remove: (m, event) => m._stages.ofInode(event),
+    reserve: (m, event) => m.promises.reserve(event, m._stages.ofInode(event), m.#tellsMaps()),
+    unreserve: (m, event) => {
+      m.promises.unreserve(event, m._stages.ofInode(event));
+      // its pages are gone; the steps would tell when evict() is through with it
+      if (!m.detail.steps && m._teardown.evicting.get(event.tid)?.address === event.inode) {
+        m._teardown.evicting.delete(event.tid);
       }
-      case 'evict':
-        return this._stages.evict(event);
-      case 'evict_inode':
-      case 'truncate_final':
-      case 'evict_inode_end':
-      case 'clear_inode':
-      case 'destroy_op':
-        return this._stages.stage(event, event.inode, event.kind);
-      case 'destroy_inode': {
-        this._stages.stage(event, event.inode, 'destroy_inode');
-        const inode = this.inodes.current(event.inode);
-        if (inode?.state === 'evicting') inode.state = 'grace';
-        this._teardown.evicting.delete(event.tid); // the last thing evict() does
-        return;
-      }
-      case 'evict_end':
-        this._stages.stage(event, event.inode, 'evict_end');
-        this._teardown.evicting.delete(event.tid);
-        return;
-      case 'i_callback':
-        return this._stages.callback(event);
-      case 'free_inode':
-        return this._stages.freed(event);
-      case 'hugepage_add':
-        this.promises.added(event, this._stages.ofInode(event));
-        return;
-      case 'hugepage_remove':
-        this._stages.ofInode(event);
-        return;
-      case 'reserve':
-        return this.promises.reserve(event, this._stages.ofInode(event), this.#tellsMaps());
-      case 'unreserve':
-        this.promises.unreserve(event, this._stages.ofInode(event));
-        // its pages are gone; the steps would tell when evict() is through with it
-        if (!this.detail.steps && this._teardown.evicting.get(event.tid)?.address === event.inode) {
-          this._teardown.evicting.delete(event.tid);
-        }
-        return;
-      case 'hugepage_free':
-        this.hugepages.freeing(event, this._teardown.evicting.get(event.tid))?.note(event);
-        return this.#touch();
-      case 'hugepage_enqueue':
-        this.hugepages.went(event.folio, 'pool')?.note(event);
-        return;
-      case 'hugepage_to_buddy':
-        this.hugepages.went(event.folio, 'buddy')?.note(event);
-        return;
-      case 'resv_map_release':
-        this.promises.mapRelease(event);
-        this._teardown.evicting.get(event.tid)?.note(event);
-        return;
-      case 'hugepage_alloc': {
-        const inode = this.inodes.current(event.inode);
-        if (event.folio !== 0) this.hugepages.taken(event, inode ?? null);
-        inode?.note(event);
-        return this.#touch();
-      }
-      case 'hugepage_pin':
-        this.hugepages.pinned(event, this.stacks.get(event) ?? []);
-        this.stacks.delete(event);
-        return;
-      case 'hugepage_move':
-        return this.hugepages.moved(event.from, event.to);
-      case 'remove_hugepages':
-      case 'subpool':
-      case 'vm_close': {
-        const inode = this.inodes.current(event.inode);
-        if (event.kind === 'subpool') this.subpools.seen(event, inode?.dev ?? null);
-        if (inode !== undefined && inode.state !== 'ended') inode.note(event);
-        return;
-      }
-      case 'gmem_release':
-      case 'gmem_fallocate':
-        return this._gmem.told(event);
-      case 'detail':
-        this.detail = { steps: event.steps === 1, since: event.ts, rate: event.rate };
-        if (!this.detail.steps) this._teardown.evicting.clear(); // nobody tells when they are through
-        return;
-      case 'life':
-        return this._ends.life(event);
-      case 'tp_life':
-      case 'raw_life':
-        return this._ends.tracepoints(event);
-      case 'sb_size':
-        return this.superblocks.sized(event);
-      case 'resv_map_alloc':
-        return this.promises.mapAlloc(event);
-      case 'new_subpool':
-        return this.subpools.made(event);
-      case 'put_subpool':
-        return this.subpools.put(event);
-      case 'fill_super':
-        return this.subpools.mounted(event);
-      case 'hugepage_released':
-      case 'shutdown_super':
-      case 'gmem_create':
-        return; // of no inode
-      case 'tp_alloc_inode':
-      case 'tp_evict_inode':
-      case 'tp_free_inode':
-      case 'raw_free_inode':
-      case 'tp_hugepage_add':
-      case 'tp_hugepage_remove':
-        return this._tracepoints.take(event);
+    },
+    hugepage_free: (m, event) => {
+      m.hugepages.freeing(event, m._teardown.evicting.get(event.tid))?.note(event);
+      m.#touch();
+    },
+    hugepage_enqueue: (m, event) => m.hugepages.went(event.folio, 'pool')?.note(event),
+    hugepage_to_buddy: (m, event) => m.hugepages.went(event.folio, 'buddy')?.note(event),
+    resv_map_alloc: (m, event) => m.promises.mapAlloc(event),
+    resv_map_release: (m, event) => {
+      m.promises.mapRelease(event);
+      m._teardown.evicting.get(event.tid)?.note(event);
+    },
+    hugepage_alloc: (m, event) => {
+      const inode = m.inodes.current(event.inode);
+      if (event.folio !== 0) m.hugepages.taken(event, inode ?? null);
+      inode?.note(event);
+      m.#touch();
+    },
+    hugepage_pin: (m, event) => {
+      m.hugepages.pinned(event, m.stacks.get(event) ?? []);
+      m.stacks.delete(event);
+    },
+    hugepage_move: (m, event) => m.hugepages.moved(event.from, event.to),
+    remove_hugepages: (m, event) => m.#ofOpen(event),
+    vm_close: (m, event) => m.#ofOpen(event),
+    subpool: (m, event) => {
+      m.subpools.seen(event, m.inodes.current(event.inode)?.dev ?? null);
+      m.#ofOpen(event);
+    },
+    new_subpool: (m, event) => m.subpools.made(event),
+    put_subpool: (m, event) => m.subpools.put(event),
+    fill_super: (m, event) => m.subpools.mounted(event),
+    gmem_release: (m, event) => m._gmem.told(event),
+    gmem_fallocate: (m, event) => m._gmem.told(event),
+    detail: (m, event) => {
+      m.detail = { steps: event.steps === 1, since: event.ts, rate: event.rate };
+      if (!m.detail.steps) m._teardown.evicting.clear(); // nobody tells when they are through
+    },
+    life: (m, event) => m._ends.life(event),
+    tp_life: (m, event) => m._ends.tracepoints(event),
+    raw_life: (m, event) => m._ends.tracepoints(event),
+    tp_alloc_inode: (m, event) => m._tracepoints.take(event),
+    tp_evict_inode: (m, event) => m._tracepoints.take(event),
+    tp_free_inode: (m, event) => m._tracepoints.take(event),
+    raw_free_inode: (m, event) => m._tracepoints.take(event),
+    tp_hugepage_add: (m, event) => m._tracepoints.take(event),
+    tp_hugepage_remove: (m, event) => m._tracepoints.take(event),
+    // of no inode
+    hugepage_released: () => {},
+    shutdown_super: () => {},
+    gmem_create: () => {},
+  });
+
+  #born(event: EventOf<'alloc_inode'>): void {
+    if (event.inode === 0) return; // no memory, or no inodes left on that mount
+    this.promises.born(event.tid);
+    const current = this.inodes.current(event.inode);
+    if (current !== undefined && event.ts < current.first) {
+      current.born = true; // came late: what it began is known already
+      return current.note(event);
     }
+    const inode = this._teardown.begin(event.inode, event.dev, event.magic, 0, event);
+    inode.born = true;
+    inode.note(event);
+  }
+
+  /** A line that changes nothing of an inode, and is part of its story. */
+  #ofOpen(event: EventOf<'remove_hugepages' | 'vm_close' | 'subpool'>): void {
+    const inode = this.inodes.current(event.inode);
+    if (inode !== undefined && inode.state !== 'ended') inode.note(event);
   }
 
   /** Events were lost between two times. */

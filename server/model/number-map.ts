@@ -127,13 +127,15 @@ export class NumberMap<K extends number, V extends NonNullable<unknown>> {
     places[at] = this._values.push(value);
   }
 
-  /** Anew with what is there, and with room for as much again. */
+  /** Anew with what is there; mostly that is far less than had room, and it is not moved elsewhere. */
   #rebuild(): void {
     const [keys, values] = [this._keys, this._values];
     let room = SMALLEST;
-    while (room < 2 * this._size) room *= 2;
-    this._places = new Int32Array(2 * room);
-    this._keys = new Float64Array(room);
+    while (room < 4 * this._size) room *= 2;
+    if (room > keys.length || room * 4 < keys.length) {
+      this._places = new Int32Array(2 * room);
+      this._keys = new Float64Array(room);
+    } else this._places.fill(0);
     this._values = [];
     this._lastKey = Number.NaN;
     const first = this._size === 0 ? values.length : this._first;

@@ -251,7 +251,7 @@ export class Teardown {
   canary(fs: string, dev: number, ino: number): void {
     if (fs === 'hugetlbfs') this.namelessDev = dev;
     this._canaries.set(ino, [...(this._canaries.get(ino) ?? []), dev]);
-    for (const inode of this.inodes.all()) this.disownCanary(inode);
+    for (const inode of this.inodes.ofFile({ dev, ino })) this.disownCanary(inode);
   }
 
   disownCanary(inode: Incarnation): void {

@@ -3,11 +3,12 @@
  * the counters in the kernel (@hits, recursion_misses) and what arrived here,
  * with what bpftrace itself says it lost. They must agree to the last event.
  */
+
+import { LINE_PLACE } from '../protocol/by-line.ts';
 import { LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
 import type { Ledger } from '../protocol/hosts.ts';
 import { COUNTED_LINES, isLife } from '../protocol/line-kinds.ts';
 import type { ResumeFrame } from '../protocol/recording.ts';
-import { LINE_PLACE } from './line-head.ts';
 
 /** Ticks (of 100 ms) without an event after which nothing is on its way any more. */
 const QUIET_TICKS = 3;

@@ -2,14 +2,10 @@
  * What all that a line comes through asks of it. Events have as many shapes as there are
  * kinds of lines, and the engine takes long to find a field in one of many shapes.
  */
+import { LINE_PLACE } from '../protocol/by-line.ts';
 import type { TraceEvent } from '../protocol/events.ts';
-import { LINE_NAMES, type LineName } from '../protocol/grammar.ts';
+import type { LineName } from '../protocol/grammar.ts';
 import { trackOf } from '../protocol/line-kinds.ts';
-
-/** By name: its place in LINE_NAMES, for what is kept in arrays. */
-export const LINE_PLACE = Object.fromEntries(LINE_NAMES.map((name, i) => [name, i])) as Readonly<
-  Record<LineName, number>
->;
 
 export interface LineHead {
   kind: LineName;

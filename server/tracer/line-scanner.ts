@@ -5,10 +5,11 @@
  * of another form) is left to line-reader.ts, which is slower and says what was wrong.
  * Both give the same event for the same line; a property test holds them together.
  */
+
+import { LINE_PLACE } from '../protocol/by-line.ts';
 import type { TraceEvent } from '../protocol/events.ts';
 import { type FieldType, LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
 import { trackOf } from '../protocol/line-kinds.ts';
-import { LINE_PLACE } from './line-head.ts';
 import {
   type Cursor,
   scanAddress,

@@ -8,6 +8,7 @@ import type { Incarnation } from '../model/incarnation.ts';
 import type { Holder, Pinner, Segment } from '../model/leaks/scan.ts';
 import { Model } from '../model/model.ts';
 import type { Alert } from '../protocol/alerts.ts';
+import { LINE_PLACE } from '../protocol/by-line.ts';
 import type { TraceEvent } from '../protocol/events.ts';
 import { LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
 import type { Leak } from '../protocol/leaks.ts';
@@ -36,6 +37,8 @@ const MAX_WAITING = 500_000;
 const MAX_FRAMES = 16;
 /** Where a recording begins in the middle: every evict and grace period of before is over. */
 const INHERITED_NS = 15e9;
+/** A canary of before the tracer was ready has its name told by then. */
+const LATE_CANARY_NS = 1e9;
 /** Lines of one scan of the host; the agent says no more than 4,000 of holders. */
 const MAX_SCANNED = 10_000;
 /** Samples of rejected lines kept. */
@@ -116,11 +119,11 @@ export class Pipeline {
       changed: (alert) => options.onAlert?.(this, alert),
     });
     const { onEvent } = options;
-    this._reorder = new Reorder(buffersOf(info), (event, ts) => {
-      this.model.apply(event, ts);
+    this._reorder = new Reorder(buffersOf(info), (event, ts, place) => {
+      this.model.apply(event, ts, place);
       onEvent?.(event);
       // in trace time, so that a replay comes to the same
-      if (event.kind === 'tick') this.alerts.update(this.leaks(), this.model.now);
+      if (place === LINE_PLACE.tick) this.alerts.update(this.leaks(), this.model.now);
     });
     this._agent = new LineSplitter((line) => this.#said(parseAgentLine(line)));
     this._decoder = new Decoder({
@@ -163,6 +166,7 @@ export class Pipeline {
     this._hitsOfId.clear();
     // probes attach one by one: a gap lasts until a canary has come through again
     this._readiness.begin();
+    this.model.inodes.packFrom = Number.POSITIVE_INFINITY;
     this._scan = { holders: [], pinners: [], segments: [] };
     this._settlement.begin(this._misses.tracks());
     this._running = true;
@@ -203,6 +207,7 @@ export class Pipeline {
     this._clock = frame.clock;
     this.model.resume(frame.steps, frame.newest, INHERITED_NS);
     this._readiness.at = 0;
+    this.model.inodes.packFrom = LATE_CANARY_NS;
   }
 
   /** bpftrace's standard output. */
@@ -401,6 +406,7 @@ export class Pipeline {
   }
 
   #ready(): void {
+    this.model.inodes.packFrom = this.model.now + LATE_CANARY_NS;
     this.model.contract.ready(this.model.now);
     this.#closeDown();
   }

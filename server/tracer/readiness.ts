@@ -55,8 +55,7 @@ export class Readiness {
         stage !== 'truncate_final' && // neither filesystem of a canary calls it
         (!ops.includes(stage) || observesOp(plan[stage], FILESYSTEMS[fs]!.ops[stage])),
     );
-    for (const inode of this._model.inodes.all()) {
-      if (inode.dev !== canary.dev || inode.ino !== canary.ino) continue;
+    for (const inode of this._model.inodes.ofFile(canary)) {
       if (expected.every((stage) => inode.at(stage) !== null)) return true;
     }
     return false;

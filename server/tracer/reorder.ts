@@ -19,19 +19,23 @@ class BufferQueue {
   private _events: TraceEvent[] = [];
   /** The time of each. */
   private _times: number[] = [];
+  /** The LINE_PLACE of each. */
+  private _places: number[] = [];
   private _head = 0;
 
   /** An interrupt may write between taking the time and writing: look back a little. */
-  push(event: TraceEvent, ts: number): void {
+  push(event: TraceEvent, { ts, place }: LineHead): void {
     const times = this._times;
     let at = times.length;
     while (at > this._head && times[at - 1]! > ts) at--;
     if (at === times.length) {
       this._events.push(event);
       times.push(ts);
+      this._places.push(place);
     } else {
       this._events.splice(at, 0, event);
       times.splice(at, 0, ts);
+      this._places.splice(at, 0, place);
     }
     this.first = times[this._head]!;
     if (ts > this.newest) this.newest = ts;
@@ -41,21 +45,31 @@ class BufferQueue {
     return this._head === this._events.length;
   }
 
+  /** The LINE_PLACE of the first one that waits. */
+  get firstPlace(): number {
+    return this._places[this._head]!;
+  }
+
   shift(): TraceEvent {
     const event = this._events[this._head++]!;
     if (this._head === this._events.length) {
       this._events.length = 0;
       this._times.length = 0;
+      this._places.length = 0;
       this._head = 0;
     } else if (this._head === 4096) {
       this._events = this._events.slice(this._head);
       this._times = this._times.slice(this._head);
+      this._places = this._places.slice(this._head);
       this._head = 0;
     }
     this.first = this._times[this._head] ?? Number.POSITIVE_INFINITY;
     return event;
   }
 }
+
+/** `place`: LINE_PLACE of its kind. */
+type Emit = (event: TraceEvent, ts: number, place: number) => void;
 
 export interface ReorderOptions {
   readonly buffers: number;
@@ -73,7 +87,7 @@ export class Reorder {
   /** Events that wait for their turn. */
   waiting = 0;
   private readonly _maxWaiting: number;
-  private readonly _emit: (event: TraceEvent, ts: number) => void;
+  private readonly _emit: Emit;
   private readonly _boundNs: number;
   private readonly _slackNs: number;
   private readonly _bufferOf: (head: LineHead) => number;
@@ -82,7 +96,7 @@ export class Reorder {
   private _max = Number.NEGATIVE_INFINITY;
   private _passed = Number.NEGATIVE_INFINITY;
 
-  constructor(options: ReorderOptions, emit: (event: TraceEvent, ts: number) => void) {
+  constructor(options: ReorderOptions, emit: Emit) {
     this._queues = Array.from({ length: options.buffers }, () => new BufferQueue());
     this._boundNs = options.boundNs;
     this._maxWaiting = options.maxWaiting;
@@ -100,10 +114,10 @@ export class Reorder {
     const { ts } = head;
     if (ts < this._passed) {
       this.late++;
-      this._emit(event, ts);
+      this._emit(event, ts, head.place);
       return;
     }
-    this._queues[this._bufferOf(head)]!.push(event, ts);
+    this._queues[this._bufferOf(head)]!.push(event, head);
     this.waiting++;
     if (ts > this._max) this._max = ts;
     this.#release(this.#watermark());
@@ -143,7 +157,8 @@ export class Reorder {
       if (least === null || least.isEmpty) return;
       this._passed = ts;
       this.waiting--;
-      this._emit(least.shift(), ts);
+      const place = least.firstPlace;
+      this._emit(least.shift(), ts, place);
     }
   }
 }

@@ -5,10 +5,11 @@
  * and not told yet. When they are ahead by exactly what it told to be lost, all of
  * before is explained; under load that has to wait for a quiet moment.
  */
+
+import { LINE_PLACE } from '../protocol/by-line.ts';
 import { LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
 import { COUNTED_LINES, trackOf } from '../protocol/line-kinds.ts';
 import type { ResumeFrame } from '../protocol/recording.ts';
-import { LINE_PLACE } from './line-head.ts';
 
 /** Ticks (of 100 ms) without a line, after which nothing is in the buffer any more. */
 const QUIET_TICKS = 5;

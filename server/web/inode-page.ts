@@ -4,7 +4,6 @@ import { type Filter, parseFilter } from '../protocol/filter.ts';
 import type { InodePage, InodeRow, Subscribe } from '../protocol/messages.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { Largest } from './largest.ts';
-import { began } from './rows.ts';
 
 export type InodeAsk = Pick<
   Subscribe,
@@ -21,6 +20,7 @@ export function inodePage(
   const { offset = 0, limit = 100, sort = 'recent', descending = true } = ask;
   const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = ask;
   const filter: Filter | null = (ask.filter ?? '').trim() === '' ? null : parseFilter(ask.filter!);
+  const plain = filter === null && sort === 'recent';
   const value = SORT_VALUE[sort];
   const sign = descending ? 1 : -1;
   const largest = new Largest<() => InodeRow>(offset + limit);
@@ -31,15 +31,20 @@ export function inodePage(
     dropped += pipeline.model.inodes.dropped;
     leftOut += pipeline.model.inodes.leftOut;
     const { inodes } = pipeline.model;
+    const isOut = (at: number) => at < from || at > to || (plain && largest.passesOver(sign * at));
+    const skip = (began: number) => {
+      const skipped = isOut(pipeline.wallMs(began));
+      if (skipped) total++;
+      return skipped;
+    };
     // nearly all of the others are then passed over at once
     const newestFirst = sort === 'recent' && descending;
-    for (const inode of newestFirst ? inodes.newestFirst() : inodes.all()) {
+    for (const inode of newestFirst ? inodes.newestFirst(skip) : inodes.all(skip)) {
       if (inode.canary) continue;
       total++;
-      const at = pipeline.wallMs(began(inode));
-      if (at < from || at > to) continue;
-      if (filter === null && sort === 'recent') {
-        if (largest.passesOver(sign * at)) continue;
+      const at = pipeline.wallMs(inode.began);
+      if (isOut(at)) continue;
+      if (plain) {
         largest.offer(sign * at, () => rowOf(pipeline, epoch, inode));
         continue;
       }

@@ -16,7 +16,6 @@ import {
 import type { InodeRow } from '../protocol/messages.ts';
 import { formatDev, type SbDev } from '../protocol/units.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
-import { began } from './rows.ts';
 
 /** After so long without news nothing more is heard of an inode that has ended, ns. */
 const SETTLED_NS = 3e9;
@@ -94,7 +93,7 @@ export class LanesFeed {
       }
     }
     feed.looked = inodes.newest;
-    fresh.sort((a, b) => began(a) - began(b));
+    fresh.sort((a, b) => a.began - b.began);
     for (const inode of fresh) {
       feed.watched.set(inode.number, {
         inode,
@@ -140,7 +139,7 @@ export class LanesFeed {
   #wants(epoch: number, pipeline: Pipeline, inode: Incarnation): boolean {
     if (inode.canary) return false;
     const { filter, rowOf, from, to } = this.#ask;
-    const began_ms = pipeline.wallMs(began(inode));
+    const began_ms = pipeline.wallMs(inode.began);
     if (began_ms > to) return false;
     if (pipeline.wallMs(inode.last) < from && isSettled(inode, pipeline.model.now)) return false;
     return rowOf === null || filter(rowOf(pipeline, epoch, inode));
@@ -190,7 +189,7 @@ function columns(
       stage,
       column((inode) => {
         const at = inode.at(stage);
-        return at === null ? -1 : Math.max(0, at - began(inode));
+        return at === null ? -1 : Math.max(0, at - inode.began);
       }),
     ]),
   ) as Record<LaneStage, number[]>;
@@ -207,7 +206,7 @@ function columns(
     state: column((inode) => LANE_STATES.indexOf(inode.state)),
     context: column((inode) => LANE_CONTEXTS.indexOf(inode.freeContext)),
     doubtful: column((inode) => (model.doubtful(inode) ? 1 : 0)),
-    begin: column(began),
+    begin: column((inode) => inode.began),
     stages,
     pages: column((inode) => inode.pages),
     owed: column((inode) => (model.seesFree ? owed(inode) : -1)),
@@ -220,7 +219,7 @@ function columns(
 
 /** When its hugepages were free again, since it began to end. */
 function ticksOf(inode: Incarnation): number[] {
-  const zero = began(inode);
+  const zero = inode.began;
   const ticks: number[] = [];
   for (const page of inode.hugepages) {
     if (ticks.length === MAX_TICKS) break;

@@ -1,7 +1,7 @@
 /** From the model to what the page shows of an inode. */
 
 import { callbackContext } from '../model/context.ts';
-import { type Hugepage, type Incarnation, STAGE_PLACE } from '../model/incarnation.ts';
+import type { Hugepage, Incarnation } from '../model/incarnation.ts';
 import type { Model } from '../model/model.ts';
 import { teardownRule } from '../model/superblocks.ts';
 import { owed, whyUnseen } from '../model/unseen.ts';
@@ -20,18 +20,6 @@ import type { Pipeline } from '../tracer/pipeline.ts';
 import { STAGE_OF_LINE } from '../tracer/programs.ts';
 import { inodeRules } from './inode-rules.ts';
 
-/** When it began to end, else when it was first seen: ns of the epoch. */
-export function began(inode: Incarnation): number {
-  // asked of every inode for each page that is shown: by place, which is sooner found than by name
-  const evict = inode.timeAt(EVICT);
-  if (!Number.isNaN(evict)) return evict;
-  const evictInode = inode.timeAt(EVICT_INODE);
-  return Number.isNaN(evictInode) ? inode.first : evictInode;
-}
-
-const EVICT = STAGE_PLACE.evict;
-const EVICT_INODE = STAGE_PLACE.evict_inode;
-
 export function inodeRow(pipeline: Pipeline, epoch: number, inode: Incarnation): InodeRow {
   const { model } = pipeline;
   return {
@@ -42,7 +30,7 @@ export function inodeRow(pipeline: Pipeline, epoch: number, inode: Incarnation):
     ino: inode.ino,
     address: inode.address === 0 ? '' : formatAddress(inode.address),
     state: inode.state,
-    at_ms: pipeline.wallMs(began(inode)),
+    at_ms: pipeline.wallMs(inode.began),
     pid: inode.pid,
     comm: inode.comm,
     pages: inode.pages,
@@ -77,7 +65,7 @@ export function callbackRow(pipeline: Pipeline, dev: number): CallbackRow | null
 }
 
 export function inodeDetail(pipeline: Pipeline, epoch: number, inode: Incarnation): InodeDetail {
-  const zero = began(inode);
+  const zero = inode.began;
   return {
     row: inodeRow(pipeline, epoch, inode),
     stages: INODE_STAGES.map((stage) => {

@@ -8,7 +8,7 @@ import { Player } from '../../server/recording/player.ts';
 import { Recorded } from '../../server/recording/positions.ts';
 import { RecordingReader } from '../../server/recording/reader.ts';
 import { LanesFeed } from '../../server/web/lanes.ts';
-import { began, inodeRow } from '../../server/web/rows.ts';
+import { inodeRow } from '../../server/web/rows.ts';
 import { RECORDINGS } from '../fixtures/recordings.ts';
 
 const EVERYTHING = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
@@ -94,12 +94,12 @@ it('sends only what was there in the time that is asked for', () => {
   const all = [...steps(RECORDINGS.demo!, 1)].at(-1)!;
   const [epoch, pipeline] = all[0]!;
   const inodes = [...pipeline.model.inodes.all()].filter((inode) => !inode.canary);
-  const at = pipeline.wallMs(began(inodes[20]!));
+  const at = pipeline.wallMs(inodes[20]!.began);
   const feed = new LanesFeed({ filter: parseFilter(''), rowOf: null, from: at, to: at + 5 });
   const store = new LaneStore();
   store.apply(feed.next(all)!);
   const wanted = inodes.filter((inode) => {
-    const begins = pipeline.wallMs(began(inode)) <= at + 5;
+    const begins = pipeline.wallMs(inode.began) <= at + 5;
     return begins && (pipeline.wallMs(inode.last) >= at || owed(inode) > 0);
   });
   expect(wanted.length).toBeGreaterThan(0);

@@ -3,7 +3,9 @@
  * rules it concerns. Pure: what it decides follows from the lines, and from what is
  * known of the losses (watch.ts).
  */
+import { byPlace } from '../../protocol/by-line.ts';
 import type { TraceEvent } from '../../protocol/events.ts';
+import { LINE_NAMES, type LineName } from '../../protocol/grammar.ts';
 import { isObserved, type Plan } from '../../protocol/stages.ts';
 import type { Gaps } from '../gaps.ts';
 import type { Incarnation } from '../incarnation.ts';
@@ -26,7 +28,7 @@ import { Watch } from './watch.ts';
 const MAX_TICK_NS = 500e6;
 
 /** Lines of a task that is not in free_huge_folio(), and that no softirq prints. */
-const OUTSIDE_FREE: ReadonlySet<string> = new Set([
+const LINES_OUTSIDE_FREE: readonly LineName[] = [
   'alloc_inode',
   'evict',
   'remove_hugepages',
@@ -38,7 +40,9 @@ const OUTSIDE_FREE: ReadonlySet<string> = new Set([
   'hugepage_add',
   'hugepage_alloc',
   'vm_close',
-]);
+];
+/** By LINE_PLACE. */
+const OUTSIDE_FREE = LINE_NAMES.map((name) => LINES_OUTSIDE_FREE.includes(name));
 
 export interface ContractOptions {
   readonly plan: Plan;
@@ -122,11 +126,12 @@ export class Contract {
   }
 
   /** The model has taken this line, of this time. */
-  applied(event: TraceEvent, ts: number): void {
+  applied(event: TraceEvent, ts: number, place: number): void {
     // behind one of a later time: what depends on the order is in doubt
     if (ts < this._newest) this.watch.doubt(ts, this._newest);
     else this._newest = ts;
-    this.#rules(event);
+    if (OUTSIDE_FREE[place]!) this._hugepages.wentOn(event);
+    Contract._rules[place]!(this, event);
   }
 
   /** The pool's counters of a moment. */
@@ -164,112 +169,104 @@ export class Contract {
     this.verdicts.decide(now);
   }
 
-  #rules(event: TraceEvent): void {
-    if (OUTSIDE_FREE.has(event.kind)) this._hugepages.wentOn(event);
-    switch (event.kind) {
-      case 'tick':
-        return this.#tick(event.ts);
-      case 'detail':
-        return this.watch.steps(event.ts, event.steps === 1);
-      case 'sb':
-        return this._hugetlbfs.superblock(event);
-      case 'sb_size':
-        return this._hugetlbfs.superblockSize(event);
-      case 'alloc_inode': {
-        const life = this._inodes.alloc(event);
-        this._reservations.born(event, life);
-        return this._gmem.born(event, life);
-      }
-      case 'evict':
-        return this._gmem.evicted(this._inodes.evict(event), event);
-      case 'evict_inode':
-      case 'truncate_final':
-      case 'evict_inode_end':
-        return this._inodes.step(event);
-      case 'clear_inode':
-        return this._inodes.clear(event);
-      case 'destroy_inode':
-        return this._inodes.destroy(event);
-      case 'destroy_op':
-        return this._inodes.destroyOp(event);
-      case 'evict_end':
-        return this._inodes.evictEnd(event);
-      case 'i_callback':
-        return this._inodes.callback(event);
-      case 'free_inode':
-        return this._inodes.freeInode(event);
-      case 'life':
-        return this._inodes.oneLine(event);
-      case 'gmem_create':
-        return this._gmem.created(event);
-      case 'gmem_fallocate':
-        this._inodes.used(event, GUEST_MEMFD);
-        return;
-      case 'gmem_release':
-        return this._gmem.released(this._inodes.used(event, GUEST_MEMFD));
-      case 'shutdown_super':
-        this._hugetlbfs.mounted(event.dev);
-        return this._mounts.shutdown(event);
-      default:
-        return this.#ofHugepages(event);
-    }
-  }
-
-  /** Lines that only hugepages and their reservations print. */
-  #ofHugepages(event: TraceEvent): void {
-    switch (event.kind) {
-      case 'hugepage_add':
-        return this._hugepages.add(event, this._inodes.used(event, HUGETLBFS));
-      case 'hugepage_alloc':
-        this._reservations.used(event);
-        this._inodes.used(event, HUGETLBFS);
-        return this._hugepages.alloc(event);
-      case 'hugepage_remove':
-        this._inodes.used(event, HUGETLBFS);
-        this._hugetlbfs.step(event);
-        return this._hugepages.remove(event);
-      case 'hugepage_move':
-        return this._hugepages.move(event);
-      case 'hugepage_free':
-        this._reservations.used(event);
-        return this._hugepages.free(event);
-      case 'hugepage_enqueue':
-        this._reservations.enqueued(event);
-        return this._hugepages.placed(event);
-      case 'hugepage_to_buddy':
-        return this._hugepages.placed(event);
-      case 'hugepage_released':
-        return this._hugepages.released(event);
-      case 'remove_hugepages':
-        this._inodes.used(event, HUGETLBFS);
-        return this._hugetlbfs.step(event);
-      case 'unreserve':
-        this._reservations.used(event);
-        this._inodes.used(event, HUGETLBFS);
-        return this._hugetlbfs.step(event);
-      case 'subpool':
-        this._reservations.used(event);
-        this._mounts.seen(event);
-        return this._reservations.subpool(event);
-      case 'reserve':
-        this._reservations.used(event);
-        return this._reservations.reserve(event, this._inodes.used(event, HUGETLBFS));
-      case 'resv_map_alloc':
-        return this._reservations.mapAlloc(event);
-      case 'resv_map_release':
-        this._hugetlbfs.released(event);
-        return this._reservations.mapRelease(event);
-      case 'vm_close':
-        this._inodes.used(event, HUGETLBFS);
-        return;
-      case 'new_subpool':
-        return this._mounts.newSubpool(event);
-      case 'fill_super':
-        this._hugetlbfs.mounted(event.dev);
-        return this._mounts.fillSuper(event);
-      case 'put_subpool':
-        this._reservations.putSubpool(event);
-        return this._mounts.putSubpool(event);
-    }
-  }
+  private static readonly _rules = byPlace<Contract>({
+    tick: (c, event) => c.#tick(event.ts),
+    beat: () => {},
+    vmemmap: () => {},
+    detail: (c, event) => c.watch.steps(event.ts, event.steps === 1),
+    sb: (c, event) => c._hugetlbfs.superblock(event),
+    sb_size: (c, event) => c._hugetlbfs.superblockSize(event),
+    alloc_inode: (c, event) => {
+      const life = c._inodes.alloc(event);
+      c._reservations.born(event, life);
+      c._gmem.born(event, life);
+    },
+    evict: (c, event) => c._gmem.evicted(c._inodes.evict(event), event),
+    evict_inode: (c, event) => c._inodes.step(event),
+    truncate_final: (c, event) => c._inodes.step(event),
+    evict_inode_end: (c, event) => c._inodes.step(event),
+    clear_inode: (c, event) => c._inodes.clear(event),
+    destroy_inode: (c, event) => c._inodes.destroy(event),
+    destroy_op: (c, event) => c._inodes.destroyOp(event),
+    evict_end: (c, event) => c._inodes.evictEnd(event),
+    i_callback: (c, event) => c._inodes.callback(event),
+    free_inode: (c, event) => c._inodes.freeInode(event),
+    life: (c, event) => c._inodes.oneLine(event),
+    gmem_create: (c, event) => c._gmem.created(event),
+    gmem_fallocate: (c, event) => {
+      c._inodes.used(event, GUEST_MEMFD);
+    },
+    gmem_release: (c, event) => c._gmem.released(c._inodes.used(event, GUEST_MEMFD)),
+    shutdown_super: (c, event) => {
+      c._hugetlbfs.mounted(event.dev);
+      c._mounts.shutdown(event);
+    },
+    hugepage_add: (c, event) => c._hugepages.add(event, c._inodes.used(event, HUGETLBFS)),
+    hugepage_alloc: (c, event) => {
+      c._reservations.used(event);
+      c._inodes.used(event, HUGETLBFS);
+      c._hugepages.alloc(event);
+    },
+    hugepage_remove: (c, event) => {
+      c._inodes.used(event, HUGETLBFS);
+      c._hugetlbfs.step(event);
+      c._hugepages.remove(event);
+    },
+    hugepage_move: (c, event) => c._hugepages.move(event),
+    hugepage_free: (c, event) => {
+      c._reservations.used(event);
+      c._hugepages.free(event);
+    },
+    hugepage_enqueue: (c, event) => {
+      c._reservations.enqueued(event);
+      c._hugepages.placed(event);
+    },
+    hugepage_to_buddy: (c, event) => c._hugepages.placed(event),
+    hugepage_released: (c, event) => c._hugepages.released(event),
+    hugepage_pin: () => {},
+    remove_hugepages: (c, event) => {
+      c._inodes.used(event, HUGETLBFS);
+      c._hugetlbfs.step(event);
+    },
+    unreserve: (c, event) => {
+      c._reservations.used(event);
+      c._inodes.used(event, HUGETLBFS);
+      c._hugetlbfs.step(event);
+    },
+    subpool: (c, event) => {
+      c._reservations.used(event);
+      c._mounts.seen(event);
+      c._reservations.subpool(event);
+    },
+    reserve: (c, event) => {
+      c._reservations.used(event);
+      c._reservations.reserve(event, c._inodes.used(event, HUGETLBFS));
+    },
+    resv_map_alloc: (c, event) => c._reservations.mapAlloc(event),
+    resv_map_release: (c, event) => {
+      c._hugetlbfs.released(event);
+      c._reservations.mapRelease(event);
+    },
+    vm_close: (c, event) => {
+      c._inodes.used(event, HUGETLBFS);
+    },
+    new_subpool: (c, event) => c._mounts.newSubpool(event),
+    fill_super: (c, event) => {
+      c._hugetlbfs.mounted(event.dev);
+      c._mounts.fillSuper(event);
+    },
+    put_subpool: (c, event) => {
+      c._reservations.putSubpool(event);
+      c._mounts.putSubpool(event);
+    },
+    // the contract is about addresses, which tracepoints do not tell
+    tp_alloc_inode: () => {},
+    tp_evict_inode: () => {},
+    tp_free_inode: () => {},
+    tp_life: () => {},
+    raw_free_inode: () => {},
+    raw_life: () => {},
+    tp_hugepage_add: () => {},
+    tp_hugepage_remove: () => {},
+  });
 }

@@ -78,6 +78,7 @@ export class Claim {
   readonly made: number;
 
   constructor(rule: RuleId, subject: Subject, evidence: Evidence, made: number) {
+    if (subject.inode !== null) subject.inode.cited = true;
     this.rule = rule;
     this.subject = subject;
     this.evidence = evidence;

@@ -5,7 +5,8 @@
  * lines tell.
  */
 import type { Suspect } from '../../protocol/leaks.ts';
-import type { Incarnation } from '../incarnation.ts';
+import { fileKey, type Incarnation } from '../incarnation.ts';
+import type { File } from '../inodes.ts';
 import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
 import type { Holder, HostScan, Segment } from './scan.ts';
 
@@ -89,15 +90,17 @@ export class HeldWatch implements LeakWatch {
     if (scan.whole) this.#unheld(byFile, scan.ts);
     if (byFile.size === 0 && this._shown.size === 0) return;
     this._segments = scan.segments;
-    const inodes = this.#inodes();
-    for (const [key, holders] of byFile) this.#saw(key, holders, inodes.get(key) ?? null, scan.ts);
+    const held = [...byFile.values()].map(([holder]) => holder!);
+    const inodes = this._leaks.model.inodes.ofFiles([...held, ...this._shown.values()]);
+    const inodeOf = ({ dev, ino }: File) => nowOf(inodes.get(fileKey(dev, ino)));
+    for (const [key, holders] of byFile) this.#saw(key, holders, inodeOf(holders[0]!), scan.ts);
     if (!scan.whole) return;
     for (const [key, shown] of this._shown) {
       if (byFile.has(key)) continue;
       // handed on just now, perhaps: only looks in a row that show nobody count
       if (shown.holders.length > 0) shown.scans = 0;
       shown.holders = [];
-      const inode = shown.inode ?? inodes.get(key) ?? null;
+      const inode = shown.inode ?? inodeOf(shown);
       // known to live: in a message on its way between processes, or attached by none
       if (inode?.state === 'open') this.#mayFire(shown, scan.ts);
       else this.#over(key, shown, inode?.at('evict') ?? inode?.at('evict_inode') ?? scan.ts);
@@ -215,16 +218,11 @@ export class HeldWatch implements LeakWatch {
     if (inode !== null && this.#counts(inode)) return inode.pages;
     return holders[0]?.pages ?? leak?.pages ?? 0;
   }
+}
 
-  /** By device and number: the one that lives, else the one that was there last. */
-  #inodes(): Map<string, Incarnation> {
-    const byFile = new Map<string, Incarnation>();
-    for (const inode of this._leaks.model.inodes.all()) {
-      const key = `${inode.dev}:${inode.ino}`;
-      if (byFile.get(key)?.state !== 'open') byFile.set(key, inode);
-    }
-    return byFile;
-  }
+/** Of those of a file: the one that lives, else the one that was there last. */
+function nowOf(inodes: readonly Incarnation[] = []): Incarnation | null {
+  return inodes.find(({ state }) => state === 'open') ?? inodes.at(-1) ?? null;
 }
 
 /** In order of the processes, fds before mappings, as the scan lists them. */

@@ -81,19 +81,14 @@ function partsOf(body: Buffer): { number: number; bytes: Buffer }[] {
 /** `twin`: a pipeline of the same epoch as it begins. */
 export function encodePipeline(pipeline: Pipeline, twin: Pipeline): Buffer {
   const { inodes } = pipeline.model;
-  const { known, ended, objects } = inodes.listed();
-  const encoder = new GraphEncoder(new Set(objects));
+  const encoder = new GraphEncoder(new Set(inodes.apart()));
   encoder.value(pipeline, twin);
   // canaries are looked for among all inodes until the tracer is ready
-  const spared = pipeline.readyAt === null ? 0 : Math.max(0, ended.length - MAX_ENDED);
-  const left = new Set<Incarnation>();
-  ended.forEach((inode, i) => {
-    if (i < spared && !encoder.has(inode)) left.add(inode);
-  });
-  const stays = (inode: Incarnation) => !left.has(inode);
-  encoder.value([...known.values()].filter(stays), undefined);
-  encoder.value(ended.filter(stays), undefined);
-  encoder.value([...left].filter((inode) => !inode.canary).length, undefined);
+  const most = pipeline.readyAt === null ? Number.POSITIVE_INFINITY : MAX_ENDED;
+  const { known, ended, left } = inodes.listed(most, (inode) => encoder.has(inode));
+  encoder.value(known, undefined);
+  encoder.value(ended, undefined);
+  encoder.value(left, undefined);
   return encoder.bytes;
 }
 

@@ -121,7 +121,10 @@ class EpochWalk {
     for (const page of model.hugepages.known()) {
       this.#writePage({ page, folio: page.folio, owner: page.owner, freedAt: null });
     }
-    for (const inode of model.inodes.all()) this.#write(inode);
+    // the others were told of when they ended
+    for (const inode of model.inodes.all()) {
+      if (inode.state !== 'ended' && inode.state !== 'lost') this.#write(inode);
+    }
     this.#sink.end(this.pipeline, alerts);
   }
 

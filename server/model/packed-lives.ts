@@ -1,0 +1,291 @@
+/**
+ * Inodes that one line told of as a whole and that nothing else knows, as columns: there may be
+ * tens of thousands, nobody looks at most of them, and the collector of garbage need not.
+ */
+import type { EventOf } from '../protocol/events.ts';
+import type { Address, Nanos } from '../protocol/units.ts';
+import { fileKey, Incarnation } from './incarnation.ts';
+import { beginOf, isLifeEvent, type LifeEvent, tell } from './life-line.ts';
+import type { Superblock } from './superblocks.ts';
+
+/** Doubles of each inode, beside its number. */
+const WORDS = 30;
+const SMALLEST = 64;
+
+/** What is no number; inodes that have it in common share it. */
+interface Words {
+  readonly kind: LifeEvent['kind'];
+  readonly fs: string;
+  readonly comm: string;
+  /** Of `life` alone. */
+  readonly freeInode: string;
+  readonly superblock: Superblock | undefined;
+}
+
+export class PackedLives {
+  private _size = 0;
+  /** A ring of places, as many as a power of two; the oldest inode is here. */
+  private _oldest = 0;
+  private _numbers = new Float64Array(SMALLEST);
+  private _values = new Float64Array(SMALLEST * WORDS);
+  private _words: (Words | null)[] = new Array<Words | null>(SMALLEST).fill(null);
+  private _lastWords: Words | null = null;
+  /** Those that somebody has looked at, by number: the same object from then on. */
+  private readonly _unpacked = new Map<number, Incarnation>();
+
+  get size(): number {
+    return this._size;
+  }
+
+  /**
+   * False: it stays as it is, since more is known of it than its line says. The numbers of
+   * those that are added must go up.
+   */
+  add(inode: Incarnation): boolean {
+    const event = inode.evidence[0];
+    if (event === undefined || !isLifeEvent(event) || !isWhole(inode, event)) return false;
+    if (this._size === this._words.length) this.#grow();
+    const place = this.#placeOf(this._size++);
+    this._words[place] = this.#wordsOf(inode, event);
+    this._numbers[place] = inode.number;
+    pack(this._values, place * WORDS, inode, event);
+    return true;
+  }
+
+  /** The inode with this number; undefined when it is not here. */
+  get(number: number): Incarnation | undefined {
+    let from = 0;
+    let to = this._size;
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (this.numberAt(middle) < number) from = middle + 1;
+      else to = middle;
+    }
+    return from < this._size && this.numberAt(from) === number ? this.at(from) : undefined;
+  }
+
+  /** Of the one at a place in the order. */
+  numberAt(index: number): number {
+    return this._numbers[this.#placeOf(index)]!;
+  }
+
+  /** By its place in the order, from 0. */
+  at(index: number): Incarnation {
+    const number = this.numberAt(index);
+    const known = this._unpacked.get(number);
+    if (known !== undefined) return known;
+    const place = this.#placeOf(index);
+    const inode = unpack(number, this._values, place * WORDS, this._words[place]!);
+    this._unpacked.set(number, inode);
+    return inode;
+  }
+
+  /** Whether nobody has looked at it yet, and it is to be skipped for the time at which it began to end. */
+  skips(index: number, skip: (began: number) => boolean): boolean {
+    if (this._unpacked.size > 0 && this._unpacked.has(this.numberAt(index))) return false;
+    const place = this.#placeOf(index);
+    return skip(beganOf(this._values, place * WORDS, this._words[place]!.kind));
+  }
+
+  /** The same, if somebody has looked at it already. */
+  lookedAt(number: number): Incarnation | undefined {
+    return this._unpacked.get(number);
+  }
+
+  /** Those of files, by `fileKey`; the oldest first. */
+  *ofFiles(wanted: ReadonlyMap<number | string, unknown>): Generator<Incarnation> {
+    const values = this._values;
+    for (let i = 0; i < this._size; i++) {
+      const at = this.#placeOf(i) * WORDS;
+      if (wanted.has(fileKey(values[at + DEV]!, values[at + INO]!))) yield this.at(i);
+    }
+  }
+
+  /** Forgets the oldest one, if it has this number. */
+  drop(number: number): boolean {
+    if (this._size === 0 || this.numberAt(0) !== number) return false;
+    this._oldest = this.#placeOf(1);
+    this._size--;
+    if (this._unpacked.size > 0) this._unpacked.delete(number);
+    return true;
+  }
+
+  clear(): void {
+    this._size = 0;
+    this._unpacked.clear();
+  }
+
+  #placeOf(index: number): number {
+    return (this._oldest + index) & (this._words.length - 1);
+  }
+
+  #wordsOf({ fs, superblock }: Incarnation, event: LifeEvent): Words {
+    const { kind, comm } = event;
+    const freeInode = event.kind === 'life' ? event.free_inode : '';
+    const last = this._lastWords;
+    const same =
+      last !== null &&
+      last.comm === comm &&
+      last.kind === kind &&
+      last.fs === fs &&
+      last.freeInode === freeInode &&
+      last.superblock === superblock;
+    if (same) return last;
+    this._lastWords = { kind, fs, comm, freeInode, superblock };
+    return this._lastWords;
+  }
+
+  #grow(): void {
+    const { _words: words, _oldest: oldest } = this;
+    this._words = [...words.slice(oldest), ...words.slice(0, oldest), ...words.map(() => null)];
+    this._numbers = grown(this._numbers, oldest);
+    this._values = grown(this._values, oldest * WORDS);
+    this._oldest = 0;
+  }
+}
+
+/** Twice as long, and what was from here on comes first. */
+function grown(ring: Float64Array, oldest: number): Float64Array<ArrayBuffer> {
+  const twice = new Float64Array(ring.length * 2);
+  twice.set(ring.subarray(oldest));
+  twice.set(ring.subarray(0, oldest), ring.length - oldest);
+  return twice;
+}
+
+/** Whether its line says all of it. */
+function isWhole(inode: Incarnation, event: LifeEvent): boolean {
+  return (
+    inode.state === 'ended' &&
+    inode.evidence.length === 1 &&
+    inode.first === beginOf(event) &&
+    inode.last === event.ts &&
+    !inode.cited &&
+    !inode.canary &&
+    !inode.born &&
+    inode.removed === 0 &&
+    inode.freed === 0 &&
+    inode.hugepages.length === 0
+  );
+}
+
+const DEV = 6;
+const INO = 7;
+
+function pack(to: Float64Array, at: number, inode: Incarnation, event: LifeEvent): void {
+  to[at] = inode.pages;
+  to[at + 1] = inode.rules.held;
+  to[at + 2] = event.ts;
+  to[at + 3] = event.cpu;
+  to[at + 4] = event.pid;
+  to[at + 5] = event.tid;
+  to[at + DEV] = event.dev;
+  to[at + INO] = event.ino;
+  to[at + 8] = event.nlink;
+  to[at + 9] = event.mode;
+  to[at + 10] = event.size;
+  to[at + 11] = event.blocks;
+  to[at + 12] = event.evict_cpu;
+  to[at + 13] = event.evict_inode;
+  to[at + 14] = event.flags;
+  to[at + 15] = event.by;
+  if (event.kind === 'life') packStages(to, at + 16, event);
+}
+
+function packStages(to: Float64Array, at: number, event: EventOf<'life'>): void {
+  to[at] = event.inode;
+  to[at + 1] = event.magic;
+  to[at + 2] = event.nrpages;
+  to[at + 3] = event.state;
+  to[at + 4] = event.nrpages_end;
+  to[at + 5] = event.evict;
+  to[at + 6] = event.truncate_final;
+  to[at + 7] = event.clear_inode;
+  to[at + 8] = event.evict_inode_end;
+  to[at + 9] = event.destroy_inode;
+  to[at + 10] = event.destroy_op;
+  to[at + 11] = event.evict_end;
+  to[at + 12] = event.i_callback;
+  to[at + 13] = event.free_op;
+}
+
+/** As Incarnation.began of what it was. */
+function beganOf(from: Float64Array, at: number, kind: LifeEvent['kind']): number {
+  const ts = from[at + 2]!;
+  const evict = kind === 'life' ? from[at + 21]! : 0;
+  return ts - (evict > 0 ? evict : from[at + 13]!);
+}
+
+function unpack(number: number, from: Float64Array, at: number, words: Words): Incarnation {
+  const event = words.kind === 'life' ? lifeOf(from, at, words) : tracepointsOf(from, at, words);
+  const address = event.kind === 'life' ? event.inode : (0 as Address);
+  const begin = beginOf(event);
+  const inode = new Incarnation(number, words.fs, event.dev, address, event.ino, begin);
+  inode.superblock = words.superblock;
+  tell(inode, event);
+  inode.state = 'ended';
+  inode.pages = from[at]!;
+  inode.rules.held = from[at + 1]!;
+  return inode;
+}
+
+/** In the order of the grammar, so that it has the shape of those that the decoder makes. */
+function lifeOf(from: Float64Array, at: number, words: Words): EventOf<'life'> {
+  return {
+    kind: 'life',
+    ts: from[at + 2]! as Nanos,
+    cpu: from[at + 3]!,
+    pid: from[at + 4]!,
+    tid: from[at + 5]!,
+    inode: from[at + 16]! as Address,
+    dev: from[at + DEV]!,
+    magic: from[at + 17]!,
+    ino: from[at + INO]!,
+    nlink: from[at + 8]!,
+    mode: from[at + 9]!,
+    size: from[at + 10]!,
+    blocks: from[at + 11]!,
+    nrpages: from[at + 18]!,
+    evict_cpu: from[at + 12]!,
+    state: from[at + 19]!,
+    nrpages_end: from[at + 20]!,
+    evict: from[at + 21]!,
+    evict_inode: from[at + 13]!,
+    truncate_final: from[at + 22]!,
+    clear_inode: from[at + 23]!,
+    evict_inode_end: from[at + 24]!,
+    destroy_inode: from[at + 25]!,
+    destroy_op: from[at + 26]!,
+    evict_end: from[at + 27]!,
+    i_callback: from[at + 28]!,
+    free_op: from[at + 29]!,
+    free_inode: words.freeInode,
+    flags: from[at + 14]!,
+    by: from[at + 15]!,
+    comm: words.comm,
+  };
+}
+
+function tracepointsOf(
+  from: Float64Array,
+  at: number,
+  words: Words,
+): EventOf<'tp_life' | 'raw_life'> {
+  return {
+    kind: words.kind as 'tp_life' | 'raw_life',
+    ts: from[at + 2]! as Nanos,
+    cpu: from[at + 3]!,
+    pid: from[at + 4]!,
+    tid: from[at + 5]!,
+    dev: from[at + DEV]!,
+    ino: from[at + INO]!,
+    nlink: from[at + 8]!,
+    mode: from[at + 9]!,
+    size: from[at + 10]!,
+    blocks: from[at + 11]!,
+    evict_cpu: from[at + 12]!,
+    evict_inode: from[at + 13]!,
+    flags: from[at + 14]!,
+    by: from[at + 15]!,
+    comm: words.comm,
+  };
+}
