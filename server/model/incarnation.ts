@@ -107,8 +107,11 @@ export class Incarnation {
   freeCpu = -1;
   /** A finding names it, or what may become one. */
   cited = false;
-  /** What was found of the rules of the contract on it: a bit for each rule. */
-  readonly rules = { held: 0, broken: 0, suspected: 0 };
+  /** Rules of the contract that hold for it, a bit for each; see RULE_INDEX. */
+  held = 0;
+  /** Rules that it breaks for certain, and those that it may break. */
+  broken = 0;
+  suspected = 0;
   private readonly _times = NEVER.slice();
 
   constructor(number: number, fs: string, dev: number, address: Address, ino: number, ts: number) {

@@ -173,7 +173,7 @@ const INO = 7;
 
 function pack(to: Float64Array, at: number, inode: Incarnation, event: LifeEvent): void {
   to[at] = inode.pages;
-  to[at + 1] = inode.rules.held;
+  to[at + 1] = inode.held;
   to[at + 2] = event.ts;
   to[at + 3] = event.cpu;
   to[at + 4] = event.pid;
@@ -224,7 +224,7 @@ function unpack(number: number, from: Float64Array, at: number, words: Words): I
   tell(inode, event);
   inode.state = 'ended';
   inode.pages = from[at]!;
-  inode.rules.held = from[at + 1]!;
+  inode.held = from[at + 1]!;
   return inode;
 }
 

@@ -72,7 +72,7 @@ export class InodeRows {
     counts.ended++;
     counts.pages += inode.pages;
     if (lost) counts.lost++;
-    const wanted = lost || inode.pages > 0 || inode.removed > 0 || inode.rules.broken !== 0;
+    const wanted = lost || inode.pages > 0 || inode.removed > 0 || inode.broken !== 0;
     if (wanted && this.#due.length < MAX_ROWS_A_FLUSH) this.#due.push([pipeline, inode, counts]);
   }
 

@@ -45,7 +45,7 @@ describe('an inode that one line told of', () => {
         const inodes = told.map(([event, pages, held], i) => {
           const inode = ended(1 + 3 * i, event);
           inode.pages = pages / 2;
-          inode.rules.held = held;
+          inode.held = held;
           return inode;
         });
         for (const inode of inodes) expect(packed.add(inode)).toBe(true);

@@ -119,7 +119,7 @@ export class Contract {
   /** What was found of a rule on one inode; null: nothing was, or could be. */
   verdictOn(inode: Incarnation, rule: RuleId): 'held' | 'broken' | 'suspected' | null {
     const bit = 1 << RULE_INDEX[rule];
-    const { held, broken, suspected } = inode.rules;
+    const { held, broken, suspected } = inode;
     if ((broken & bit) !== 0) return 'broken';
     if ((suspected & bit) !== 0) return 'suspected';
     return (held & bit) !== 0 ? 'held' : null;

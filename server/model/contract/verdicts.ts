@@ -124,7 +124,7 @@ export class Verdicts {
     const { inode } = subject;
     if (!this._checkable[index]! || inode?.canary === true) return;
     this.#judge(rule, subject);
-    if (inode !== null) inode.rules.held |= 1 << index;
+    if (inode !== null) inode.held |= 1 << index;
   }
 
   /** One line, or several of one call, show by themselves that the rule is broken. */
@@ -170,7 +170,7 @@ export class Verdicts {
       this.#unsuspect(claim);
       this._counts[RULE_INDEX[claim.rule]]!.withdrawn++;
       const { inode } = claim.subject;
-      if (inode !== null) inode.rules.held |= 1 << RULE_INDEX[claim.rule];
+      if (inode !== null) inode.held |= 1 << RULE_INDEX[claim.rule];
     }
   }
 
@@ -205,8 +205,8 @@ export class Verdicts {
     else count.suspected++;
     if (subject.inode !== null) {
       const bit = 1 << RULE_INDEX[rule];
-      subject.inode.rules[verdict === 'certain' ? 'broken' : 'suspected'] |= bit;
-      subject.inode.rules.held &= ~bit;
+      subject.inode[verdict === 'certain' ? 'broken' : 'suspected'] |= bit;
+      subject.inode.held &= ~bit;
     }
     this.#keep(claim, verdict, linesOf(evidence.lines));
   }
@@ -219,7 +219,7 @@ export class Verdicts {
     if (at >= 0) this.findings.splice(at, 1);
     else count.dropped--;
     const { inode } = claim.subject;
-    if (inode !== null) inode.rules.suspected &= ~(1 << RULE_INDEX[claim.rule]);
+    if (inode !== null) inode.suspected &= ~(1 << RULE_INDEX[claim.rule]);
     this.revision++;
   }
 

@@ -141,7 +141,7 @@ export function backing(model: Model, inode: Incarnation) {
 
 /** The rules of the contract that it broke, or seems to have broken. */
 export function verdicts(inode: Incarnation, which: 'broken' | 'suspected'): string[] {
-  return RULES.filter((_, i) => (inode.rules[which] & (1 << i)) !== 0).map((rule) => rule.id);
+  return RULES.filter((_, i) => (inode[which] & (1 << i)) !== 0).map((rule) => rule.id);
 }
 
 export function hugepageRecord(pipeline: Pipeline, gone: GoneHugepage) {
