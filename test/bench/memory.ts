@@ -1,8 +1,9 @@
 /**
  * Whether the server grows: this machine traced at full churn for as long as asked, a page
- * open. The memory of the last third of the time beside that of the third before.
+ * open. The memory of the last third of the time beside that of the third before; in the detail
+ * that `live` has when nobody asks for another, and with each step told.
  *
- *   scripts/bench memory [--json] [--seconds 600]
+ *   scripts/bench memory [--json] [--seconds 600] [--detail auto] [--detail steps]
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -16,44 +17,52 @@ const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '600' },
-    detail: { type: 'string', default: 'steps' },
+    detail: { type: 'string', multiple: true, default: ['auto', 'steps'] },
   },
 });
 const seconds = Number(options.seconds);
-if (!(seconds >= 30) || !['steps', 'lifecycle', 'auto'].includes(options.detail)) {
+const isDetail = (detail: string) => ['steps', 'lifecycle', 'auto'].includes(detail);
+if (!(seconds >= 30) || !options.detail.every(isDetail)) {
   process.stderr.write('--seconds: at least 30; --detail: steps, lifecycle or auto\n');
   process.exit(2);
 }
 
 printHeader(options.json);
-const server = await RunningServer.live('local', '--fs', 'hugetlbfs', '--detail', options.detail);
-const page = watchOverview();
-const end = performance.now() + seconds * 1000;
-const samples: number[] = [];
-const sampling = setInterval(() => samples.push(residentMb()), 1000);
-while (performance.now() < end) {
-  await new Promise((resolve) => execFile(workload('memfd_churn'), ['20000'], resolve));
+for (const detail of options.detail) await measure(detail);
+
+async function measure(detail: string): Promise<void> {
+  const server = await RunningServer.live('local', '--fs', 'hugetlbfs', '--detail', detail);
+  const page = watchOverview(server);
+  const end = performance.now() + seconds * 1000;
+  const samples: number[] = [];
+  const sampling = setInterval(() => samples.push(residentMb(server)), 1000);
+  while (performance.now() < end) {
+    await new Promise((resolve) => execFile(workload('memfd_churn'), ['20000'], resolve));
+  }
+  clearInterval(sampling);
+  await sleep(5000);
+  const { events, losses, inodes } = await server.report();
+  page.close();
+  await server.stop();
+
+  const third = Math.floor(samples.length / 3);
+  const [before, last] = [samples.slice(third, 2 * third), samples.slice(2 * third)].map(median);
+  const lost = losses.ring_buffer + losses.map_full + (losses.not_run ?? 0);
+  const tenth = Math.ceil(samples.length / 10);
+  const tenths = Array.from({ length: 10 }, (_, i) => samples.slice(i * tenth, (i + 1) * tenth));
+  const medians = tenths.filter((some) => some.length > 0).map(median);
+  printResult(options.json, {
+    name: `memory ${detail}`,
+    value: last!,
+    unit: 'MB resident',
+    baseline: before!,
+    baseline_name: 'the third of the time before',
+    note: `${events.decoded.toLocaleString('en')} events, ${inodes.ended.toLocaleString('en')} inodes in ${seconds} s; ${lost.toLocaleString('en')} events lost and counted, ledger ${losses.balanced ? 'balanced' : 'NOT balanced'}; at most ${Math.max(...samples)} MB; by tenths ${medians.join(' ')}`,
+  });
 }
-clearInterval(sampling);
-await sleep(5000);
-const { events, losses, inodes } = await server.report();
-page.close();
-await server.stop();
 
-const third = Math.floor(samples.length / 3);
-const [before, last] = [samples.slice(third, 2 * third), samples.slice(2 * third)].map(median);
-const lost = losses.ring_buffer + losses.map_full + (losses.not_run ?? 0);
-printResult(options.json, {
-  name: `memory ${options.detail}`,
-  value: last!,
-  unit: 'MB resident',
-  baseline: before!,
-  baseline_name: 'the third of the time before',
-  note: `${events.decoded.toLocaleString('en')} events, ${inodes.ended.toLocaleString('en')} inodes in ${seconds} s; ${lost.toLocaleString('en')} events lost and counted, ledger ${losses.balanced ? 'balanced' : 'NOT balanced'}; at most ${Math.max(...samples)} MB`,
-});
-
-function watchOverview(): WebSocket {
-  const { port, searchParams } = new URL(server.link);
+function watchOverview({ link }: RunningServer): WebSocket {
+  const { port, searchParams } = new URL(link);
   const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`, {
     headers: { Authorization: `Bearer ${searchParams.get('token')}` },
   });
@@ -61,8 +70,8 @@ function watchOverview(): WebSocket {
   return socket;
 }
 
-function residentMb(): number {
-  const status = readFileSync(`/proc/${server.child.pid}/status`, 'utf8');
+function residentMb({ child }: RunningServer): number {
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1000);
 }
 
