@@ -42,12 +42,6 @@ const PAIR_TO_FREE = {
   evict_inode: LATENCY_PAIRS.findIndex(([a, b]) => a === 'evict_inode' && b === 'free_inode'),
 };
 
-/**
- * So many that ended last are not packed yet: the contract may still have something to say of
- * them, and of each inode that ends the table of a recording is told as it is then.
- */
-const FRESH = 64;
-
 export class Inodes {
   readonly byFs = new Map<string, FsCounts>();
   /** Ended incarnations that were dropped from memory. */
@@ -70,9 +64,12 @@ export class Inodes {
   /** Told of each end, and again of one that was taken as lost and ends all the same. */
   onEnded: ((inode: Incarnation) => void) | null = null;
   private _next = 1;
-  /** The number of the one that began last, if no key names it; 0: one does. */
-  private _newestPast = 0;
-  /** All but those that are packed. */
+  /**
+   * The newest one, if no key names it: when the next begins or ends, all of it is known, and
+   * it goes to those that are packed or to the others.
+   */
+  private _past: Incarnation | null = null;
+  /** All the others that are not packed. */
   private readonly _byNumber = new NumberMap<number, Incarnation>();
   private readonly _packed = new PackedLives();
   private readonly _byKey = new NumberMap<number, Incarnation>();
@@ -108,10 +105,12 @@ export class Inodes {
       yield inode;
     }
     for (; next < packed.size; next++) if (!packed.skips(next, skip)) yield packed.at(next);
+    if (this._past !== null) yield this._past;
   }
 
   /** The same, those that began last first. */
   *newestFirst(skip: (began: number) => boolean = () => false): Generator<Incarnation> {
+    if (this._past !== null) yield this._past;
     const packed = this._packed;
     let next = packed.size - 1;
     for (const inode of this._byNumber.newestFirst()) {
@@ -135,15 +134,14 @@ export class Inodes {
     for (const inode of this._packed.ofFiles(found)) {
       found.get(fileKey(inode.dev, inode.ino))!.push(inode);
     }
-    for (const inode of this._byNumber.values()) {
-      found.get(fileKey(inode.dev, inode.ino))?.push(inode);
-    }
+    const others = [...this._byNumber.values(), ...(this._past === null ? [] : [this._past])];
+    for (const inode of others) found.get(fileKey(inode.dev, inode.ino))?.push(inode);
     for (const inodes of found.values()) inodes.sort((a, b) => a.number - b.number);
     return found;
   }
 
   get size(): number {
-    return this._byNumber.size + this._packed.size;
+    return this._byNumber.size + this._packed.size + (this._past === null ? 0 : 1);
   }
 
   /** The number of the incarnation that began last. */
@@ -152,6 +150,7 @@ export class Inodes {
   }
 
   byNumber(number: number): Incarnation | undefined {
+    if (this._past?.number === number) return this._past;
     return this._byNumber.get(number) ?? this._packed.get(number);
   }
 
@@ -168,16 +167,22 @@ export class Inodes {
     ino: number,
     ts: number,
   ): Incarnation {
-    const inode = this.beginPast(fs, dev, address, ino, ts);
+    this.#place();
+    const inode = this.#begin(fs, dev, address, ino, ts);
+    this._byNumber.set(inode.number, inode);
     this.#name(key, inode);
     return inode;
   }
 
   /** One that is over already: no later line will name it. */
   beginPast(fs: string, dev: number, address: Address, ino: number, ts: number): Incarnation {
+    this.#place();
+    this._past = this.#begin(fs, dev, address, ino, ts);
+    return this._past;
+  }
+
+  #begin(fs: string, dev: number, address: Address, ino: number, ts: number): Incarnation {
     const inode = new Incarnation(this._next++, fs, dev, address, ino, ts);
-    this._byNumber.set(inode.number, inode);
-    this._newestPast = inode.number;
     this.counts(fs).live++;
     this.revision++;
     return inode;
@@ -202,10 +207,23 @@ export class Inodes {
       if (state === 'lost') counts.lost++;
       else this.#measure(inode);
     }
-    this.#addEnded(inode);
+    if (inode !== this._past) {
+      this.#place();
+      this.#addEnded(inode, -inode.number);
+    }
     this.onEnded?.(inode);
-    this.#pack();
-    if (this._ended.length - this._oldest > this._keep) this.#dropOldest();
+    const more = this._past === null ? 0 : 1;
+    if (this._ended.length - this._oldest + more > this._keep) this.#dropOldest();
+  }
+
+  /** All is known of the newest one. */
+  #place(): void {
+    const inode = this._past;
+    if (inode === null) return;
+    this._past = null;
+    const isPacked = inode.last >= this.packFrom && this._packed.add(inode);
+    if (!isPacked) this._byNumber.set(inode.number, inode);
+    this.#addEnded(isPacked ? undefined : inode, inode.number);
   }
 
   /** It was lost, and its end is told all the same. False: it was dropped from memory. */
@@ -291,8 +309,12 @@ export class Inodes {
     return histogram;
   }
 
-  /** In these objects is what a checkpoint holds apart from the rest of the state: see `listed`. */
+  /**
+   * Between two lines: in these objects is what a checkpoint holds apart from the rest of the
+   * state. See `listed`.
+   */
   apart(): readonly object[] {
+    this.#place();
     return [this._byNumber, this._packed, this._ended, this._endedNumbers, this._canaries];
   }
 
@@ -333,35 +355,25 @@ export class Inodes {
     this._endedNumbers = [];
     this._oldest = 0;
     this._canaries.clear();
+    this._past = null;
     // any of these may be named
-    this._newestPast = 0;
-    for (const inode of ended) this.#addEnded(inode);
+    for (const inode of ended) this.#addEnded(inode, -inode.number);
   }
 
   #name(key: number | string, inode: Incarnation): void {
-    if (inode.number === this._newestPast) this._newestPast = 0;
     if (typeof key === 'number') this._byKey.set(key, inode);
     else this._byName.set(key, inode);
   }
 
-  #addEnded(inode: Incarnation): void {
+  /** `number`: as in _endedNumbers; no inode: it is packed. */
+  #addEnded(inode: Incarnation | undefined, number: number): void {
     this._ended.push(inode);
-    const isPast = inode.number === this._newestPast;
-    this._endedNumbers.push(isPast ? inode.number : -inode.number);
-    if (inode.canary) this._canaries.add(inode.number);
-  }
-
-  /** The one that is fresh no more. */
-  #pack(): void {
-    const at = this._ended.length - 1 - FRESH;
-    if (at < this._oldest || this._endedNumbers[at]! < 0) return;
-    const inode = this._ended[at]!;
-    if (inode.last < this.packFrom || !this._packed.add(inode)) return;
-    this._ended[at] = undefined;
-    this._byNumber.delete(inode.number);
+    this._endedNumbers.push(number);
+    if (inode?.canary === true) this._canaries.add(inode.number);
   }
 
   #dropOldest(): void {
+    if (this._oldest === this._ended.length) this.#place();
     const number = Math.abs(this._endedNumbers[this._oldest]!);
     if (this._endedNumbers[this._oldest]! < 0) {
       const inode = this._ended[this._oldest]!;
