@@ -15,6 +15,13 @@ export interface FsCounts {
   live: number;
 }
 
+interface OfFs {
+  readonly fs: string;
+  readonly counts: FsCounts;
+  /** By place in LATENCY_PAIRS. */
+  readonly latencies: (Histogram | null)[];
+}
+
 /** By what others name an inode. */
 export interface File {
   readonly dev: number;
@@ -50,6 +57,8 @@ export class Inodes {
   readonly latencies = new Map<string, Histogram>();
   /** The same by filesystem and place in LATENCY_PAIRS. */
   private readonly _latencies = new Map<string, (Histogram | null)[]>();
+  /** What is counted of one filesystem, which is mostly that of the next inode, too. */
+  private _last: OfFs | null = null;
   /** Changes whenever anything here does. */
   revision = 0;
   /** Of these, those that a checkpoint left out; see `listed`. */
@@ -75,14 +84,12 @@ export class Inodes {
   private readonly _byKey = new NumberMap<number, Incarnation>();
   /** Those whose key is no number. */
   private readonly _byName = new Map<string, Incarnation>();
-  /** Ended ones, oldest first, from _oldest on; nothing before, and where one is packed. */
+  /** Ended ones that are not packed, oldest first, from _oldest on; nothing before. */
   private _ended: (Incarnation | undefined)[] = [];
-  /**
-   * Of each of these its number, below zero where a key may still name it: the oldest has long
-   * left the processor's caches when it is dropped, and is not looked at for this.
-   */
-  private _endedNumbers: number[] = [];
+  /** How many had ended when each of these did: their order among those that are packed. */
+  private _ends: number[] = [];
   private _oldest = 0;
+  private _ending = 0;
   /** Numbers of the canaries among them. */
   private readonly _canaries = new Set<number>();
   private readonly _keep: number;
@@ -209,11 +216,13 @@ export class Inodes {
     }
     if (inode !== this._past) {
       this.#place();
-      this.#addEnded(inode, -inode.number);
+      this.#addEnded(inode);
     }
     this.onEnded?.(inode);
-    const more = this._past === null ? 0 : 1;
-    if (this._ended.length - this._oldest + more > this._keep) this.#dropOldest();
+    const past = this._past === null ? 0 : 1;
+    if (this._ended.length - this._oldest + this._packed.size + past > this._keep) {
+      this.#dropOldest();
+    }
   }
 
   /** All is known of the newest one. */
@@ -221,9 +230,12 @@ export class Inodes {
     const inode = this._past;
     if (inode === null) return;
     this._past = null;
-    const isPacked = inode.last >= this.packFrom && this._packed.add(inode);
-    if (!isPacked) this._byNumber.set(inode.number, inode);
-    this.#addEnded(isPacked ? undefined : inode, inode.number);
+    if (inode.last >= this.packFrom && this._packed.add(inode, this._ending)) {
+      this._ending++;
+      return;
+    }
+    this._byNumber.set(inode.number, inode);
+    this.#addEnded(inode);
   }
 
   /** It was lost, and its end is told all the same. False: it was dropped from memory. */
@@ -231,7 +243,7 @@ export class Inodes {
     const at = this._ended.indexOf(inode, this._oldest);
     if (at < 0) return false;
     this._ended.splice(at, 1);
-    this._endedNumbers.splice(at, 1);
+    this._ends.splice(at, 1);
     this.#name(key, inode);
     inode.state = inode.at('destroy_inode') === null ? 'evicting' : 'grace';
     if (!inode.canary) {
@@ -266,22 +278,31 @@ export class Inodes {
   }
 
   counts(fs: string): FsCounts {
+    return this.#of(fs).counts;
+  }
+
+  #of(fs: string): OfFs {
+    if (this._last?.fs === fs) return this._last;
     let counts = this.byFs.get(fs);
-    if (counts === undefined) {
+    let latencies = this._latencies.get(fs);
+    if (counts === undefined || latencies === undefined) {
       counts = { ended: 0, lost: 0, live: 0 };
       this.byFs.set(fs, counts);
+      latencies = LATENCY_PAIRS.map(() => null);
+      this._latencies.set(fs, latencies);
     }
-    return counts;
+    this._last = { fs, counts, latencies };
+    return this._last;
   }
 
   /** The latency that is known only after the end: free_inode runs inside i_callback. */
   measureFree(inode: Incarnation, from: 'i_callback' | 'evict_inode'): void {
     if (inode.canary) return;
-    this.#measurePair(inode, PAIR_TO_FREE[from], this.#latenciesOf(inode.fs));
+    this.#measurePair(inode, PAIR_TO_FREE[from], this.#of(inode.fs).latencies);
   }
 
   #measure(inode: Incarnation): void {
-    const ofFs = this.#latenciesOf(inode.fs);
+    const ofFs = this.#of(inode.fs).latencies;
     for (let pair = 0; pair < TO.length; pair++) {
       if (TO[pair] !== STAGE_PLACE.free_inode) this.#measurePair(inode, pair, ofFs);
     }
@@ -291,15 +312,6 @@ export class Inodes {
     const ns = inode.timeAt(TO[pair]!) - inode.timeAt(FROM[pair]!);
     // not a number: one of them was not seen
     if (ns >= 0) (ofFs[pair] ?? this.#newHistogram(inode.fs, pair, ofFs)).add(ns);
-  }
-
-  #latenciesOf(fs: string): (Histogram | null)[] {
-    let ofFs = this._latencies.get(fs);
-    if (ofFs === undefined) {
-      ofFs = LATENCY_PAIRS.map(() => null);
-      this._latencies.set(fs, ofFs);
-    }
-    return ofFs;
   }
 
   #newHistogram(fs: string, pair: number, ofFs: (Histogram | null)[]): Histogram {
@@ -315,7 +327,7 @@ export class Inodes {
    */
   apart(): readonly object[] {
     this.#place();
-    return [this._byNumber, this._packed, this._ended, this._endedNumbers, this._canaries];
+    return [this._byNumber, this._packed, this._ended, this._ends, this._canaries];
   }
 
   /**
@@ -326,15 +338,16 @@ export class Inodes {
     most: number,
     wanted: (inode: Incarnation) => boolean,
   ): { known: Incarnation[]; ended: Incarnation[]; left: number } {
-    this.#compact();
-    const numbers = this._endedNumbers;
     const ended: Incarnation[] = [];
     const spared = new Set<number>();
     let left = 0;
-    for (let i = 0; i < numbers.length; i++) {
-      const number = Math.abs(numbers[i]!);
-      const inode = this._ended[i] ?? this._packed.lookedAt(number);
-      if (i >= numbers.length - most || (inode !== undefined && wanted(inode))) {
+    let more = this._ended.length - this._oldest + this._packed.size;
+    let at = this._oldest;
+    for (let packed = 0; more > 0; more--) {
+      const isPacked = this._packed.endAt(packed) < (this._ends[at] ?? Number.POSITIVE_INFINITY);
+      const number = isPacked ? this._packed.numberAt(packed++) : this._ended[at++]!.number;
+      const inode = isPacked ? this._packed.lookedAt(number) : this._ended[at - 1]!;
+      if (more <= most || (inode !== undefined && wanted(inode))) {
         ended.push(inode ?? this._packed.get(number)!);
       } else {
         spared.add(number);
@@ -352,12 +365,11 @@ export class Inodes {
     this._packed.clear();
     for (const inode of known) this._byNumber.set(inode.number, inode);
     this._ended = [];
-    this._endedNumbers = [];
+    this._ends = [];
     this._oldest = 0;
     this._canaries.clear();
     this._past = null;
-    // any of these may be named
-    for (const inode of ended) this.#addEnded(inode, -inode.number);
+    for (const inode of ended) this.#addEnded(inode);
   }
 
   #name(key: number | string, inode: Incarnation): void {
@@ -365,30 +377,30 @@ export class Inodes {
     else this._byName.set(key, inode);
   }
 
-  /** `number`: as in _endedNumbers; no inode: it is packed. */
-  #addEnded(inode: Incarnation | undefined, number: number): void {
+  #addEnded(inode: Incarnation): void {
     this._ended.push(inode);
-    this._endedNumbers.push(number);
-    if (inode?.canary === true) this._canaries.add(inode.number);
+    this._ends.push(this._ending++);
+    if (inode.canary) this._canaries.add(inode.number);
   }
 
   #dropOldest(): void {
-    if (this._oldest === this._ended.length) this.#place();
-    const number = Math.abs(this._endedNumbers[this._oldest]!);
-    if (this._endedNumbers[this._oldest]! < 0) {
-      const inode = this._ended[this._oldest]!;
-      this.release(inode.key, inode);
-    }
-    this._ended[this._oldest++] = undefined;
-    if (!this._packed.drop(number)) this._byNumber.delete(number);
+    if (this._ended.length - this._oldest + this._packed.size === 0) this.#place();
+    const isPacked = this._packed.endAt(0) < (this._ends[this._oldest] ?? Number.POSITIVE_INFINITY);
+    const number = isPacked ? this._packed.drop() : this.#dropOldestObject();
     if (!this._canaries.delete(number)) this.dropped++;
-    if (this._oldest > 64 + this._keep) this.#compact();
   }
 
-  #compact(): void {
-    if (this._oldest === 0) return;
-    this._ended = this._ended.slice(this._oldest);
-    this._endedNumbers = this._endedNumbers.slice(this._oldest);
-    this._oldest = 0;
+  #dropOldestObject(): number {
+    const inode = this._ended[this._oldest]!;
+    this.release(inode.key, inode);
+    this._byNumber.delete(inode.number);
+    this._ended[this._oldest++] = undefined;
+    // not with each: what stays is copied
+    if (this._oldest > 64 && this._oldest > this._ended.length / 2) {
+      this._ended = this._ended.slice(this._oldest);
+      this._ends = this._ends.slice(this._oldest);
+      this._oldest = 0;
+    }
+    return inode.number;
   }
 }

@@ -27,6 +27,7 @@ export class PackedLives {
   /** A ring of places, as many as a power of two; the oldest inode is here. */
   private _oldest = 0;
   private _numbers = new Float64Array(SMALLEST);
+  private _ends = new Float64Array(SMALLEST);
   private _values = new Float64Array(SMALLEST * WORDS);
   private _words: (Words | null)[] = new Array<Words | null>(SMALLEST).fill(null);
   private _lastWords: Words | null = null;
@@ -38,16 +39,17 @@ export class PackedLives {
   }
 
   /**
-   * False: it stays as it is, since more is known of it than its line says. The numbers of
-   * those that are added must go up.
+   * False: it stays as it is, since more is known of it than its line says. Its number, and its
+   * place in the order in which inodes ended, must be larger than those of all that are here.
    */
-  add(inode: Incarnation): boolean {
+  add(inode: Incarnation, end: number): boolean {
     const event = inode.evidence[0];
     if (event === undefined || !isLifeEvent(event) || !isWhole(inode, event)) return false;
     if (this._size === this._words.length) this.#grow();
     const place = this.#placeOf(this._size++);
     this._words[place] = this.#wordsOf(inode, event);
     this._numbers[place] = inode.number;
+    this._ends[place] = end;
     pack(this._values, place * WORDS, inode, event);
     return true;
   }
@@ -67,6 +69,11 @@ export class PackedLives {
   /** Of the one at a place in the order. */
   numberAt(index: number): number {
     return this._numbers[this.#placeOf(index)]!;
+  }
+
+  /** The place of the same in the order in which inodes ended; infinite: there is none. */
+  endAt(index: number): number {
+    return index < this._size ? this._ends[this.#placeOf(index)]! : Number.POSITIVE_INFINITY;
   }
 
   /** By its place in the order, from 0. */
@@ -101,13 +108,13 @@ export class PackedLives {
     }
   }
 
-  /** Forgets the oldest one, if it has this number. */
-  drop(number: number): boolean {
-    if (this._size === 0 || this.numberAt(0) !== number) return false;
+  /** Forgets the oldest one, and gives its number. There must be one. */
+  drop(): number {
+    const number = this.numberAt(0);
     this._oldest = this.#placeOf(1);
     this._size--;
     if (this._unpacked.size > 0) this._unpacked.delete(number);
-    return true;
+    return number;
   }
 
   clear(): void {
@@ -139,6 +146,7 @@ export class PackedLives {
     const { _words: words, _oldest: oldest } = this;
     this._words = [...words.slice(oldest), ...words.slice(0, oldest), ...words.map(() => null)];
     this._numbers = grown(this._numbers, oldest);
+    this._ends = grown(this._ends, oldest);
     this._values = grown(this._values, oldest * WORDS);
     this._oldest = 0;
   }

@@ -48,7 +48,7 @@ describe('an inode that one line told of', () => {
           inode.held = held;
           return inode;
         });
-        for (const inode of inodes) expect(packed.add(inode)).toBe(true);
+        for (const [i, inode] of inodes.entries()) expect(packed.add(inode, i)).toBe(true);
         for (const inode of inodes) expect(packed.get(inode.number)).toStrictEqual(inode);
         for (const number of [0, 2, 1 + 3 * inodes.length]) {
           expect(packed.get(number)).toBeUndefined();
@@ -86,7 +86,7 @@ describe('an inode that one line told of', () => {
       fc.property(anyLine, fc.constantFrom(...changes), (event, change) => {
         const inode = ended(1, event);
         change(inode);
-        expect(new PackedLives().add(inode)).toBe(false);
+        expect(new PackedLives().add(inode, 0)).toBe(false);
       }),
     );
   });
@@ -96,14 +96,15 @@ describe('an inode that one line told of', () => {
     const packed = new PackedLives();
     let oldest = 1;
     events.forEach((event, i) => {
-      packed.add(ended(i + 1, event));
+      packed.add(ended(i + 1, event), i);
       const [inode] = fc.sample(fc.integer({ min: oldest, max: i + 1 }), 1);
       expect(packed.get(inode!)).toBe(packed.get(inode!));
-      if (packed.size > 100) expect(packed.drop(oldest++)).toBe(true);
+      if (packed.size > 100) expect(packed.drop()).toBe(oldest++);
       expect(packed.get(oldest - 1)).toBeUndefined();
       expect(packed.size).toBe(i + 2 - oldest);
     });
-    expect(packed.drop(oldest + 1)).toBe(false);
+    expect(packed.endAt(0)).toBe(oldest - 1);
+    expect(packed.endAt(packed.size)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
