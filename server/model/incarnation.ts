@@ -129,6 +129,21 @@ export class Incarnation {
     return this.address === 0 ? fileKey(this.dev, this.ino) : this.address;
   }
 
+  /** The task that used it last. */
+  usedBy({
+    pid,
+    tid,
+    comm,
+  }: {
+    readonly pid: number;
+    readonly tid: number;
+    readonly comm: string;
+  }) {
+    this.pid = pid;
+    this.tid = tid;
+    this.comm = comm;
+  }
+
   /** Time of a stage in nanoseconds of the epoch; null when not seen. */
   at(stage: InodeStage): number | null {
     const ts = this.timeAt(STAGE_PLACE[stage]);

@@ -141,8 +141,9 @@ export class Inodes {
     for (const inode of this._packed.ofFiles(found)) {
       found.get(fileKey(inode.dev, inode.ino))!.push(inode);
     }
-    const others = [...this._byNumber.values(), ...(this._past === null ? [] : [this._past])];
-    for (const inode of others) found.get(fileKey(inode.dev, inode.ino))?.push(inode);
+    const offer = (inode: Incarnation) => found.get(fileKey(inode.dev, inode.ino))?.push(inode);
+    for (const inode of this._byNumber.values()) offer(inode);
+    if (this._past !== null) offer(this._past);
     for (const inodes of found.values()) inodes.sort((a, b) => a.number - b.number);
     return found;
   }

@@ -3,6 +3,7 @@
  * when the inode is unpacked (packed-lives.ts), so that both are the same.
  */
 import type { EventOf, TraceEvent } from '../protocol/events.ts';
+import { isLife } from '../protocol/line-kinds.ts';
 import { lifeContext } from './context.ts';
 import { type Incarnation, STAGE_PLACE } from './incarnation.ts';
 
@@ -10,7 +11,7 @@ import { type Incarnation, STAGE_PLACE } from './incarnation.ts';
 export type LifeEvent = EventOf<'life' | 'tp_life' | 'raw_life'>;
 
 export function isLifeEvent(event: TraceEvent): event is LifeEvent {
-  return event.kind === 'life' || event.kind === 'tp_life' || event.kind === 'raw_life';
+  return isLife(event.kind);
 }
 
 /** When evict() began, ns of the epoch; where tracepoints alone tell, its s_op->evict_inode. */
@@ -24,9 +25,7 @@ export function tell(inode: Incarnation, event: LifeEvent): void {
   inode.nlink = event.nlink;
   inode.mode = event.mode;
   inode.size = event.size;
-  inode.pid = event.pid;
-  inode.tid = event.tid;
-  inode.comm = event.comm;
+  inode.usedBy(event);
   inode.freeContext = lifeContext(event);
   if (event.kind === 'life') tellStages(inode, event);
   else {

@@ -31,7 +31,7 @@ export class StageLines {
     inode.nlink = event.nlink;
     inode.mode = event.mode;
     inode.size = event.size;
-    this._teardown.lastUser(inode, event);
+    inode.usedBy(event);
     // i_blocks counts what is in the cache, also what was added before tracing began
     if (inode.fs === 'hugetlbfs') {
       inode.pages = (event.blocks * 512) / this._teardown.hugepageBytes(inode);

@@ -241,12 +241,6 @@ export class Teardown {
     );
   }
 
-  lastUser(inode: Incarnation, event: { pid: number; tid: number; comm: string }): void {
-    inode.pid = event.pid;
-    inode.tid = event.tid;
-    inode.comm = event.comm;
-  }
-
   /** The inode with this device and number is lastref's own canary. */
   canary(fs: string, dev: number, ino: number): void {
     if (fs === 'hugetlbfs') this.namelessDev = dev;

@@ -69,7 +69,7 @@ export class TracepointLines {
       inode.mode = event.mode;
       inode.size = event.size;
       inode.pages = event.blocks / this._teardown.sectorsPerHugepage;
-      this._teardown.lastUser(inode, event);
+      inode.usedBy(event);
       this._teardown.evicted(inode, event.ts);
       inode.reach('evict_inode', event.ts);
     } else if (event.kind === 'tp_hugepage_add') {

@@ -154,7 +154,8 @@ export class Search {
 
   #newest(epoch: number, wanted: Wanted): string {
     let newest = -1;
-    for (const inode of this.#player.pipelines[epoch]!.model.inodes.all()) {
+    const { inodes } = this.#player.pipelines[epoch]!.model;
+    for (const inode of inodes.all((began) => began <= wanted.after)) {
       if (!isWanted(wanted, inode.address, inode.dev, inode.ino)) continue;
       const at = inode.at('evict') ?? inode.at('evict_inode') ?? 0;
       if (at > wanted.after) newest = Math.max(newest, inode.number);
