@@ -46,8 +46,9 @@ export class EndLines {
     this._teardown.disownCanary(inode);
     hugepages.unmapped(inode, begin);
     this._teardown.end(inode, 'ended');
-    inodes.measureFree(inode, 'i_callback');
+    inodes.filesystems.measureFree(inode, 'i_callback');
     inodes.release(event.inode, inode);
+    inode.packLines();
   }
 
   tracepoints(event: EventOf<'tp_life' | 'raw_life'>): void {
@@ -59,19 +60,29 @@ export class EndLines {
       inodes.current(key) ??
       this._teardown.recovered(key, (lost) => isSameEviction(lost.at('evict_inode'), begin));
     if (inode === undefined) {
+      if (this.#pass(event)) return this._teardown.freed(event.tid, begin);
       inode = inodes.beginPast('hugetlbfs', event.dev, none, event.ino, begin);
     } else if (inode.first > event.ts) {
       inode = inodes.begin(key, 'hugetlbfs', event.dev, none, event.ino, begin);
     }
-    if (inode.at('evict_inode') === null) {
-      inode.pages = event.blocks / this._teardown.sectorsPerHugepage;
-    }
+    if (inode.at('evict_inode') === null) inode.pages = this.#pagesOf(event);
     this._teardown.freed(event.tid, begin);
     tell(inode, event);
     this._teardown.disownCanary(inode);
     this._teardown.end(inode, 'ended');
-    inodes.measureFree(inode, 'evict_inode');
+    inodes.filesystems.measureFree(inode, 'evict_inode');
     inodes.release(key, inode);
+    inode.packLines();
+  }
+
+  /** Nothing but its line is known of it: whether it was taken as that. */
+  #pass(event: EventOf<'tp_life' | 'raw_life'>): boolean {
+    if (this._teardown.isCanary(event)) return false;
+    return this._teardown.inodes.pass('hugetlbfs', event, this.#pagesOf(event));
+  }
+
+  #pagesOf({ blocks }: EventOf<'tp_life' | 'raw_life'>): number {
+    return blocks / this._teardown.sectorsPerHugepage;
   }
 }
 

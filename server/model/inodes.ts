@@ -2,25 +2,12 @@
  * Every incarnation: those whose end is still to come, and the most recent of
  * those that ended. Bounded: the oldest ended ones are dropped and counted.
  */
+import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
-import { Histogram } from './histogram.ts';
-import { fileKey, Incarnation, STAGE_PLACE } from './incarnation.ts';
+import { ByFilesystem } from './by-filesystem.ts';
+import { fileKey, Incarnation } from './incarnation.ts';
 import { NumberMap } from './number-map.ts';
 import { PackedLives } from './packed-lives.ts';
-
-/** What is counted by filesystem, for all time. */
-export interface FsCounts {
-  ended: number;
-  lost: number;
-  live: number;
-}
-
-interface OfFs {
-  readonly fs: string;
-  readonly counts: FsCounts;
-  /** By place in LATENCY_PAIRS. */
-  readonly latencies: (Histogram | null)[];
-}
 
 /** By what others name an inode. */
 export interface File {
@@ -28,41 +15,17 @@ export interface File {
   readonly ino: number;
 }
 
-/** The pairs of stages whose latency is kept. */
-export const LATENCY_PAIRS = [
-  ['evict', 'evict_end'],
-  ['evict_inode', 'evict_inode_end'],
-  ['evict', 'clear_inode'],
-  ['destroy_inode', 'i_callback'],
-  ['i_callback', 'free_inode'],
-  ['evict_inode', 'free_inode'],
-  ['evict', 'i_callback'],
-] as const;
-
-/** Of each pair, the places of its stages. */
-const FROM = LATENCY_PAIRS.map(([from]) => STAGE_PLACE[from]);
-const TO = LATENCY_PAIRS.map(([, to]) => STAGE_PLACE[to]);
-
-/** The pairs that end with free_inode, by the stage they begin with. */
-const PAIR_TO_FREE = {
-  i_callback: LATENCY_PAIRS.findIndex(([a, b]) => a === 'i_callback' && b === 'free_inode'),
-  evict_inode: LATENCY_PAIRS.findIndex(([a, b]) => a === 'evict_inode' && b === 'free_inode'),
-};
+/** Who hears of the ends of inodes where nobody does. */
+const NOBODY = (): void => {};
 
 export class Inodes {
-  readonly byFs = new Map<string, FsCounts>();
+  readonly filesystems = new ByFilesystem();
   /** Ended incarnations that were dropped from memory. */
   dropped = 0;
-  /** `pair fs` to its distribution. */
-  readonly latencies = new Map<string, Histogram>();
-  /** The same by filesystem and place in LATENCY_PAIRS. */
-  private readonly _latencies = new Map<string, (Histogram | null)[]>();
-  /** What is counted of one filesystem, which is mostly that of the next inode, too. */
-  private _last: OfFs | null = null;
-  /** Changes whenever anything here does. */
-  revision = 0;
   /** Of these, those that a checkpoint left out; see `listed`. */
   leftOut = 0;
+  /** Changes whenever anything here does. */
+  revision = 0;
   /** The one that ended last. */
   latest: Incarnation | null = null;
   /**
@@ -71,7 +34,7 @@ export class Inodes {
    */
   packFrom = Number.POSITIVE_INFINITY;
   /** Told of each end, and again of one that was taken as lost and ends all the same. */
-  onEnded: ((inode: Incarnation) => void) | null = null;
+  onEnded: (inode: Incarnation) => void = NOBODY;
   private _next = 1;
   /**
    * The newest one, if no key names it: when the next begins or ends, all of it is known, and
@@ -191,7 +154,7 @@ export class Inodes {
 
   #begin(fs: string, dev: number, address: Address, ino: number, ts: number): Incarnation {
     const inode = new Incarnation(this._next++, fs, dev, address, ino, ts);
-    this.counts(fs).live++;
+    this.filesystems.countsOf(fs).live++;
     this.revision++;
     return inode;
   }
@@ -208,18 +171,31 @@ export class Inodes {
     inode.state = state;
     this.latest = inode;
     this.revision++;
-    if (!inode.canary) {
-      const counts = this.counts(inode.fs);
-      counts.live--;
-      counts.ended++;
-      if (state === 'lost') counts.lost++;
-      else this.#measure(inode);
-    }
+    if (!inode.canary) this.filesystems.ended(inode);
     if (inode !== this._past) {
       this.#place();
       this.#addEnded(inode);
     }
-    this.onEnded?.(inode);
+    this.onEnded(inode);
+    this.#bound();
+  }
+
+  /**
+   * One that tracepoints told of in one line, by which nobody else knows it: nothing is made of it
+   * until somebody looks. False: it has to begin and end as others do.
+   */
+  pass(fs: string, event: EventOf<'tp_life' | 'raw_life'>, pages: number): boolean {
+    if (event.ts < this.packFrom || this.onEnded !== NOBODY) return false;
+    this.#place();
+    const of = { number: this._next++, fs, superblock: undefined, pages, held: 0 };
+    this._packed.put(of, this._ending++, event);
+    this.revision++;
+    this.filesystems.passed(fs, event.evict_inode);
+    this.#bound();
+    return true;
+  }
+
+  #bound(): void {
     const past = this._past === null ? 0 : 1;
     if (this._ended.length - this._oldest + this._packed.size + past > this._keep) {
       this.#dropOldest();
@@ -247,12 +223,7 @@ export class Inodes {
     this._ends.splice(at, 1);
     this.#name(key, inode);
     inode.state = inode.at('destroy_inode') === null ? 'evicting' : 'grace';
-    if (!inode.canary) {
-      const counts = this.counts(inode.fs);
-      counts.live++;
-      counts.ended--;
-      counts.lost--;
-    }
+    if (!inode.canary) this.filesystems.reopened(inode);
     return true;
   }
 
@@ -261,10 +232,7 @@ export class Inodes {
     if (inode.canary) return;
     inode.canary = true;
     if (inode.state === 'ended' || inode.state === 'lost') this._canaries.add(inode.number);
-    const counts = this.counts(inode.fs);
-    if (inode.state === 'ended' || inode.state === 'lost') counts.ended--;
-    else counts.live--;
-    if (inode.state === 'lost') counts.lost--;
+    this.filesystems.disowned(inode);
     this.revision++;
   }
 
@@ -272,54 +240,10 @@ export class Inodes {
   rename(inode: Incarnation, fs: string): void {
     if (inode.fs === fs) return;
     if (!inode.canary) {
-      this.counts(inode.fs).live--;
-      this.counts(fs).live++;
+      this.filesystems.countsOf(inode.fs).live--;
+      this.filesystems.countsOf(fs).live++;
     }
     inode.fs = fs;
-  }
-
-  counts(fs: string): FsCounts {
-    return this.#of(fs).counts;
-  }
-
-  #of(fs: string): OfFs {
-    if (this._last?.fs === fs) return this._last;
-    let counts = this.byFs.get(fs);
-    let latencies = this._latencies.get(fs);
-    if (counts === undefined || latencies === undefined) {
-      counts = { ended: 0, lost: 0, live: 0 };
-      this.byFs.set(fs, counts);
-      latencies = LATENCY_PAIRS.map(() => null);
-      this._latencies.set(fs, latencies);
-    }
-    this._last = { fs, counts, latencies };
-    return this._last;
-  }
-
-  /** The latency that is known only after the end: free_inode runs inside i_callback. */
-  measureFree(inode: Incarnation, from: 'i_callback' | 'evict_inode'): void {
-    if (inode.canary) return;
-    this.#measurePair(inode, PAIR_TO_FREE[from], this.#of(inode.fs).latencies);
-  }
-
-  #measure(inode: Incarnation): void {
-    const ofFs = this.#of(inode.fs).latencies;
-    for (let pair = 0; pair < TO.length; pair++) {
-      if (TO[pair] !== STAGE_PLACE.free_inode) this.#measurePair(inode, pair, ofFs);
-    }
-  }
-
-  #measurePair(inode: Incarnation, pair: number, ofFs: (Histogram | null)[]): void {
-    const ns = inode.timeAt(TO[pair]!) - inode.timeAt(FROM[pair]!);
-    // not a number: one of them was not seen
-    if (ns >= 0) (ofFs[pair] ?? this.#newHistogram(inode.fs, pair, ofFs)).add(ns);
-  }
-
-  #newHistogram(fs: string, pair: number, ofFs: (Histogram | null)[]): Histogram {
-    const histogram = new Histogram();
-    ofFs[pair] = histogram;
-    this.latencies.set(`${LATENCY_PAIRS[pair]!.join('..')} ${fs}`, histogram);
-    return histogram;
   }
 
   /**

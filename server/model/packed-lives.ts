@@ -22,6 +22,9 @@ interface Words {
   readonly superblock: Superblock | undefined;
 }
 
+/** What its line does not say of an inode. */
+export type Untold = Pick<Incarnation, 'number' | 'fs' | 'superblock' | 'pages' | 'held'>;
+
 export class PackedLives {
   private _size = 0;
   /** A ring of places, as many as a power of two; the oldest inode is here. */
@@ -45,13 +48,18 @@ export class PackedLives {
   add(inode: Incarnation, end: number): boolean {
     const event = inode.evidence[0];
     if (event === undefined || !isLifeEvent(event) || !isWhole(inode, event)) return false;
+    this.put(inode, end, event);
+    return true;
+  }
+
+  /** The same for one of which its line says all else. */
+  put(of: Untold, end: number, event: LifeEvent): void {
     if (this._size === this._words.length) this.#grow();
     const place = this.#placeOf(this._size++);
-    this._words[place] = this.#wordsOf(inode, event);
-    this._numbers[place] = inode.number;
+    this._words[place] = this.#wordsOf(of, event);
+    this._numbers[place] = of.number;
     this._ends[place] = end;
-    pack(this._values, place * WORDS, inode, event);
-    return true;
+    pack(this._values, place * WORDS, of, event);
   }
 
   /** The inode with this number; undefined when it is not here. */
@@ -126,7 +134,7 @@ export class PackedLives {
     return (this._oldest + index) & (this._words.length - 1);
   }
 
-  #wordsOf({ fs, superblock }: Incarnation, event: LifeEvent): Words {
+  #wordsOf({ fs, superblock }: Untold, event: LifeEvent): Words {
     const { kind, comm } = event;
     const freeInode = event.kind === 'life' ? event.free_inode : '';
     const last = this._lastWords;
@@ -179,7 +187,7 @@ function isWhole(inode: Incarnation, event: LifeEvent): boolean {
 const DEV = 6;
 const INO = 7;
 
-function pack(to: Float64Array, at: number, inode: Incarnation, event: LifeEvent): void {
+function pack(to: Float64Array, at: number, inode: Untold, event: LifeEvent): void {
   to[at] = inode.pages;
   to[at + 1] = inode.held;
   to[at + 2] = event.ts;

@@ -76,7 +76,9 @@ export class StageLines {
       this._teardown.superblocks.ran(inode.superblock, event.free_inode);
     }
     this._teardown.end(inode, 'ended');
-    if (event.free_inode === '0') this._teardown.inodes.release(event.inode, inode);
+    if (event.free_inode !== '0') return;
+    this._teardown.inodes.release(event.inode, inode);
+    inode.packLines();
   }
 
   freed(event: EventOf<'free_inode'>): void {
@@ -88,8 +90,9 @@ export class StageLines {
     inode.reach('free_inode', event.ts);
     inode.note(event);
     if (inode.state === 'ended') {
-      this._teardown.inodes.measureFree(inode, 'i_callback');
+      this._teardown.inodes.filesystems.measureFree(inode, 'i_callback');
     } else this._teardown.end(inode, 'ended'); // i_callback itself was lost
+    inode.packLines();
     this._teardown.touch();
   }
 

@@ -10,7 +10,7 @@ import type { Address } from '../protocol/units.ts';
 import type { Gaps } from './gaps.ts';
 import type { Hugepages } from './hugepages.ts';
 import type { Incarnation } from './incarnation.ts';
-import type { Inodes } from './inodes.ts';
+import type { File, Inodes } from './inodes.ts';
 import { NumberMap } from './number-map.ts';
 import { NumberedSet } from './numbered-set.ts';
 import type { Promises } from './promises.ts';
@@ -249,7 +249,11 @@ export class Teardown {
   }
 
   disownCanary(inode: Incarnation): void {
-    if (this._canaries.get(inode.ino)?.includes(inode.dev)) this.inodes.disown(inode);
+    if (this.isCanary(inode)) this.inodes.disown(inode);
+  }
+
+  isCanary({ dev, ino }: File): boolean {
+    return this._canaries.get(ino)?.includes(dev) === true;
   }
 
   /** Whether something was lost while this incarnation lived. */

@@ -43,7 +43,7 @@ export class TracepointLines {
         this._teardown.missed(asked === 'steps' ? 'tp_evict_inode' : tracepointLife);
       }
       this._teardown.end(inode, 'ended');
-      inodes.measureFree(inode, 'evict_inode');
+      inodes.filesystems.measureFree(inode, 'evict_inode');
       inodes.release(key, inode);
       return;
     }

@@ -104,8 +104,8 @@ export class Pipeline {
       baseIndex: info.base_index,
       leakAfter: info.alerts.leak_after,
     });
-    // always there: a state that is saved here is taken up by one that nobody listens to
-    this.model.inodes.onEnded = (inode) => options.onEnd?.(this, inode);
+    const { onEnd, onEvent } = options;
+    if (onEnd !== undefined) this.model.inodes.onEnded = (inode) => onEnd(this, inode);
     this._readiness = new Readiness(info, this.model);
     this._exact = info.counts_misses && isExact(info);
     this._settlement = new Settlement(
@@ -118,7 +118,6 @@ export class Pipeline {
       ...info.alerts,
       changed: (alert) => options.onAlert?.(this, alert),
     });
-    const { onEvent } = options;
     this._reorder = new Reorder(buffersOf(info), (event, ts, place) => {
       this.model.apply(event, ts, place);
       onEvent?.(event);

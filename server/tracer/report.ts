@@ -1,6 +1,7 @@
 /** The report of a session: a function of its pipelines alone, so that a replay gives the same. */
+
+import { LATENCY_PAIRS } from '../model/by-filesystem.ts';
 import { Histogram } from '../model/histogram.ts';
-import { LATENCY_PAIRS } from '../model/inodes.ts';
 import { teardownRule } from '../model/superblocks.ts';
 import type { Report } from '../protocol/report.ts';
 import { formatDev } from '../protocol/units.ts';
@@ -97,7 +98,7 @@ export function makeReport(pipelines: readonly Pipeline[]): Report {
 function inodesByFs(pipelines: readonly Pipeline[]): Report['inodes']['by_fs'] {
   const out: Report['inodes']['by_fs'] = {};
   for (const pipeline of pipelines) {
-    for (const [fs, counts] of pipeline.model.inodes.byFs) {
+    for (const [fs, counts] of pipeline.model.inodes.filesystems.counts) {
       out[fs] ??= { ended: 0, live: 0, lost: 0 };
       out[fs].ended += counts.ended;
       out[fs].live += counts.live;
@@ -116,7 +117,7 @@ function stageLatencies(pipelines: readonly Pipeline[]): Report['stages'] {
   };
   for (const pair of LATENCY_PAIRS.map(([from, to]) => `${from}..${to}`)) {
     for (const pipeline of pipelines) {
-      for (const [key, histogram] of pipeline.model.inodes.latencies) {
+      for (const [key, histogram] of pipeline.model.inodes.filesystems.latencies) {
         if (!key.startsWith(`${pair} `)) continue;
         add(pair, histogram);
         add(key, histogram);

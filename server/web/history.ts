@@ -64,7 +64,7 @@ export class History {
     let lost = 0;
     pipelines.forEach((pipeline, epoch) => {
       const { host } = pipeline.info;
-      for (const [fs, counts] of pipeline.model.inodes.byFs) {
+      for (const [fs, counts] of pipeline.model.inodes.filesystems.counts) {
         const key = `${host} ${fs}`;
         const more = this.#since(`ended ${epoch} ${fs}`, counts.ended);
         ended.set(key, (ended.get(key) ?? 0) + more);

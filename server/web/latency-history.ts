@@ -21,7 +21,7 @@ export class LatencyHistory {
   second(pipelines: readonly Pipeline[]): Map<string, SecondOfPair> {
     const out = new Map<string, SecondOfPair>();
     pipelines.forEach((pipeline, epoch) => {
-      for (const [key, histogram] of pipeline.model.inodes.latencies) {
+      for (const [key, histogram] of pipeline.model.inodes.filesystems.latencies) {
         const [pair, fs] = key.split(' ') as [string, string];
         this.#add(out, `${epoch} ${key}`, `${pair} ${pipeline.info.host} ${fs}`, histogram);
       }
@@ -33,7 +33,7 @@ export class LatencyHistory {
   secondOfAll(pipelines: readonly Pipeline[]): Map<string, SecondOfPair> {
     const all = new Map<string, Histogram[]>();
     for (const { model } of pipelines) {
-      for (const [key, histogram] of model.inodes.latencies) {
+      for (const [key, histogram] of model.inodes.filesystems.latencies) {
         const same = all.get(key);
         if (same === undefined) all.set(key, [histogram]);
         else same.push(histogram);

@@ -92,7 +92,7 @@ export class Views {
     const sum = (of: (p: Pipeline) => number) => pipelines.reduce((t, p) => t + of(p), 0);
     const free = (of: (p: Pipeline) => number) =>
       seeing.length === 0 ? null : seeing.reduce((t, p) => t + of(p), 0);
-    const inodes = (p: Pipeline) => [...p.model.inodes.byFs.values()];
+    const inodes = (p: Pipeline) => [...p.model.inodes.filesystems.counts.values()];
     return {
       inodes_live: sum((p) => inodes(p).reduce((t, c) => t + c.live, 0)),
       inodes_ended: sum((p) => inodes(p).reduce((t, c) => t + c.ended, 0)),
@@ -116,7 +116,7 @@ export class Views {
   #latencies(host?: string): StageLatency[] {
     const byKey = new Map<string, Histogram[]>();
     for (const [, pipeline] of this.#pipelines(host)) {
-      for (const [key, histogram] of pipeline.model.inodes.latencies) {
+      for (const [key, histogram] of pipeline.model.inodes.filesystems.latencies) {
         const some = byKey.get(key);
         if (some === undefined) byKey.set(key, [histogram]);
         else some.push(histogram);
@@ -286,7 +286,7 @@ function breaches(pipeline: Pipeline | null): { broken: number; suspected: numbe
 }
 
 function inodesOf(pipeline: Pipeline | null): { inodes_live: number; inodes_ended: number } {
-  const counts = [...(pipeline?.model.inodes.byFs.values() ?? [])];
+  const counts = [...(pipeline?.model.inodes.filesystems.counts.values() ?? [])];
   return {
     inodes_live: counts.reduce((sum, { live }) => sum + live, 0),
     inodes_ended: counts.reduce((sum, { ended }) => sum + ended, 0),

@@ -119,7 +119,7 @@ function framesUntilReady(
   for (let i = 0; i < frames.length; i++) {
     feed(pipeline, frames[i]!.kind, frames[i]!.bytes);
     if (pipeline.readyAt === null) continue;
-    const counts = [...pipeline.model.inodes.byFs.values()];
+    const counts = [...pipeline.model.inodes.filesystems.counts.values()];
     return { frames: i + 1, ended: counts.reduce((sum, { ended }) => sum + ended, 0) };
   }
   return null;

@@ -182,7 +182,7 @@ export class CellRun {
     const { ledger, model } = this.pipeline;
     const ends: LineName = this.pipeline.info.detail === 'steps' ? 'i_callback' : 'life';
     const endsHit = () => ledger.rows().find(({ line }) => line === ends)?.ledger.kernel_hits ?? 0;
-    const ended = () => model.inodes.byFs.get('hugetlbfs')?.ended ?? 0;
+    const ended = () => model.inodes.filesystems.counts.get('hugetlbfs')?.ended ?? 0;
     // what is still on its way of before would be counted to neither side
     await this.#calm(3, ended);
     const start = { totals: ledger.totals(), ended: ended(), hit: endsHit() };

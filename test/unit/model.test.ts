@@ -32,7 +32,7 @@ import {
 } from '../fixtures/trace.ts';
 
 const fate = (model: Model) => [...model.inodes.all()].map((inode) => inode.state);
-const countsOf = (model: Model) => Object.fromEntries(model.inodes.byFs);
+const countsOf = (model: Model) => Object.fromEntries(model.inodes.filesystems.counts);
 const stagesOf = (inode: Incarnation) => INODE_STAGES.filter((stage) => inode.at(stage) !== null);
 
 /** One inode from birth to the end of its memory. */
@@ -341,7 +341,10 @@ describe('a line at the end', () => {
       born: false,
     });
     expect(countsOf(model)).toEqual({ hugetlbfs: { ended: 1, lost: 0, live: 0 } });
-    const counts = [...model.inodes.latencies].map(([pair, { count }]) => [pair, count]);
+    const counts = [...model.inodes.filesystems.latencies].map(([pair, { count }]) => [
+      pair,
+      count,
+    ]);
     expect(Object.fromEntries(counts)).toMatchObject({
       'evict..evict_end hugetlbfs': 1,
       'destroy_inode..i_callback hugetlbfs': 1,
@@ -885,7 +888,7 @@ describe('memory', () => {
     const { inodes } = pipeline.model;
     expect(inodes.size).toBe(100);
     expect(inodes.dropped).toBe(9900);
-    expect(inodes.byFs.get('hugetlbfs')).toEqual({ ended: 10_000, lost: 0, live: 0 });
+    expect(inodes.filesystems.counts.get('hugetlbfs')).toEqual({ ended: 10_000, lost: 0, live: 0 });
     expect([...inodes.all()].map((i) => i.ino)).toEqual(
       Array.from({ length: 100 }, (_, i) => 9900 + i),
     );

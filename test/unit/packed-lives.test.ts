@@ -1,6 +1,6 @@
 /** Inodes that are packed are, to whoever looks at them, what they were. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Incarnation } from '../../server/model/incarnation.ts';
 import { Inodes } from '../../server/model/inodes.ts';
 import { beginOf, type LifeEvent, tell } from '../../server/model/life-line.ts';
@@ -79,7 +79,7 @@ describe('an inode that one line told of', () => {
         inode.state = 'lost';
       },
       (inode) => {
-        inode.evidence = [{ kind: 'beat' } as TraceEvent];
+        Object.defineProperty(inode, 'evidence', { value: [{ kind: 'beat' } as TraceEvent] });
       },
     ];
     fc.assert(
@@ -165,8 +165,8 @@ describe.each(['lifecycle', 'lives'])('the lives of a real recording (%s)', (nam
   const template = INPUTS.find((input) => input.name === name)!.read();
   const { frames } = repeat(template, 6000, 1500);
 
-  function played(packs: boolean): { pipeline: Pipeline; packed: number } {
-    const pipeline = new Pipeline(template.info, { keep: 2000 });
+  function played(packs: boolean, onEnd?: () => void): { pipeline: Pipeline; packed: number } {
+    const pipeline = new Pipeline(template.info, { keep: 2000, ...(onEnd && { onEnd }) });
     const { inodes } = pipeline.model;
     if (!packs) {
       const never = { get: () => Number.POSITIVE_INFINITY, set: () => {} };
@@ -183,5 +183,14 @@ describe.each(['lifecycle', 'lives'])('the lives of a real recording (%s)', (nam
     expect(plain.packed).toBe(0);
     expect(stateOf([packs.pipeline])).toBe(stateOf([plain.pipeline]));
     expect(inodesOf([packs.pipeline])).toEqual(inodesOf([plain.pipeline]));
+  });
+
+  it('give the same where somebody is told of each end', () => {
+    const onEnd = vi.fn();
+    const [heard, unheard] = [played(true, onEnd), played(true)];
+    expect(onEnd.mock.calls.length).toBeGreaterThan(5000);
+    expect(heard.packed).toBeGreaterThan(1900);
+    expect(stateOf([heard.pipeline])).toBe(stateOf([unheard.pipeline]));
+    expect(inodesOf([heard.pipeline])).toEqual(inodesOf([unheard.pipeline]));
   });
 });

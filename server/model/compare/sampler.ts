@@ -5,8 +5,8 @@
  * in the order in which the inodes ended.
  */
 import { INODE_STAGES } from '../../protocol/stages.ts';
+import { LATENCY_PAIRS } from '../by-filesystem.ts';
 import type { Incarnation } from '../incarnation.ts';
-import { LATENCY_PAIRS } from '../inodes.ts';
 import { mix } from './random.ts';
 
 /** `evict..evict_end`, ...: the names of the durations, by their place in `InodeSamples.ns`. */

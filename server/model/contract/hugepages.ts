@@ -154,6 +154,7 @@ export class HugepageRules {
 
   /** A task that is in free_huge_folio() does nothing of this. */
   wentOn({ tid, ts }: TraceEvent): void {
+    if (this._freed.size === 0) return; // no task is
     if (this._wentOn.size > MAX_TASKS) this._wentOn.clear();
     const task = this._wentOn.get(tid);
     if (task === undefined) this._wentOn.set(tid, { ts });
@@ -185,19 +186,15 @@ export class HugepageRules {
   /** Reference count and HPG_freed: what the one line says (R15). */
   #count(event: EventOf<'hugepage_free'>, who: Subject): void {
     const isFree = Math.floor(event.private / HPG_FREED) % 2 === 1;
-    if (event.refcount === 0 && !isFree) return this._verdicts.held('R15', { ...who });
+    if (event.refcount === 0 && !isFree) return this._verdicts.held('R15', apart(who));
     const seen = isFree
       ? 'free_huge_folio() got a hugepage that is on the free list (HPG_freed is set)'
       : `free_huge_folio() got a hugepage with ${event.refcount} references`;
-    this._verdicts.shown(
-      'R15',
-      { ...who },
-      {
-        to: event.ts,
-        sentence: `${seen}; expected ${isFree ? 'one that is in use' : 'none'}.`,
-        lines: [event],
-      },
-    );
+    this._verdicts.shown('R15', apart(who), {
+      to: event.ts,
+      sentence: `${seen}; expected ${isFree ? 'one that is in use' : 'none'}.`,
+      lines: [event],
+    });
   }
 
   /** Somebody has it again: what it waited for was left out. */
@@ -284,8 +281,13 @@ export class HugepageRules {
       sentence: `${seen}; expected ${expected}.`,
       lines: [first, last],
     };
-    this._verdicts.claim(rule, { ...who, judged: 0 }, evidence, last.ts);
+    this._verdicts.claim(rule, apart(who), evidence, last.ts);
   }
+}
+
+/** The same thing, of which no rule was counted yet. */
+function apart({ what, address, inode }: Subject): Subject {
+  return { inode, what, address, judged: 0 };
 }
 
 function pageOf(folio: Address, life: InodeLife | null): Subject {

@@ -67,8 +67,13 @@ export class ReservationRules {
 
   /** Any line of a task that may change a subpool or the pool. */
   used(event: TraceEvent): void {
-    if (event.tid !== this._lastUse.tid) this._lastOther = this._lastUse;
-    this._lastUse = { tid: event.tid, ts: event.ts };
+    if (event.tid !== this._lastUse.tid) {
+      const other = this._lastOther;
+      this._lastOther = this._lastUse;
+      this._lastUse = other;
+      other.tid = event.tid;
+    }
+    this._lastUse.ts = event.ts;
     if (this._refused.length === 0) return;
     // somebody else is at it: it may have been their doing
     this._refused = this._refused.filter(({ event: refused }) => refused.tid === event.tid);

@@ -36,7 +36,7 @@ export interface Subject {
   readonly inode: Incarnation | null;
   /** In words, where it is no life of an inode: `hugepage`, and which one. */
   readonly what: string;
-  readonly address?: Address;
+  readonly address?: Address | undefined;
   /** Bits of the rules that were counted for it already. */
   judged: number;
 }
@@ -260,10 +260,11 @@ function nameOf({ what, address }: Subject): string {
   return what === '' || address === undefined ? what : `${what} ${formatAddress(address)}`;
 }
 
-/** In the order of time, each once. */
+/** In the order of time, each once: one that was packed is not the same object as it was. */
 function linesOf(lines: Evidence['lines']): TraceEvent[] {
-  const all = new Set(lines.filter((line): line is TraceEvent => line != null));
-  return [...all].sort((a, b) => a.ts - b.ts);
+  const there = lines.filter((line): line is TraceEvent => line != null);
+  const all = new Map(there.map((line) => [JSON.stringify(line), line]));
+  return [...all.values()].sort((a, b) => a.ts - b.ts);
 }
 
 /** The beginning and the end of a long story. */

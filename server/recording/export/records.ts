@@ -42,7 +42,7 @@ export function epochRecord(pipeline: Pipeline) {
 /** At the end of an epoch: the counts of the report, and what its times are relative to. */
 export function totalsRecord(pipeline: Pipeline) {
   const { model, ledger, origin } = pipeline;
-  const counts = [...model.inodes.byFs.values()];
+  const counts = [...model.inodes.filesystems.counts.values()];
   const sum = (of: 'ended' | 'live' | 'lost') => counts.reduce((n, c) => n + c[of], 0);
   const losses = ledger.totals();
   return {

@@ -57,20 +57,20 @@ function inodeMetrics(out: Exposition, source: Source): void {
   const pipelines = source.pipelines();
   out.counter('lastref_inodes_ended_total', 'Inodes whose end was seen or presumed.', (family) => {
     for (const pipeline of pipelines) {
-      for (const [fs, { ended }] of pipeline.model.inodes.byFs) {
+      for (const [fs, { ended }] of pipeline.model.inodes.filesystems.counts) {
         family.add({ ...of(pipeline), fs }, ended);
       }
     }
   });
   out.gauge('lastref_inodes_live', 'Inodes that are known and have not ended.', (family) => {
     for (const { host, pipeline } of source.hosts()) {
-      for (const [fs, { live }] of pipeline?.model.inodes.byFs ?? [])
+      for (const [fs, { live }] of pipeline?.model.inodes.filesystems.counts ?? [])
         family.add({ host, fs }, live);
     }
   });
   out.histogram('lastref_stage_seconds', 'Time between two stages of an end.', (family) => {
     for (const pipeline of pipelines) {
-      for (const [key, histogram] of pipeline.model.inodes.latencies) {
+      for (const [key, histogram] of pipeline.model.inodes.filesystems.latencies) {
         const [pair, fs] = key.split(' ') as [string, string];
         const { count, sum } = histogram;
         family.histogram({ ...of(pipeline), pair, fs }, EDGE_TEXTS, histogram.below(EDGES), {
