@@ -11,6 +11,7 @@ import type {
   InodeDetail,
   InodePage,
   LossesView,
+  RecordedFile,
   ServerMessage,
   Totals,
   Update,
@@ -31,6 +32,8 @@ import { SeriesBuffer } from './series.ts';
  */
 export class Store {
   readonly hello: Signal<Hello | null> = signal(null);
+  /** Files of a live session's recording, oldest first. */
+  readonly recorded: Signal<readonly RecordedFile[]> = signal([]);
   readonly hosts: Signal<readonly HostState[]> = signal([]);
   readonly totals: Signal<Totals | null> = signal(null);
   readonly latencies: Signal<readonly StageLatency[] | null> = signal(null);
@@ -92,11 +95,13 @@ export class Store {
   receive(message: ServerMessage): void {
     if (message.type === 'hello') {
       this.hello.value = message;
+      this.recorded.value = [];
     } else if (message.type === 'error') {
       this.error.value = message;
       this.#letThrough = false;
     } else {
       this.clockOffset = message.now_ms - this.#now();
+      if (message.recorded) this.recorded.value = message.recorded;
       if (message.series) this.series.append(message.series);
       if (message.latency) this.latency.append(message.latency);
       if (message.lanes) {

@@ -18,7 +18,7 @@ import type { ReplayMarks, ReplayStatus } from './replay.ts';
 import type { LatencySeries, Series, StageLatency } from './series.ts';
 import type { Context, InodeStage } from './stages.ts';
 
-export const MESSAGE_VERSION = 2;
+export const MESSAGE_VERSION = 3;
 
 export const VIEWS = [
   'overview',
@@ -84,8 +84,6 @@ export interface Hello {
   readonly banner: string | null;
   /** The running workload, as typed; null without one. */
   readonly workload: string | null;
-  /** Where a live session is recorded, on the machine of the server; null where it is not, and to viewers. */
-  readonly recording: string | null;
 }
 
 /** The request could not be met; the last good subscription stays. */
@@ -113,6 +111,8 @@ export interface Update {
   /** In every view of a replay. */
   readonly replay?: ReplayStatus;
   readonly marks?: ReplayMarks;
+  /** In every view of a live session that is recorded, whenever there is another; to operators. */
+  readonly recorded?: readonly RecordedFile[];
   /** Overview; when it is live, in every view: the time bar is made of it. */
   readonly series?: Series;
   /** Overview: appended, as `series`. */
@@ -142,6 +142,14 @@ export interface Update {
   readonly losses?: LossesView;
   /** Compare; null when this server compares nothing. */
   readonly compare?: Comparison | null;
+}
+
+/** A file of a live session's recording. The newest ones are told, oldest first. */
+export interface RecordedFile {
+  /** On the machine of the server, absolute. */
+  readonly file: string;
+  /** Wall clock of when it was begun, ms since 1970. */
+  readonly from_ms: number;
 }
 
 /** One probe's part of the ledger. */

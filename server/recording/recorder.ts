@@ -7,6 +7,7 @@ import { basename, resolve } from 'node:path';
 import type { Incarnation } from '../model/incarnation.ts';
 import type { Alert } from '../protocol/alerts.ts';
 import { nowMs } from '../protocol/clock.ts';
+import type { RecordedFile } from '../protocol/messages.ts';
 import type { EpochInfo, FrameKind, RecordingPart } from '../protocol/recording.ts';
 import { currentEpochs } from '../tracer/alerts.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
@@ -18,6 +19,8 @@ import { FLUSH_BYTES, FLUSH_MS, RecordingWriter } from './writer.ts';
 
 /** How far a file may be from its limit: a flush and what closing adds. */
 const MARGIN = 0.9;
+/** Files whose names are told to a page, which looks back an hour. */
+const MAX_NEWEST = 100;
 
 export interface Limits {
   /** Bytes of a file; null: none. */
@@ -58,6 +61,8 @@ export class Recorder {
   readonly written = { events: 0, bytes: 0 };
   /** Files written, in their order. */
   readonly files: string[] = [];
+  /** The same, the newest ones, absolute, each with the wall clock of its beginning. */
+  readonly newest: RecordedFile[] = [];
   /** Why nothing is written any more; null while all is well. */
   failed: string | null = null;
   readonly #options: RecorderOptions;
@@ -125,17 +130,16 @@ export class Recorder {
   /** Null: no recording was asked for. */
   state(): {
     readonly failed: string | null;
-    /** The one that is written now, or was last: absolute. */
-    readonly file: string;
+    /** How many; of these, the newest. */
     readonly files: number;
+    readonly newest: readonly RecordedFile[];
     readonly bytes: number;
     readonly events: number;
     readonly unrecorded: number;
   } | null {
     if (this.#options.file === null) return null;
-    const { failed, files, written, notRecorded } = this;
-    const file = resolve(files.at(-1) ?? this.#options.file);
-    return { failed, file, files: files.length, ...written, unrecorded: notRecorded.events };
+    const { failed, files, newest, written, notRecorded } = this;
+    return { failed, files: files.length, newest, ...written, unrecorded: notRecorded.events };
   }
 
   /** Ends the recording; the tracers are gone. */
@@ -164,14 +168,17 @@ export class Recorder {
       ? { why: 'rotation', number: named, previous, text: '' }
       : null;
     const writer = new RecordingWriter(file, { part, timer: false });
+    const beganMs = this.#now();
     this.files.push(file);
+    this.newest.push({ file: resolve(file), from_ms: beganMs });
+    if (this.newest.length > MAX_NEWEST) this.newest.shift();
     const { states, say } = this.#options;
     return {
       writer,
       tables: new RecordedTables(writer.db),
       states: number > 1 || states == null ? null : new StateSaver(writer.db, states, say),
       number: named,
-      beganMs: this.#now(),
+      beganMs,
       chunkBytes: 0,
     };
   }

@@ -115,7 +115,7 @@ export async function startWeb(options: WebOptions): Promise<Web> {
   const views = new Views(source, (host) => history.eventsPerS(host));
   const stream = new Stream({
     ...{ source, views, history, alerts, limits },
-    recording: () => options.recording?.().recording?.file ?? null,
+    recorded: () => options.recording?.().recording?.newest ?? [],
   });
   const secure = tls !== null;
   const auth = new Auth(port, tokens, secure);

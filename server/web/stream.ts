@@ -13,6 +13,7 @@ import { APART } from '../protocol/hosts.ts';
 import {
   type Hello,
   MESSAGE_VERSION,
+  type RecordedFile,
   type Role,
   type ServerMessage,
   Subscribe,
@@ -57,7 +58,8 @@ export interface StreamOptions {
   readonly alerts: SessionAlerts;
   readonly limits: Limits;
   /** The file that is recorded into now; null: none is. */
-  readonly recording?: () => string | null;
+  /** Files of a live session's recording. */
+  readonly recorded?: () => readonly RecordedFile[];
 }
 
 export class Stream {
@@ -72,15 +74,15 @@ export class Stream {
   readonly history: History;
   readonly alerts: SessionAlerts;
   readonly limits: Limits;
-  readonly recording: () => string | null;
+  readonly recorded: () => readonly RecordedFile[];
 
-  constructor({ source, views, history, alerts, limits, recording }: StreamOptions) {
+  constructor({ source, views, history, alerts, limits, recorded }: StreamOptions) {
     this.source = source;
     this.views = views;
     this.history = history;
     this.alerts = alerts;
     this.limits = limits;
-    this.recording = recording ?? (() => null);
+    this.recorded = recorded ?? (() => []);
     this.#timer = setInterval(() => this.#tick(), PERIOD_MS);
     this.#timer.unref();
   }
@@ -148,6 +150,8 @@ class Client {
   #generation = 0;
   #skips = 0;
   #marks = -1;
+  /** The newest file of the recording that it knows. */
+  #newestFile = '';
 
   constructor(socket: WebSocket, role: Role, stream: Stream) {
     this.socket = socket;
@@ -163,7 +167,6 @@ class Client {
       mode,
       banner,
       workload,
-      recording: role === 'operator' ? stream.recording() : null,
     };
     this.#send(hello);
     socket.on('message', (data, isBinary) => {
@@ -232,6 +235,7 @@ class Client {
     const out: [Section, unknown][] = [['firing', alerts.firing()], ...rows];
     const hosts = this.#hosts.next(() => views.hosts(shown));
     if (hosts !== null) out.push(['hosts', hosts]);
+    this.#recorded(out);
     const { controls } = this.#stream.source;
     if (controls !== undefined) {
       out.push(['replay', controls.status()]);
@@ -287,6 +291,14 @@ class Client {
         break;
     }
     return out;
+  }
+
+  #recorded(out: [Section, unknown][]): void {
+    const files = this.role === 'operator' ? this.#stream.recorded() : [];
+    const newest = files.at(-1)?.file ?? '';
+    if (newest === this.#newestFile) return;
+    this.#newestFile = newest;
+    out.push(['recorded', files]);
   }
 
   #series(out: [Section, unknown][], host?: string): void {
@@ -360,6 +372,7 @@ class Client {
     this.#turn = 0;
     this.#heavyTurn = 0;
     this.#marks = -1;
+    this.#newestFile = '';
   }
 
   #refuse(message: string): void {

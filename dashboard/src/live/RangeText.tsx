@@ -3,13 +3,14 @@ import { formatDuration } from '../format/duration.ts';
 import { CopyButton } from '../parts/CopyButton.tsx';
 import { range, setRange } from '../range.ts';
 import { route, store } from '../session.ts';
+import { replayCommand } from './replayCommand.ts';
 
 /** The stretch of time that is chosen, and what goes by it. */
 export function RangeText() {
   const chosen = range.value;
   if (chosen === null) return null;
   const follows = BY_TIME.includes(route.value.view);
-  const recording = follows ? null : (store.hello.value?.recording ?? null);
+  const command = follows ? null : replayCommand(store.recorded.value, chosen.from);
   return (
     <p class="timebar-range">
       <span class="num">
@@ -19,23 +20,14 @@ export function RangeText() {
       <span class="dim">
         {follows ? 'charts, timeline and table show this' : 'this view shows the present'}
       </span>{' '}
-      {recording !== null && (
-        <CopyButton
-          label="copy the command that shows it as it was"
-          text={() => replayCommand(recording, chosen.from)}
-        />
+      {command !== null && (
+        <CopyButton label="copy the command that shows it as it was" text={() => command} />
       )}{' '}
       <button type="button" title="(0)" onClick={() => setRange(null)}>
         {store.replay.value === null ? 'back to the present' : 'all of it'}
       </button>
     </p>
   );
-}
-
-/** For a shell of the machine on which the server runs. */
-function replayCommand(file: string, ms: number): string {
-  const quoted = /^[\w./=-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`;
-  return `lastref replay ${quoted} --at ${new Date(ms).toISOString()}`;
 }
 
 const BY_TIME: readonly string[] = ['overview', 'inodes', 'timeline'];

@@ -1,6 +1,7 @@
 /** The server itself: alerts and who is told, recordings, pages, what it costs. */
 import { performance } from 'node:perf_hooks';
 import type { SessionAlerts } from '../../notify/session-alerts.ts';
+import type { RecordedFile } from '../../protocol/messages.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { Source } from '../source.ts';
 import type { Stream } from '../stream.ts';
@@ -11,9 +12,9 @@ export interface RecordingState {
   /** Of the recording that was asked for; null: none was. `failed`: why it ended too early. */
   readonly recording: {
     readonly failed: string | null;
-    /** That is written now: absolute. */
-    readonly file: string;
     readonly files: number;
+    /** The newest of them, oldest first. */
+    readonly newest: readonly RecordedFile[];
     readonly bytes: number;
     readonly events: number;
     /** Events that came after it had failed. */
