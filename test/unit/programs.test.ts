@@ -301,6 +301,17 @@ describe('the program', () => {
     expect(textOf(HOSTS['6.12']!)).not.toContain('@gmem');
   });
 
+  it.each([
+    [1, 20],
+    [16, 20],
+    [17, 18],
+    [64, 5],
+    [512, 5],
+  ])('on %i CPUs, each says %i times a second that it is there, up to 0.18', (cpus, hz) => {
+    const { facts, ...host } = HOSTS['6.12-bpftrace-0.17']!;
+    expect(textOf({ ...host, facts: { ...facts, cpus } })).toContain(`profile:hz:${hz} {`);
+  });
+
   it('speaks 0.17: offsets as numbers, a beat on each CPU', () => {
     const text = textOf(HOSTS['6.12-bpftrace-0.17']!);
     expect(text).toContain('(uint64)args->head - 304');
