@@ -48,7 +48,6 @@ export class EndLines {
     this._teardown.end(inode, 'ended');
     inodes.filesystems.measureFree(inode, 'i_callback');
     inodes.release(event.inode, inode);
-    inode.packLines();
   }
 
   tracepoints(event: EventOf<'tp_life' | 'raw_life'>): void {
@@ -72,7 +71,6 @@ export class EndLines {
     this._teardown.end(inode, 'ended');
     inodes.filesystems.measureFree(inode, 'evict_inode');
     inodes.release(key, inode);
-    inode.packLines();
   }
 
   /** Nothing but its line is known of it: whether it was taken as that. */

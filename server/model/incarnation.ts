@@ -6,7 +6,6 @@ import type { TraceEvent } from '../protocol/events.ts';
 import type { InodeState } from '../protocol/messages.ts';
 import { type Context, INODE_STAGES, type InodeStage } from '../protocol/stages.ts';
 import type { Address } from '../protocol/units.ts';
-import { type PackedLines, packLines, unpackLines } from './packed-lines.ts';
 import type { Superblock } from './superblocks.ts';
 
 /** Lines kept as evidence per incarnation; the rest is counted. */
@@ -101,6 +100,7 @@ export class Incarnation {
   holdsSince = Number.NaN;
   hugepages: Hugepage[] = NONE;
   hugepagesMore = 0;
+  evidence: TraceEvent[] = NONE;
   evidenceMore = 0;
   freeContext: Context = 'unknown';
   /** Where i_callback ran; -1 when not seen. */
@@ -113,9 +113,6 @@ export class Incarnation {
   broken = 0;
   suspected = 0;
   private readonly _times = NEVER.slice();
-  private _lines: TraceEvent[] = NONE;
-  /** Instead of these, when no more are to come. */
-  private _packed: PackedLines | null = null;
 
   constructor(number: number, fs: string, dev: number, address: Address, ino: number, ts: number) {
     this.number = number;
@@ -183,27 +180,11 @@ export class Incarnation {
     return a === null || b === null ? null : b - a;
   }
 
-  /** The lines that tell of it, in the order in which they came. */
-  get evidence(): readonly TraceEvent[] {
-    return this._packed === null ? this._lines : unpackLines(this._packed);
-  }
-
   note(event: TraceEvent): void {
     if (event.ts > this.last) this.last = event.ts;
-    if (this._packed !== null) {
-      this._lines = unpackLines(this._packed);
-      this._packed = null;
-    }
-    if (this._lines.length === 0) this._lines = [event];
-    else if (this._lines.length < MAX_EVIDENCE) this._lines.push(event);
+    if (this.evidence.length === 0) this.evidence = [event];
+    else if (this.evidence.length < MAX_EVIDENCE) this.evidence.push(event);
     else this.evidenceMore++;
-  }
-
-  /** It has ended, and most likely no line comes any more: they take less room from now on. */
-  packLines(): void {
-    if (this._lines.length < 2) return;
-    this._packed = packLines(this._lines);
-    this._lines = NONE;
   }
 
   take(page: Hugepage): void {

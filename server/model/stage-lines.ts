@@ -76,9 +76,7 @@ export class StageLines {
       this._teardown.superblocks.ran(inode.superblock, event.free_inode);
     }
     this._teardown.end(inode, 'ended');
-    if (event.free_inode !== '0') return;
-    this._teardown.inodes.release(event.inode, inode);
-    inode.packLines();
+    if (event.free_inode === '0') this._teardown.inodes.release(event.inode, inode);
   }
 
   freed(event: EventOf<'free_inode'>): void {
@@ -92,7 +90,6 @@ export class StageLines {
     if (inode.state === 'ended') {
       this._teardown.inodes.filesystems.measureFree(inode, 'i_callback');
     } else this._teardown.end(inode, 'ended'); // i_callback itself was lost
-    inode.packLines();
     this._teardown.touch();
   }
 

@@ -5,6 +5,7 @@ import type { Btf } from './btf.ts';
 import { dialect, gmemMark, marksGmem } from './dialect.ts';
 import type { HostFacts } from './facts.ts';
 import { FILESYSTEMS } from './filesystems.ts';
+import { mapKeys } from './map-keys.ts';
 import { STEP_LINES, type TracePlan } from './plan.ts';
 import type { ProbeBlock } from './programs.ts';
 import { hasRingBuffer } from './versions.ts';
@@ -66,9 +67,9 @@ function compileTrack(
     .filter((probe) => trackOf(probe.line) === track)
     .map((probe) => inDetail(withoutUnreadNotes(probe, plan), plan));
   if (track === 1 && probes.length > 0 && marksGmem(plan, facts)) probes.unshift(gmemMark(plan));
-  const texts = countedApart(probes.map((probe) => dialect(probe, plan, facts, btf))).map(
-    (ofProbe) => (hasRingBuffer(facts.bpftrace) ? ofProbe.map(withoutKeys) : ofProbe),
-  );
+  const texts = countedApart(probes.map((probe) => dialect(probe, plan, facts, btf)))
+    .map((ofProbe) => (hasRingBuffer(facts.bpftrace) ? ofProbe.map(withoutKeys) : ofProbe))
+    .map((ofProbe) => ofProbe.map((text) => withPlaces(text, facts)));
   const filters = [
     ...fsFilter(plan),
     ...(track === 1 && probes.some(looksAtOps) ? freeInodeFilter(plan, facts) : []),
@@ -199,6 +200,11 @@ const HOLDS: Partial<Record<LineName, string>> = {
 function withoutUnreadNotes(probe: ProbeBlock, plan: TracePlan): ProbeBlock {
   if (plan.probes.some(({ predicate }) => predicate.includes('@hugetlbfs['))) return probe;
   return { ...probe, body: probe.body.replace(/^\tif \(@hugetlbfs\[.*\n/gm, '') };
+}
+
+/** Where inodes wait by place, there are as many places as the maps have room for. */
+function withPlaces(text: string, facts: HostFacts): string {
+  return text.replaceAll('ino & 0xfff;', `ino & 0x${(mapKeys(facts) - 1).toString(16)};`);
 }
 
 /** Where the line at the end takes over, a stage is told at once only while that is wanted. */

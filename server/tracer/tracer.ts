@@ -18,6 +18,7 @@ import {
 import type { AgentLine } from './agent-lines.ts';
 import { blame, type Program } from './compile.ts';
 import type { HostFacts } from './facts.ts';
+import { mapKeys } from './map-keys.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import type { TracePlan } from './plan.ts';
 import { prepare, requireBpftrace, type TraceOptions } from './prepare.ts';
@@ -391,19 +392,6 @@ function defaultPages(facts: HostFacts): number {
   const pages = facts.memoryKb / 4 / 128 / buffers;
   return 2 ** Math.floor(Math.log2(Math.min(16384, Math.max(256, pages))));
 }
-
-/**
- * Inodes that the maps of the line at the end have room for: a 64th of the memory. An
- * entry stays for a grace period, and 262,144 were enough for 170,000 inodes a second.
- */
-function mapKeys(facts: HostFacts): number {
-  // the counts of lines are one of these maps, with a value for each CPU
-  const counts = hasRingBuffer(facts.bpftrace) ? 0 : 16 * facts.cpus;
-  const bytes = MAPS_OF_LIFECYCLE * 100 + counts;
-  const keys = (facts.memoryKb * 1024) / 64 / bytes;
-  return 2 ** Math.floor(Math.log2(Math.min(262_144, Math.max(4096, keys))));
-}
-const MAPS_OF_LIFECYCLE = 13;
 
 /**
  * Whether the kernel counts every run that it skips: of fentry since 5.12, of kprobes

@@ -79,7 +79,7 @@ describe('an inode that one line told of', () => {
         inode.state = 'lost';
       },
       (inode) => {
-        Object.defineProperty(inode, 'evidence', { value: [{ kind: 'beat' } as TraceEvent] });
+        inode.evidence = [{ kind: 'beat' } as TraceEvent];
       },
     ];
     fc.assert(

@@ -260,11 +260,10 @@ function nameOf({ what, address }: Subject): string {
   return what === '' || address === undefined ? what : `${what} ${formatAddress(address)}`;
 }
 
-/** In the order of time, each once: one that was packed is not the same object as it was. */
+/** In the order of time, each once. */
 function linesOf(lines: Evidence['lines']): TraceEvent[] {
-  const there = lines.filter((line): line is TraceEvent => line != null);
-  const all = new Map(there.map((line) => [JSON.stringify(line), line]));
-  return [...all.values()].sort((a, b) => a.ts - b.ts);
+  const all = new Set(lines.filter((line): line is TraceEvent => line != null));
+  return [...all].sort((a, b) => a.ts - b.ts);
 }
 
 /** The beginning and the end of a long story. */
