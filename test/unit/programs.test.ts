@@ -5,6 +5,7 @@ import { COUNTED_LINES, HITS_PER_LINE } from '../../server/protocol/line-kinds.t
 import type { BtfFunction } from '../../server/tracer/btf.ts';
 import { blame, compile, type Program } from '../../server/tracer/compile.ts';
 import { DEFAULT_FILESYSTEMS, FILESYSTEMS } from '../../server/tracer/filesystems.ts';
+import { mapKeys } from '../../server/tracer/map-keys.ts';
 import { DETAILS, makePlan, type PlanOptions, type TracePlan } from '../../server/tracer/plan.ts';
 import { loadProbes } from '../../server/tracer/programs.ts';
 import { hasOffsetof } from '../../server/tracer/versions.ts';
@@ -432,6 +433,23 @@ describe('the program', () => {
       expect(text).not.toContain('@hugetlbfs');
     }
     expect(textOf(bare, { dropped: new Map([[add, 'not found']]) })).toContain('@hugetlbfs[');
+  });
+
+  it.each([
+    [64, 4096],
+    [2048, 16_384],
+    [65_536, 262_144],
+  ])('with %i MiB, tracepoints let inodes wait in %i places, and nowhere else', (mb, places) => {
+    const { facts, ...rest } = HOSTS['6.18-tracepoints-bpftrace-0.17']!;
+    const host = { ...rest, facts: { ...facts, memoryKb: mb * 1024 } };
+    expect(mapKeys(host.facts)).toBe(places);
+    const text = textOf(host, { detail: 'lifecycle' });
+    const masks = [...text.matchAll(/\$k = .*ino & 0x(\w+);/g)].map(([, mask]) => mask);
+    expect(masks).toEqual([(places - 1).toString(16), (places - 1).toString(16)]);
+    for (const map of ['@evict', '@what', '@comm']) {
+      const keys = [...text.matchAll(new RegExp(`${map}\\[([^\\]]*)\\]`, 'g'))];
+      expect(new Set(keys.map(([, key]) => key)), map).toEqual(new Set(['$k']));
+    }
   });
 
   it('asks for page frame numbers only where the kernel can tell them', () => {
