@@ -36,10 +36,11 @@ const COLUMNS: readonly Column[] = [
   {
     key: 'at',
     title: 'evicted at',
-    help: 'wall clock of evict; of the first sighting while it is open',
+    help: 'wall clock of evict; dim: it is open, and was first seen then',
     width: 14,
     sort: 'recent',
     text: (row) => formatClockMs(row.at_ms),
+    tone: (row) => (row.state === 'open' ? 'dim' : ''),
   },
   {
     key: 'host',
@@ -61,11 +62,12 @@ const COLUMNS: readonly Column[] = [
   {
     key: 'ino',
     title: 'ino',
-    help: 'inode number; reused by later inodes',
+    help: 'inode number; reused by later inodes; – while it has none',
     width: 9,
     right: true,
     sort: 'ino',
-    text: (row) => String(row.ino),
+    // alloc_inode() returns it before anybody gives it a number
+    text: (row) => (row.ino === 0 && row.state === 'open' ? '–' : String(row.ino)),
   },
   {
     key: 'state',

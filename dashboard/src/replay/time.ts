@@ -12,6 +12,17 @@ export function timeAt(part: number, { begin_ms, end_ms }: Span): number {
   return begin_ms + Math.min(1, Math.max(0, part)) * (end_ms - begin_ms);
 }
 
+/** When the next events come, as far as the recording was looked through; null: none that are known. */
+export function busyAfter(
+  rate: readonly number[],
+  status: Pick<ReplayStatus, 'at_ms' | 'begin_ms' | 'end_ms'>,
+): number | null {
+  const from = Math.floor(partOf(status.at_ms, status) * rate.length) + 1;
+  const at = rate.findIndex((events, i) => i >= from && events > 0);
+  // to the end of that part, where they have come
+  return at < 0 ? null : timeAt((at + 1) / rate.length, status);
+}
+
 /**
  * For the address: seconds since the beginning, to the microsecond and not before the
  * time, so that the line that was stepped to is shown again.

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  busyAfter,
   formatElapsed,
   linkTime,
   partOf,
@@ -28,6 +29,26 @@ describe('the time of a replay', () => {
     expect(linkTime({ at_ms: BEGIN + 32_500, begin_ms: BEGIN })).toBe('32.5');
     expect(linkTime({ at_ms: BEGIN + 100_000, begin_ms: BEGIN })).toBe('100');
     expect(timeOfLink('', { begin_ms: BEGIN })).toBeNull();
+  });
+
+  it('is that of the next events, where any are known to come', () => {
+    const span = { begin_ms: BEGIN, end_ms: BEGIN + 1000 };
+    const from = (ms: number, rate: number[]) => {
+      const next = busyAfter(rate, { ...span, at_ms: BEGIN + ms });
+      return next === null ? null : next - BEGIN;
+    };
+    const rate = [0, 5, 0, 0, 7, 0, 0, 0, 0, 1];
+    expect([0, 99, 100, 399, 450, 900].map((ms) => from(ms, rate))).toEqual([
+      200,
+      200,
+      500,
+      500,
+      1000,
+      null,
+    ]);
+    expect(from(1000, rate)).toBeNull();
+    expect(from(0, [])).toBeNull();
+    expect(from(0, [9, 0, 0])).toBeNull();
   });
 
   it('is a part of the whole and back, and never outside it', () => {
