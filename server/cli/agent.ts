@@ -65,7 +65,7 @@ export async function agent(options: AgentOptions): Promise<number> {
       publishers.get(tracer.host.name)!.status(tracer.status, tracer.message);
     },
     onAlert: (pipeline, alert) => recorder.alert(pipeline, alert),
-    onEnd: (pipeline, inode) => recorder.ended(pipeline, inode),
+    ...recorder.wants,
     onEpoch: (pipeline) => {
       recorder.epoch(pipeline);
       publishers.get(pipeline.info.host)!.epoch(pipeline);

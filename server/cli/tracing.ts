@@ -38,7 +38,8 @@ export type LiveSession = Session | Fleet;
 export interface SessionCallbacks {
   readonly onAlert: (pipeline: Pipeline, alert: Alert) => void;
   readonly onEpoch: (pipeline: Pipeline) => void;
-  readonly onEnd: (pipeline: Pipeline, inode: Incarnation) => void;
+  /** Not there where nothing is recorded: nobody else wants to know of each inode. */
+  readonly onEnd?: (pipeline: Pipeline, inode: Incarnation) => void;
   /** `atMs`: when the bytes came from the host, where that is not now. */
   readonly onFrame: (epoch: EpochInfo, kind: FrameKind, bytes: Buffer, atMs?: number) => void;
 }
@@ -116,7 +117,7 @@ export class Tracing {
       },
       onEpoch: (pipeline) => this.recorder.epoch(pipeline),
       onFrame: (...frame) => this.recorder.frame(...frame),
-      onEnd: (pipeline, inode) => this.recorder.ended(pipeline, inode),
+      ...this.recorder.wants,
     };
     this.session =
       options.fleet?.(callbacks) ??

@@ -10,7 +10,7 @@ import { nowMs } from '../protocol/clock.ts';
 import type { RecordedFile } from '../protocol/messages.ts';
 import type { EpochInfo, FrameKind, RecordingPart } from '../protocol/recording.ts';
 import { currentEpochs } from '../tracer/alerts.ts';
-import type { Pipeline } from '../tracer/pipeline.ts';
+import type { Pipeline, PipelineOptions } from '../tracer/pipeline.ts';
 import { type SaverOptions, StateSaver } from './checkpoint/saver.ts';
 import { type Chunk, Gathering } from './chunks.ts';
 import type { FlightRecorder } from './flight.ts';
@@ -92,6 +92,12 @@ export class Recorder {
     // before this one, which the pipeline does not know yet: tables and chunks agree
     if (this.#gathering.bytes >= FLUSH_BYTES) this.flush();
     this.#gathering.add(number, kind, bytes, atMs);
+  }
+
+  /** What it wants to be told by a pipeline: of each inode that ends, where a recording was asked for. */
+  get wants(): Pick<PipelineOptions, 'onEnd'> {
+    if (this.#options.file === null) return {};
+    return { onEnd: (pipeline, inode) => this.ended(pipeline, inode) };
   }
 
   ended(pipeline: Pipeline, inode: Incarnation): void {
