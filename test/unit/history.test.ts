@@ -18,7 +18,12 @@ class Host {
       info: { host, boot_id: host },
       ledger: this.ledger,
       model: {
-        inodes: { byFs: new Map([['hugetlbfs', this.counts]]), latencies: this.latencies },
+        inodes: {
+          filesystems: {
+            counts: new Map([['hugetlbfs', this.counts]]),
+            latencies: this.latencies,
+          },
+        },
         pools: { latest: () => [pool] },
       },
     } as unknown as Pipeline;
