@@ -92,6 +92,11 @@ export class Inodes {
     for (; next >= 0; next--) if (!packed.skips(next, skip)) yield packed.at(next);
   }
 
+  /** Those that have not ended, among others. */
+  unended(): Generator<Incarnation> {
+    return this.all(() => true);
+  }
+
   /** Those of a file that are known, in the order in which they began. */
   ofFile(file: File): Incarnation[] {
     return this.ofFiles([file]).get(fileKey(file.dev, file.ino)) ?? [];

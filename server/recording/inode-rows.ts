@@ -118,7 +118,7 @@ export class InodeRows {
   finish(pipeline: Pipeline): void {
     const { hugepages, inodes } = pipeline.model;
     let listed = 0;
-    for (const inode of inodes.all()) {
+    for (const inode of inodes.unended()) {
       if (inode.canary || inode.state === 'ended' || inode.state === 'lost') continue;
       if (inode.state === 'open' && !hugepages.holding.has(inode)) continue;
       if (++listed > MAX_LIVE) return;

@@ -122,7 +122,7 @@ class EpochWalk {
       this.#writePage({ page, folio: page.folio, owner: page.owner, freedAt: null });
     }
     // the others were told of when they ended
-    for (const inode of model.inodes.all()) {
+    for (const inode of model.inodes.unended()) {
       if (inode.state !== 'ended' && inode.state !== 'lost') this.#write(inode);
     }
     this.#sink.end(this.pipeline, alerts);
