@@ -33,7 +33,7 @@ export const EpochInfo = z.object({
   canaries: z.array(z.string()),
   /** Whether each stage was told at once, in a line at the end, or as the rate allowed. */
   detail: z.enum(['steps', 'lifecycle', 'auto']).default('steps'),
-  /** Inodes that the maps of the line at the end have room for. */
+  /** Entries that a map of the kernel side has room for: inodes, mounts, private hugepages. Null: as bpftrace has it. */
   map_keys: z.int().positive().nullable().default(null),
   /** `I_FREEING | I_CLEAR` of that kernel; null when its BTF does not tell. */
   freed_state: z.int().nonnegative().nullable().default(null),

@@ -5,8 +5,10 @@ import { hasRingBuffer } from './versions.ts';
 const MAPS_OF_LIFECYCLE = 13;
 
 /**
- * Inodes that the maps of the line at the end have room for: a 64th of the memory, and a power of
- * two. An entry stays for a grace period, and 262,144 were enough for 170,000 inodes a second.
+ * Entries that each map has room for: a 64th of the memory, and a power of two. Where one line tells
+ * of an inode at its end, an entry stays for a grace period, and 262,144 were enough for 170,000
+ * inodes a second. Steps note mounts, and hugepages that are private to a mapping, of which a guest
+ * of 16 GiB has more than the 4,096 that bpftrace has room for by itself.
  */
 export function mapKeys(facts: HostFacts): number {
   // the counts of lines are one of these maps, with a value for each CPU

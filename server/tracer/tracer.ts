@@ -332,7 +332,7 @@ export class Tracer {
       fs: [...plan.fs],
       canaries: canariesFor(plan),
       detail: plan.detail,
-      map_keys: plan.detail === 'steps' ? null : mapKeys(facts),
+      map_keys: mapKeys(facts),
       freed_state: facts.types.freedState,
       base_index: isAtLeast(facts.kernel, 6, 7),
       counts_misses: countsMisses(facts, plan),
