@@ -44,7 +44,8 @@ async function measure(detail: string): Promise<void> {
     await new Promise((resolve) => execFile(workload('memfd_churn'), [`${BATCH}`], resolve));
   }
   clearInterval(sampling);
-  await sleep(5000);
+  // ends that are due and were left out are counted when nothing has come for a while
+  await sleep(20_000);
   const { events, losses, inodes } = await server.report();
   page.close();
   await server.stop();
