@@ -57,8 +57,7 @@ export interface StreamOptions {
   readonly history: History;
   readonly alerts: SessionAlerts;
   readonly limits: Limits;
-  /** The file that is recorded into now; null: none is. */
-  /** Files of a live session's recording. */
+  /** Files of a live session's recording, the newest last; none by default. */
   readonly recorded?: () => readonly RecordedFile[];
 }
 
@@ -372,7 +371,6 @@ class Client {
     this.#turn = 0;
     this.#heavyTurn = 0;
     this.#marks = -1;
-    this.#newestFile = '';
   }
 
   #refuse(message: string): void {
