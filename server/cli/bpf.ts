@@ -1,5 +1,6 @@
 /** `lastref bpf`: the program that would be attached on a host, to read or to run by hand. */
 import { selectHost } from '../host/select.ts';
+import { mapKeys, mapKeysVariable } from '../tracer/map-keys.ts';
 import { prepare, requireBpftrace } from '../tracer/prepare.ts';
 import { EXIT } from './exit.ts';
 import { type TraceFlags, traceOptions } from './trace-options.ts';
@@ -17,6 +18,8 @@ export async function bpf(options: TraceFlags & { host: string; track: number })
         `--track: this host needs ${programs.length} program(s), numbered from 0`,
       );
     }
+    const { facts } = prepared;
+    process.stderr.write(`lastref: run it with ${mapKeysVariable(facts)}=${mapKeys(facts)}\n`);
     process.stdout.write(chosen.text);
     return EXIT.good;
   } finally {

@@ -1,8 +1,13 @@
 /** Room in the maps of the kernel side. */
 import type { HostFacts } from './facts.ts';
-import { hasRingBuffer } from './versions.ts';
+import { hasRingBuffer, isBpftrace } from './versions.ts';
 
 const MAPS_OF_LIFECYCLE = 13;
+
+/** What tells bpftrace how many entries each map has room for. */
+export function mapKeysVariable({ bpftrace }: HostFacts): string {
+  return `BPFTRACE_${isBpftrace(bpftrace, 20) ? 'MAX_MAP_KEYS' : 'MAP_KEYS_MAX'}`;
+}
 
 /**
  * Entries that each map has room for: a 64th of the memory, and a power of two. Where one line tells

@@ -18,11 +18,11 @@ import {
 import type { AgentLine } from './agent-lines.ts';
 import { blame, type Program } from './compile.ts';
 import type { HostFacts } from './facts.ts';
-import { mapKeys } from './map-keys.ts';
+import { mapKeys, mapKeysVariable } from './map-keys.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import type { TracePlan } from './plan.ts';
 import { prepare, requireBpftrace, type TraceOptions } from './prepare.ts';
-import { hasRingBuffer, isAtLeast, isBpftrace } from './versions.ts';
+import { hasRingBuffer, isAtLeast } from './versions.ts';
 
 export interface TracerOptions {
   readonly trace: TraceOptions;
@@ -192,10 +192,7 @@ export class Tracer {
     const env: Record<string, string> = {
       BPFTRACE_PERF_RB_PAGES: String(this.#options.bufferPages ?? defaultPages(facts)),
     };
-    if (info.map_keys !== null) {
-      const name = isBpftrace(facts.bpftrace, 20) ? 'MAX_MAP_KEYS' : 'MAP_KEYS_MAX';
-      env[`BPFTRACE_${name}`] = String(info.map_keys);
-    }
+    if (info.map_keys !== null) env[mapKeysVariable(facts)] = String(info.map_keys);
     const { bpftrace } = this.#options.trace;
     const child = this.host.spawn(agentScript(bpftrace, env, info.canaries), { root: true });
     this.#process = child;
