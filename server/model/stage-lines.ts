@@ -10,6 +10,8 @@ import type { Teardown } from './teardown.ts';
 /** The stages inside evict(), which all run in one task, in this order. */
 type EvictStage = Exclude<InodeStage, 'evict' | 'i_callback' | 'free_inode'>;
 
+type EventOfInode = EventOf<'hugepage_add' | 'hugepage_remove' | 'reserve' | 'unreserve'>;
+
 export class StageLines {
   private readonly _teardown: Teardown;
   private readonly _gmem: GuestMemfds;
@@ -65,7 +67,7 @@ export class StageLines {
   }
 
   callback(event: EventOf<'i_callback'>): void {
-    const inode = this._teardown.inodes.current(event.inode);
+    const inode = this.#freedNow(event);
     if (inode === undefined || event.ts < inode.first) return; // not one of ours, or begun before us
     if (inode.state === 'ended') return this._teardown.inodes.release(event.inode, inode); // another life's
     inode.reach('i_callback', event.ts);
@@ -80,7 +82,7 @@ export class StageLines {
   }
 
   freed(event: EventOf<'free_inode'>): void {
-    const inode = this._teardown.inodes.current(event.inode);
+    const inode = this.#freedNow(event);
     if (inode === undefined || event.ts < inode.first) return;
     this._teardown.inodes.release(event.inode, inode);
     // free_inode runs inside i_callback
@@ -93,10 +95,18 @@ export class StageLines {
     this._teardown.touch();
   }
 
-  ofInode(
-    event: EventOf<'hugepage_add' | 'hugepage_remove' | 'reserve' | 'unreserve'>,
-  ): Incarnation {
-    let inode = this._teardown.inodes.current(event.inode);
+  /** The memory of the inode at this address is freed: of one that was taken as lost, too. */
+  #freedNow(event: EventOf<'i_callback' | 'free_inode'>): Incarnation | undefined {
+    return (
+      this._teardown.inodes.current(event.inode) ??
+      this._teardown.recovered(event.inode, (lost) => event.ts >= lost.last)
+    );
+  }
+
+  ofInode(event: EventOfInode): Incarnation {
+    let inode =
+      this._teardown.inodes.current(event.inode) ??
+      this._teardown.recovered(event.inode, (lost) => isOfEviction(lost, event));
     if (inode === undefined || isPast(inode, event)) {
       inode = this._teardown.begin(event.inode, event.dev, 0x958458f6, event.ino, event);
     }
@@ -136,12 +146,20 @@ function isOfAnotherLife(inode: Incarnation, event: TraceEvent, stage: EvictStag
 }
 
 /** Whether a line about its pages or reservations is of a time after this incarnation. */
-function isPast(
-  inode: Incarnation,
-  event: EventOf<'hugepage_add' | 'hugepage_remove' | 'reserve' | 'unreserve'>,
-): boolean {
+function isPast(inode: Incarnation, event: EventOfInode): boolean {
   if (inode.state === 'open') return false;
   if (event.ts < inode.last) return false; // late
-  if (inode.state !== 'evicting' || event.tid !== inode.tid) return true;
-  return event.kind === 'hugepage_add' || event.kind === 'reserve';
+  return inode.state !== 'evicting' || !givesBack(inode, event);
+}
+
+/** Whether one that was taken as lost is still in evict(): its hugepages or reservations go. */
+function isOfEviction(lost: Incarnation, event: EventOfInode): boolean {
+  if (lost.dev !== event.dev || (lost.ino !== 0 && lost.ino !== event.ino)) return false;
+  return lost.at('destroy_inode') === null && event.ts >= lost.last && givesBack(lost, event);
+}
+
+function givesBack(inode: Incarnation, event: EventOfInode): boolean {
+  return (
+    event.tid === inode.tid && (event.kind === 'hugepage_remove' || event.kind === 'unreserve')
+  );
 }

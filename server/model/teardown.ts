@@ -116,6 +116,8 @@ export class Teardown {
     const before = this.inodes.current(address);
     if (before !== undefined) {
       this.displace(address, before);
+    } else if (this._presumed.size > 0) {
+      this._presumed.delete(address); // what comes from now on is this one's
     }
     const fs = this.superblocks.fsName(dev, magic);
     const inode = this.inodes.begin(address, fs, dev, address, ino, event.ts);

@@ -27,6 +27,7 @@ export class TracepointLines {
     const key = fileKey(event.dev, event.ino);
     let inode = inodes.current(key);
     if (event.kind === 'tp_free_inode' || event.kind === 'raw_free_inode') {
+      inode ??= this._teardown.recovered(key, (lost) => event.ts >= lost.last);
       if (inode === undefined) {
         // its eviction was before us, or the program that notes it did not run
         if (this._teardown.asked !== 'steps' && this._teardown.sawAllOf(event.ts)) {

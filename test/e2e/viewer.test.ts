@@ -56,7 +56,7 @@ describe('alerts', () => {
     await viewer.getByText('looking only').waitFor();
     expect(await operator.getByText('looking only').count()).toBe(0);
     await operator.locator('.alert').getByRole('button', { name: 'for 1 h' }).click();
-    await viewer.locator('.silences').waitFor();
+    for (const page of [viewer, operator]) await page.locator('.silences').waitFor();
     expect(await viewer.getByRole('button', { name: 'remove' }).count()).toBe(0);
     expect(await operator.getByRole('button', { name: 'remove', exact: true }).count()).toBe(1);
     await closePages();

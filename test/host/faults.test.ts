@@ -96,13 +96,14 @@ describe.runIf(doctor.code === 0)('bpftrace on this machine', () => {
       async () => {
         const report = await server.report();
         if (report.losses.balanced !== true || report.inodes.live > 0) return false;
+        // lines that have come wait for those of other CPUs before they are anything of an inode
+        if (ended(report) - ended(before) !== 1000) return false;
         return report.events.decoded + lost(report) === expected;
       },
       'an exact account',
     );
     const after = await server.report();
     expect(after.gaps.filter(({ where }) => where === 'tracer_down')).toEqual([]);
-    expect(ended(after) - ended(before)).toBe(1000);
   });
 
   it('that is killed while it attaches is started again, and nobody has to do anything', async () => {

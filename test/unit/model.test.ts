@@ -477,6 +477,25 @@ describe('a line at the end', () => {
     expect([...model.unseen.values()]).toEqual([0]);
   });
 
+  it.each([
+    ['its hugepages go on', 'perl/391', 'hugepage_remove F1 A ino=7'],
+    ['its reservations are given back', 'perl/391', 'unreserve A ino=7 freed=1'],
+    ['RCU frees it', 'swapper/0/0', 'i_callback A flags=4200002'],
+    ['its memory is freed', 'swapper/0/0', 'free_inode A'],
+  ])('that was taken as lost, of which %s all the same, is the same life', (_, task, line) => {
+    const rows = Array.from({ length: 20 }, (_, i) => `${1000 + i * 1000} 0 a/1 tick seq=${i}`);
+    const { model } = pipelineOf(`
+      0      0  perl/391     evict A ino=7 blocks=4096
+      Lost 1 events
+      ${rows.join('\n')}
+      20500  0  ${task}  ${line}
+      21000  1  swapper/1/0  i_callback A flags=4200002
+      21000.1 1  swapper/1/0  free_inode A
+    `);
+    expect(only(model)).toMatchObject({ state: 'ended', number: 1 });
+    expect(countsOf(model)).toEqual({ hugetlbfs: { ended: 1, lost: 0, live: 0 } });
+  });
+
   it('by tracepoints, whose hugepages still went when it had been taken as lost, is the same life', () => {
     const rows = Array.from({ length: 20 }, (_, i) => `${1000 + i * 1000} 0 a/1 tick seq=${i}`);
     const { model } = pipelineOf(
