@@ -8,8 +8,41 @@ import { fileKey, Incarnation } from './incarnation.ts';
 import { beginOf, isLifeEvent, type LifeEvent, tell } from './life-line.ts';
 import type { Superblock } from './superblocks.ts';
 
-/** Doubles of each inode, beside its number. */
-const WORDS = 30;
+/** Doubles of each inode, beside its number: where each of them is. */
+const AT = {
+  pages: 0,
+  held: 1,
+  ts: 2,
+  cpu: 3,
+  pid: 4,
+  tid: 5,
+  dev: 6,
+  ino: 7,
+  nlink: 8,
+  mode: 9,
+  size: 10,
+  blocks: 11,
+  evict_cpu: 12,
+  evict_inode: 13,
+  flags: 14,
+  by: 15,
+  // of `life` alone
+  inode: 16,
+  magic: 17,
+  nrpages: 18,
+  state: 19,
+  nrpages_end: 20,
+  evict: 21,
+  truncate_final: 22,
+  clear_inode: 23,
+  evict_inode_end: 24,
+  destroy_inode: 25,
+  destroy_op: 26,
+  evict_end: 27,
+  i_callback: 28,
+  free_op: 29,
+} as const;
+const WORDS = Object.keys(AT).length;
 const SMALLEST = 64;
 
 /** What is no number; inodes that have it in common share it. */
@@ -112,7 +145,7 @@ export class PackedLives {
     const values = this._values;
     for (let i = 0; i < this._size; i++) {
       const at = this.#placeOf(i) * WORDS;
-      if (wanted.has(fileKey(values[at + DEV]!, values[at + INO]!))) yield this.at(i);
+      if (wanted.has(fileKey(values[at + AT.dev]!, values[at + AT.ino]!))) yield this.at(i);
     }
   }
 
@@ -184,51 +217,48 @@ function isWhole(inode: Incarnation, event: LifeEvent): boolean {
   );
 }
 
-const DEV = 6;
-const INO = 7;
-
 function pack(to: Float64Array, at: number, inode: Untold, event: LifeEvent): void {
-  to[at] = inode.pages;
-  to[at + 1] = inode.held;
-  to[at + 2] = event.ts;
-  to[at + 3] = event.cpu;
-  to[at + 4] = event.pid;
-  to[at + 5] = event.tid;
-  to[at + DEV] = event.dev;
-  to[at + INO] = event.ino;
-  to[at + 8] = event.nlink;
-  to[at + 9] = event.mode;
-  to[at + 10] = event.size;
-  to[at + 11] = event.blocks;
-  to[at + 12] = event.evict_cpu;
-  to[at + 13] = event.evict_inode;
-  to[at + 14] = event.flags;
-  to[at + 15] = event.by;
-  if (event.kind === 'life') packStages(to, at + 16, event);
+  to[at + AT.pages] = inode.pages;
+  to[at + AT.held] = inode.held;
+  to[at + AT.ts] = event.ts;
+  to[at + AT.cpu] = event.cpu;
+  to[at + AT.pid] = event.pid;
+  to[at + AT.tid] = event.tid;
+  to[at + AT.dev] = event.dev;
+  to[at + AT.ino] = event.ino;
+  to[at + AT.nlink] = event.nlink;
+  to[at + AT.mode] = event.mode;
+  to[at + AT.size] = event.size;
+  to[at + AT.blocks] = event.blocks;
+  to[at + AT.evict_cpu] = event.evict_cpu;
+  to[at + AT.evict_inode] = event.evict_inode;
+  to[at + AT.flags] = event.flags;
+  to[at + AT.by] = event.by;
+  if (event.kind === 'life') packStages(to, at, event);
 }
 
 function packStages(to: Float64Array, at: number, event: EventOf<'life'>): void {
-  to[at] = event.inode;
-  to[at + 1] = event.magic;
-  to[at + 2] = event.nrpages;
-  to[at + 3] = event.state;
-  to[at + 4] = event.nrpages_end;
-  to[at + 5] = event.evict;
-  to[at + 6] = event.truncate_final;
-  to[at + 7] = event.clear_inode;
-  to[at + 8] = event.evict_inode_end;
-  to[at + 9] = event.destroy_inode;
-  to[at + 10] = event.destroy_op;
-  to[at + 11] = event.evict_end;
-  to[at + 12] = event.i_callback;
-  to[at + 13] = event.free_op;
+  to[at + AT.inode] = event.inode;
+  to[at + AT.magic] = event.magic;
+  to[at + AT.nrpages] = event.nrpages;
+  to[at + AT.state] = event.state;
+  to[at + AT.nrpages_end] = event.nrpages_end;
+  to[at + AT.evict] = event.evict;
+  to[at + AT.truncate_final] = event.truncate_final;
+  to[at + AT.clear_inode] = event.clear_inode;
+  to[at + AT.evict_inode_end] = event.evict_inode_end;
+  to[at + AT.destroy_inode] = event.destroy_inode;
+  to[at + AT.destroy_op] = event.destroy_op;
+  to[at + AT.evict_end] = event.evict_end;
+  to[at + AT.i_callback] = event.i_callback;
+  to[at + AT.free_op] = event.free_op;
 }
 
 /** As Incarnation.began of what it was. */
 function beganOf(from: Float64Array, at: number, kind: LifeEvent['kind']): number {
-  const ts = from[at + 2]!;
-  const evict = kind === 'life' ? from[at + 21]! : 0;
-  return ts - (evict > 0 ? evict : from[at + 13]!);
+  const ts = from[at + AT.ts]!;
+  const evict = kind === 'life' ? from[at + AT.evict]! : 0;
+  return ts - (evict > 0 ? evict : from[at + AT.evict_inode]!);
 }
 
 function unpack(number: number, from: Float64Array, at: number, words: Words): Incarnation {
@@ -239,8 +269,8 @@ function unpack(number: number, from: Float64Array, at: number, words: Words): I
   inode.superblock = words.superblock;
   tell(inode, event);
   inode.state = 'ended';
-  inode.pages = from[at]!;
-  inode.held = from[at + 1]!;
+  inode.pages = from[at + AT.pages]!;
+  inode.held = from[at + AT.held]!;
   return inode;
 }
 
@@ -248,35 +278,35 @@ function unpack(number: number, from: Float64Array, at: number, words: Words): I
 function lifeOf(from: Float64Array, at: number, words: Words): EventOf<'life'> {
   return {
     kind: 'life',
-    ts: from[at + 2]! as Nanos,
-    cpu: from[at + 3]!,
-    pid: from[at + 4]!,
-    tid: from[at + 5]!,
-    inode: from[at + 16]! as Address,
-    dev: from[at + DEV]!,
-    magic: from[at + 17]!,
-    ino: from[at + INO]!,
-    nlink: from[at + 8]!,
-    mode: from[at + 9]!,
-    size: from[at + 10]!,
-    blocks: from[at + 11]!,
-    nrpages: from[at + 18]!,
-    evict_cpu: from[at + 12]!,
-    state: from[at + 19]!,
-    nrpages_end: from[at + 20]!,
-    evict: from[at + 21]!,
-    evict_inode: from[at + 13]!,
-    truncate_final: from[at + 22]!,
-    clear_inode: from[at + 23]!,
-    evict_inode_end: from[at + 24]!,
-    destroy_inode: from[at + 25]!,
-    destroy_op: from[at + 26]!,
-    evict_end: from[at + 27]!,
-    i_callback: from[at + 28]!,
-    free_op: from[at + 29]!,
+    ts: from[at + AT.ts]! as Nanos,
+    cpu: from[at + AT.cpu]!,
+    pid: from[at + AT.pid]!,
+    tid: from[at + AT.tid]!,
+    inode: from[at + AT.inode]! as Address,
+    dev: from[at + AT.dev]!,
+    magic: from[at + AT.magic]!,
+    ino: from[at + AT.ino]!,
+    nlink: from[at + AT.nlink]!,
+    mode: from[at + AT.mode]!,
+    size: from[at + AT.size]!,
+    blocks: from[at + AT.blocks]!,
+    nrpages: from[at + AT.nrpages]!,
+    evict_cpu: from[at + AT.evict_cpu]!,
+    state: from[at + AT.state]!,
+    nrpages_end: from[at + AT.nrpages_end]!,
+    evict: from[at + AT.evict]!,
+    evict_inode: from[at + AT.evict_inode]!,
+    truncate_final: from[at + AT.truncate_final]!,
+    clear_inode: from[at + AT.clear_inode]!,
+    evict_inode_end: from[at + AT.evict_inode_end]!,
+    destroy_inode: from[at + AT.destroy_inode]!,
+    destroy_op: from[at + AT.destroy_op]!,
+    evict_end: from[at + AT.evict_end]!,
+    i_callback: from[at + AT.i_callback]!,
+    free_op: from[at + AT.free_op]!,
     free_inode: words.freeInode,
-    flags: from[at + 14]!,
-    by: from[at + 15]!,
+    flags: from[at + AT.flags]!,
+    by: from[at + AT.by]!,
     comm: words.comm,
   };
 }
@@ -288,20 +318,20 @@ function tracepointsOf(
 ): EventOf<'tp_life' | 'raw_life'> {
   return {
     kind: words.kind as 'tp_life' | 'raw_life',
-    ts: from[at + 2]! as Nanos,
-    cpu: from[at + 3]!,
-    pid: from[at + 4]!,
-    tid: from[at + 5]!,
-    dev: from[at + DEV]!,
-    ino: from[at + INO]!,
-    nlink: from[at + 8]!,
-    mode: from[at + 9]!,
-    size: from[at + 10]!,
-    blocks: from[at + 11]!,
-    evict_cpu: from[at + 12]!,
-    evict_inode: from[at + 13]!,
-    flags: from[at + 14]!,
-    by: from[at + 15]!,
+    ts: from[at + AT.ts]! as Nanos,
+    cpu: from[at + AT.cpu]!,
+    pid: from[at + AT.pid]!,
+    tid: from[at + AT.tid]!,
+    dev: from[at + AT.dev]!,
+    ino: from[at + AT.ino]!,
+    nlink: from[at + AT.nlink]!,
+    mode: from[at + AT.mode]!,
+    size: from[at + AT.size]!,
+    blocks: from[at + AT.blocks]!,
+    evict_cpu: from[at + AT.evict_cpu]!,
+    evict_inode: from[at + AT.evict_inode]!,
+    flags: from[at + AT.flags]!,
+    by: from[at + AT.by]!,
     comm: words.comm,
   };
 }

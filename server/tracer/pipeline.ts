@@ -343,10 +343,9 @@ export class Pipeline {
         this._clock ??= line;
         break;
       case 'pool': {
-        const origin = this._decoder.origin;
-        if (origin === null) break;
+        const ts = this.#sinceOrigin(line.uptimeNs);
+        if (Number.isNaN(ts)) break;
         const { sizeKb, node, total, free, reserved, surplus } = line;
-        const ts = line.uptimeNs - Number(origin);
         this.model.pool({ ts, sizeKb, node, total, free, reserved, surplus });
         break;
       }
@@ -385,23 +384,27 @@ export class Pipeline {
   #scanned({ uptimeNs, whole }: Extract<AgentLine, { kind: 'scanned' }>): void {
     const scan = this._scan;
     this._scan = { holders: [], pinners: [], segments: [] };
-    const origin = this._decoder.origin;
-    if (origin === null) return;
+    const since = this.#sinceOrigin(uptimeNs);
+    if (Number.isNaN(since)) return;
     const room = Object.values(scan).every((list) => list.length < MAX_SCANNED);
-    const ts = Math.max(0, uptimeNs - Number(origin));
+    const ts = Math.max(0, since);
     this.model.leaks.scanned({ ts, whole: whole && room, ...scan });
   }
 
   #missed({ programs, track, uptimeNs }: Extract<AgentLine, { kind: 'misses' }>): void {
     if (this.readyAt === null) return;
-    const origin = this._decoder.origin;
-    const now = origin === null ? 0 : Math.max(0, uptimeNs - Number(origin));
+    const now = Math.max(0, this.#sinceOrigin(uptimeNs) || 0);
     for (const { line, more, from, to } of this._misses.read(track, programs, now)) {
       this.ledger.missed(line, more);
       if (more <= 0) continue;
       const detail = `another tracing program was active on that CPU: ${line ?? 'unknown probe'}`;
       this.model.gap({ from, to, lost: more, where: 'not_run', detail });
     }
+  }
+
+  /** A time of the agent's as one of the epoch; NaN before the first line. */
+  #sinceOrigin(uptimeNs: number): number {
+    return uptimeNs - this._decoder.originNs;
   }
 
   #ready(): void {
