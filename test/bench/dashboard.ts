@@ -8,26 +8,22 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { CDPSession, Page } from 'playwright-core';
 import type { ReplayStatus } from '../../server/protocol/replay.ts';
 import type { Report } from '../../server/protocol/report.ts';
 import { openBrowser } from '../support/browser.ts';
 import { eventually, ROOT, RunningServer } from '../support/cli.ts';
 import { writeBigRecording } from './big-recording.ts';
+import { readOptions } from './options.ts';
 import { printHeader, printResult } from './result.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    rate: { type: 'string', default: '100000' },
-    seconds: { type: 'string', default: '15' },
-    'memory-minutes': { type: 'string', default: '0' },
-    json: { type: 'boolean', default: false },
-  },
-});
-const RATE = Number(options.rate);
-const SECONDS = Number(options.seconds);
-const MEMORY_MINUTES = Number(options['memory-minutes']);
+const options = readOptions(
+  { rate: 100_000, seconds: 15, 'memory-minutes': 0, json: false },
+  { rate: 1, seconds: 1 },
+);
+const RATE = options.rate;
+const SECONDS = options.seconds;
+const MEMORY_MINUTES = options['memory-minutes'];
 /** As many events are played over and over while memory is measured. */
 const LOOP_S = 30;
 

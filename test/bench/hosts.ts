@@ -5,35 +5,29 @@
  *   scripts/bench hosts [--json] [--hosts 200] [--rate 1000] [--seconds 600] [--no-page]
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
 import { SessionAlerts } from '../../server/notify/session-alerts.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { startWeb, type Web } from '../../server/web/server.ts';
+import { readOptions } from './options.ts';
 import { repeat } from './repeat.ts';
 import { heapMb, printHeader, printResult } from './result.ts';
 import { SimulatedHosts } from './simulated-hosts.ts';
 import { readTemplate } from './template.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    hosts: { type: 'string', default: '200' },
-    rate: { type: 'string', default: '1000' },
-    seconds: { type: 'string', default: '600' },
-    'baseline-seconds': { type: 'string', default: '60' },
-    keep: { type: 'string', default: '500' },
-    port: { type: 'string', default: '0' },
+const options = readOptions(
+  {
+    json: false,
+    hosts: 200,
+    rate: 1000,
+    seconds: 600,
+    'baseline-seconds': 60,
+    keep: 500,
+    port: 0,
   },
-});
-const [hosts, rate, seconds, compared, keep, port] = [
-  Number(options.hosts),
-  Number(options.rate),
-  Number(options.seconds),
-  Number(options['baseline-seconds']),
-  Number(options.keep),
-  Number(options.port),
-];
+  { hosts: 1, rate: 1, seconds: 1, 'baseline-seconds': 1, keep: 1 },
+);
+const { hosts, rate, seconds, keep, port, 'baseline-seconds': compared } = options;
 
 const template = readTemplate(
   new URL('../../samples/demo-6.12.lastref', import.meta.url).pathname,

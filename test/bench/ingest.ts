@@ -7,26 +7,22 @@
  *
  *   scripts/bench ingest [--json] [--events 5000000] [--baseline-events 500000]
  */
-import { parseArgs } from 'node:util';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { feed } from '../../server/tracer/tracer.ts';
 import { type Baseline, jqBaseline, perfBaseline } from './baselines.ts';
+import { readOptions } from './options.ts';
 import { type Input, repeat } from './repeat.ts';
 import { heapMb, printHeader, printResult } from './result.ts';
 import { INPUTS, KEEP, RATE, type Template } from './template.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    events: { type: 'string', default: '5000000' },
-    'baseline-events': { type: 'string', default: '500000' },
-    input: { type: 'string', multiple: true, default: INPUTS.map(({ name }) => name) },
-  },
-});
-
-const events = numberOf('--events', options.events);
-const compared = Math.min(events, numberOf('--baseline-events', options['baseline-events']));
+const inputs = INPUTS.map(({ name }) => name);
+const options = readOptions(
+  { json: false, events: 5_000_000, 'baseline-events': 500_000, input: inputs },
+  { events: 1000, input: inputs },
+);
+const { events } = options;
+const compared = Math.min(events, options['baseline-events']);
 
 printHeader(options.json);
 const perf = compared === 0 ? null : perfBaseline(compared);
@@ -95,13 +91,4 @@ function copied(input: Input): { baseline: number; baseline_name: string } {
     baseline: Math.round(input.bytes / 1e6 / seconds),
     baseline_name: 'a copy of the bytes',
   };
-}
-
-function numberOf(option: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) {
-    process.stderr.write(`${option} ${text}: not a number of events\n`);
-    process.exit(2);
-  }
-  return value;
 }

@@ -9,23 +9,22 @@
  *   scripts/bench latency [--json] [--rates 1000,20000,100000] [--seconds 10]
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { parseArgs } from 'node:util';
 import type { Page } from 'playwright-core';
 import { openBrowser } from '../support/browser.ts';
 import { eventually, RunningServer, workload } from '../support/cli.ts';
+import { readOptions } from './options.ts';
 import { printHeader, printResult } from './result.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    rates: { type: 'string', default: '1000,20000,100000' },
-    seconds: { type: 'string', default: '10' },
-  },
-});
+const options = readOptions(
+  { json: false, rates: '1000,20000,100000', seconds: 10 },
+  { seconds: 2 },
+);
+const { seconds } = options;
 const rates = options.rates.split(',').map(Number);
-const seconds = Number(options.seconds);
-if (!rates.every((rate) => rate >= 3) || !(seconds >= 2)) {
-  process.stderr.write('--rates are events a second, at least 3; --seconds at least 2\n');
+if (!rates.every((rate) => rate >= 3)) {
+  process.stderr.write(
+    `--rates ${options.rates}: expected events a second, by comma, each at least 3\n`,
+  );
   process.exit(2);
 }
 

@@ -8,24 +8,16 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
 import { RunningServer, workload } from '../support/cli.ts';
+import { readOptions } from './options.ts';
 import { printHeader, printResult } from './result.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    seconds: { type: 'string', default: '600' },
-    detail: { type: 'string', multiple: true, default: ['auto', 'steps'] },
-  },
-});
-const seconds = Number(options.seconds);
-const isDetail = (detail: string) => ['steps', 'lifecycle', 'auto'].includes(detail);
-if (!(seconds >= 30) || !options.detail.every(isDetail)) {
-  process.stderr.write('--seconds: at least 30; --detail: steps, lifecycle or auto\n');
-  process.exit(2);
-}
+const options = readOptions(
+  { json: false, seconds: 600, detail: ['auto', 'steps'] },
+  { seconds: 30, detail: ['steps', 'lifecycle', 'auto'] },
+);
+const { seconds } = options;
 
 /** Inodes that one run of the workload makes. */
 const BATCH = 20_000;

@@ -6,38 +6,24 @@
  *
  *   scripts/bench overhead [--json] [--host local|vm] [--inodes 200000] [--rounds 5] [--rate 2000]
  */
-import { parseArgs } from 'node:util';
+import { readOptions } from './options.ts';
 import { printHeader, printResult } from './result.ts';
 import { type Account, onGuest, onThisMachine, type Traced } from './tracers.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    host: { type: 'string', default: 'local' },
-    inodes: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    rate: { type: 'string', default: '2000' },
-    seconds: { type: 'string', default: '5' },
-  },
-});
-if (options.host !== 'local' && options.host !== 'vm') {
-  process.stderr.write(`--host ${options.host}: local or vm\n`);
-  process.exit(2);
-}
+const options = readOptions(
+  // inodes: 0 stands for as many as the host makes in some seconds
+  { json: false, host: 'local', inodes: 0, rounds: 5, rate: 2000, seconds: 5 },
+  { host: ['local', 'vm'], rounds: 1, rate: 1, seconds: 1 },
+);
+const { rounds, rate } = options;
 const emulated = options.host === 'vm';
-const inodes = Number(options.inodes ?? (emulated ? 5000 : 200_000));
-const rounds = Number(options.rounds);
-const rate = Number(options.rate);
-const paced = rate * Number(options.seconds);
+const inodes = options.inodes || (emulated ? 5000 : 200_000);
+const paced = rate * options.seconds;
 /** Each round's inodes are made in so many parts. */
 const PARTS = 4;
 /** And so many before anything is measured. */
 const WARM = 8;
 const part = Math.ceil(inodes / PARTS);
-if (![inodes, rounds, rate, paced].every((n) => Number.isSafeInteger(n) && n > 0)) {
-  process.stderr.write('--inodes, --rounds, --rate and --seconds are numbers above 0\n');
-  process.exit(2);
-}
 
 /** Nanoseconds an inode, of each part. */
 interface Beside {

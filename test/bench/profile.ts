@@ -9,30 +9,20 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
-import { parseArgs } from 'node:util';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { feed } from '../../server/tracer/tracer.ts';
 import { openBrowser } from '../support/browser.ts';
 import { ROOT } from '../support/cli.ts';
+import { readOptions } from './options.ts';
 import { repeat } from './repeat.ts';
 import { printHeader } from './result.ts';
 import { INPUTS, KEEP, RATE } from './template.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    input: { type: 'string', multiple: true, default: ['steps', 'lifecycle'] },
-    events: { type: 'string', default: '1000000' },
-    write: { type: 'boolean', default: false },
-  },
-});
-const unknown = options.input.find((wanted) => !INPUTS.some(({ name }) => name === wanted));
-const events = Number(options.events);
-if (unknown !== undefined || !(events >= 10_000)) {
-  process.stderr.write(
-    `--input: ${INPUTS.map(({ name }) => name).join(', ')}; --events: at least 10000\n`,
-  );
-  process.exit(2);
-}
+const options = readOptions(
+  { input: ['steps', 'lifecycle'], events: 1_000_000, write: false },
+  { input: INPUTS.map(({ name }) => name), events: 10_000 },
+);
+const { events } = options;
 
 const PROFILES = `${ROOT}test/artefacts/profiles`;
 const SPEEDSCOPE = `${ROOT}node_modules/speedscope/dist/release/index.html`;

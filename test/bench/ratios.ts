@@ -15,9 +15,9 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { feed } from '../../server/tracer/tracer.ts';
+import { readOptions } from './options.ts';
 import { type Input, repeat } from './repeat.ts';
 import { printHeader, printResult } from './result.ts';
 import { INPUTS, KEEP, RATE, type Template } from './template.ts';
@@ -32,15 +32,12 @@ const EVENTS = 600_000;
 const WARM = 0.4;
 const TURN_BYTES = 2 * 1024 * 1024;
 
-const { values: options } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    write: { type: 'boolean', default: false },
-    /** Measures this input and prints it: what one process does. */
-    one: { type: 'string' },
-  },
-});
-if (options.one !== undefined) {
+const options = readOptions(
+  // one: measures this input and prints it, which is what one process does
+  { json: false, write: false, one: '' },
+  { one: ['', ...INPUTS.map(({ name }) => name)] },
+);
+if (options.one !== '') {
   console.log(JSON.stringify(measured(INPUTS.find(({ name }) => name === options.one)!)));
   process.exit(0);
 }

@@ -8,26 +8,18 @@
 import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { openRecording } from '../../server/recording/open.ts';
 import { Recorder } from '../../server/recording/recorder.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { Churn } from './churn.ts';
+import { readOptions } from './options.ts';
 
 const KEEP = 20_000;
 const FLUSH_NS = 500e6;
 
-const { values: options } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    events: { type: 'string', default: '1000000' },
-  },
-});
-const wanted = Number(options.events);
-if (!Number.isSafeInteger(wanted) || wanted < 1000) {
-  throw new RangeError(`--events ${options.events}: expected a whole number from 1000 on`);
-}
+const options = readOptions({ json: false, events: 1_000_000 }, { events: 1000 });
+const wanted = options.events;
 
 interface Result {
   readonly name: string;

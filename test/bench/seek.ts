@@ -9,23 +9,20 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Player } from '../../server/recording/player.ts';
 import { Recorded } from '../../server/recording/positions.ts';
 import { RecordingReader } from '../../server/recording/reader.ts';
 import { Replay } from '../../server/recording/replay.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { writeBigRecording } from './big-recording.ts';
+import { readOptions } from './options.ts';
 import { heapMb } from './result.ts';
 import { KEEP } from './template.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    events: { type: 'string', default: '10000000' },
-    points: { type: 'string', default: '40' },
-    json: { type: 'boolean', default: false },
-  },
-});
+const options = readOptions(
+  { events: 10_000_000, points: 40, json: false },
+  { events: 1000, points: 1 },
+);
 const SAMPLE = fileURLToPath(new URL('../../samples/demo-6.12.lastref', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'lastref-bench-'));
 try {
@@ -36,7 +33,7 @@ try {
 
 async function measure(file: string): Promise<void> {
   say(`writing a recording of ${options.events} events ...`);
-  const events = writeBigRecording(SAMPLE, file, Number(options.events));
+  const events = writeBigRecording(SAMPLE, file, options.events);
   const fileBytes = statSync(file).size;
   print(
     'size',
@@ -55,7 +52,7 @@ async function measure(file: string): Promise<void> {
   const { plainS, straightMs, report } = playedThrough(reader, (begin_ms + end_ms) / 2);
 
   // every point once, in an order that goes back and forth
-  const points = Number(options.points);
+  const { points } = options;
   const times = Array.from({ length: points }, (_, i) => {
     const part = ((i * 0.618034) % 1) * 0.998 + 0.001;
     return begin_ms + part * (end_ms - begin_ms);
