@@ -3,7 +3,7 @@
  * A test sees that it is current.
  */
 import { writeFileSync } from 'node:fs';
-import { type ContractRule, RULES } from '../server/model/contract/rules.ts';
+import { RULES, type Rule } from '../server/model/contract/rules.ts';
 
 const HEAD = `# The contract
 
@@ -41,8 +41,15 @@ others counted.
 
 `;
 
-function row({ id, name, statement, source, kernels, needs }: ContractRule): string {
-  return `### ${id} ${name}\n\n${statement}\n\n- source: \`${source}\`\n- tried on Linux: ${kernels}\n- needs: ${needs.join(', ')}\n`;
+function row(rule: Rule): string {
+  const { id, name, statement, source, kernels, needs, seen } = rule;
+  const rows = [
+    `source: \`${source}\``,
+    `tried on Linux: ${kernels}`,
+    `needs: ${needs.join(', ')}`,
+  ];
+  if (seen !== undefined) rows.push(`seen broken: ${seen}`);
+  return `### ${id} ${name}\n\n${statement}\n\n${rows.map((text) => `- ${text}\n`).join('')}`;
 }
 
 /** The whole document. */

@@ -8,7 +8,7 @@ import { FILESYSTEMS } from './filesystems.ts';
 import { mapKeys } from './map-keys.ts';
 import { STEP_LINES, type TracePlan } from './plan.ts';
 import type { ProbeBlock } from './programs.ts';
-import { hasRingBuffer } from './versions.ts';
+import { hasRingBuffer, hasStackLimit } from './versions.ts';
 
 export interface Program {
   readonly text: string;
@@ -29,6 +29,14 @@ export interface CompileOptions {
   /** Inodes a second above which `auto` stops telling each stage. */
   readonly stepsBelow: number;
 }
+
+/**
+ * bpftrace puts the arguments of a line together in memory that all programs of a CPU share, if
+ * they take more bytes than this. A preemptible kernel runs another task's program in between,
+ * and what comes is a line made of two: so each has them on its own stack, of 512 bytes. What RCU
+ * calls (track 1) runs with softirqs off, and nothing of that track in between.
+ */
+const ON_STACK = 'config = { on_stack_limit = 200 }';
 
 /** Ticks (of 100 ms) below half the rate, after which `auto` tells each stage again. */
 const CALM_TICKS = 20;
@@ -79,6 +87,7 @@ function compileTrack(
   ];
   const parts: string[] = [
     ...new Array<string>(above).fill(''),
+    ...(track === 0 && hasStackLimit(facts.bpftrace) ? [ON_STACK] : []),
     'BEGIN',
     '{',
     ...filters,

@@ -18,6 +18,11 @@ export function hasRawTracepoints(version: string): boolean {
   return isBpftrace(version, 21);
 }
 
+/** Since 0.22 it can be said what goes on the stack; up to 0.20 all does. */
+export function hasStackLimit(version: string): boolean {
+  return isBpftrace(version, 22);
+}
+
 /** Whether a version `0.23.2` is at least 0.MINOR. */
 export function isBpftrace(version: string, minor: number): boolean {
   const [major, own] = version.split('.').map(Number) as [number, number];

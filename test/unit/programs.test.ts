@@ -8,7 +8,7 @@ import { DEFAULT_FILESYSTEMS, FILESYSTEMS } from '../../server/tracer/filesystem
 import { mapKeys } from '../../server/tracer/map-keys.ts';
 import { DETAILS, makePlan, type PlanOptions, type TracePlan } from '../../server/tracer/plan.ts';
 import { loadProbes } from '../../server/tracer/programs.ts';
-import { hasOffsetof } from '../../server/tracer/versions.ts';
+import { hasOffsetof, hasStackLimit } from '../../server/tracer/versions.ts';
 import { HOSTS, type HostKind, hostOf } from '../fixtures/hosts.ts';
 
 const BLOCKS = loadProbes();
@@ -193,7 +193,7 @@ function check(program: Program, host: HostKind): void {
   expect([...members]).toEqual([]);
 
   // the words of its bpftrace
-  expect(text).not.toMatch(/\b(fentry|fexit|config)\b/);
+  expect(text).not.toMatch(/\b(fentry|fexit)\b/);
   const old = !hasOffsetof(host.facts.bpftrace);
   if (old || !host.facts.btf) expect(text).not.toContain('offsetof');
   expect(text.includes('profile:hz:')).toBe(old);
@@ -451,6 +451,26 @@ describe('the program', () => {
       expect(new Set(keys.map(([, key]) => key)), map).toEqual(new Set(['$k']));
     }
   });
+
+  it.each(Object.entries(HOSTS))(
+    '%s: no line of a task is put together where another one writes',
+    (_, host) => {
+      for (const detail of DETAILS) {
+        const [first, ...others] = programsOf(host, { detail }).map(({ text }) => text.trim());
+        const limit = /^config = \{ on_stack_limit = (\d+) \}$/m.exec(first!)?.[1];
+        expect(limit !== undefined).toBe(hasStackLimit(host.facts.bpftrace));
+        for (const text of others) expect(text).toMatch(/^BEGIN$/m);
+        if (limit === undefined) continue;
+        expect(first!.startsWith('config')).toBe(true);
+        // which line it is, and then its arguments
+        const sizes = [...first!.matchAll(/printf\("[^"]*"([\s\S]*?)\);/g)].map(
+          ([, list]) => 8 * splitArguments(list!).length,
+        );
+        expect(Math.max(...sizes)).toBeLessThanOrEqual(Number(limit));
+        expect(sizes.length).toBeGreaterThan(2);
+      }
+    },
+  );
 
   it('asks for page frame numbers only where the kernel can tell them', () => {
     expect(textOf(host)).toContain('kaddr("vmemmap_base")');

@@ -15,6 +15,8 @@ export interface Rule {
   readonly kernels: string;
   /** Without one of these the rule cannot be checked. */
   readonly needs: readonly Stage[];
+  /** Where a kernel was seen to break it, and how. */
+  readonly seen?: string;
 }
 
 /** Kernels whose sources and traces the rules were tried on. */
@@ -178,6 +180,7 @@ export const RULES = [
     source: 'mm/hugetlb.c: hugepage_subpool_get_pages(), hugepage_subpool_put_pages()',
     kernels: ALL,
     needs: ['subpool'],
+    seen: '6.18, tasks that map, fault, punch, fallocate and truncate one memfd at the same time: resv_huge_pages was -1 for some milliseconds and right at the end; a fault had taken its hugepage (hugepage_alloc) and not yet added it (hugepage_add) when a truncation deleted the reservation',
   },
   {
     id: 'R19',
