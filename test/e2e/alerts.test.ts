@@ -95,13 +95,13 @@ describe('the Alerts view', () => {
   it('counts what fires in the navigation and in the title of the tab, from every view', async () => {
     server.host.leaks = [pinned, stuck, drift, ...over];
     server.later(1);
-    await eventually(20_000, async () => (await page.title()).startsWith('(3) '), 'the title');
+    await eventually(3000, async () => (await page.title()).startsWith('(3) '), 'the title');
     expect(await page.locator('.nav-count').innerText()).toMatch(/^3/);
   });
 
   it('shows certain ones first, with pages, inode, suspects and evidence', async () => {
     await view('alerts');
-    await eventually(20_000, async () => (await text()).includes('InodeStuck'), 'the alerts');
+    await eventually(3000, async () => (await text()).includes('InodeStuck'), 'the alerts');
     const said = await text();
     const at = ['HugepagesPinned', 'InodeStuck', 'Resolved'].map((word) => said.indexOf(word));
     expect([...at].sort((a, b) => a - b)).toEqual(at);
@@ -118,14 +118,14 @@ describe('the Alerts view', () => {
   it('silences for an hour and until resolved, and takes it back, by mouse and by keyboard', async () => {
     const pinnedOne = page.locator('.alert', { hasText: 'HugepagesPinned' });
     await pinnedOne.getByRole('button', { name: 'for 1 h' }).click();
-    await eventually(20_000, async () => (await page.title()).startsWith('(2) '), 'the title');
+    await eventually(3000, async () => (await page.title()).startsWith('(2) '), 'the title');
     expect(await page.locator('.alert').last().innerText()).toContain('HugepagesPinned');
     expect(await pinnedOne.innerText()).toMatch(/silenced until \d\d:\d\d:\d\d \((59|60) min\)/);
     await screenshot(page, 'alerts-silenced');
     await pinnedOne.getByRole('button', { name: 'remove the silence' }).click();
-    await eventually(20_000, async () => (await page.title()).startsWith('(3) '), 'the title');
+    await eventually(3000, async () => (await page.title()).startsWith('(3) '), 'the title');
     await page.keyboard.press('j');
-    await eventually(20_000, () => page.url().includes('/alerts/'), 'the choice');
+    await eventually(2000, () => page.url().includes('/alerts/'), 'the choice');
     expect(await text()).toContain('fingerprint=');
     await page.keyboard.press('S');
     await eventually(
@@ -134,12 +134,12 @@ describe('the Alerts view', () => {
       'S',
     );
     await page.getByRole('button', { name: 'remove', exact: true }).click();
-    await eventually(20_000, async () => (await page.title()).startsWith('(3) '), 'the title');
+    await eventually(3000, async () => (await page.title()).startsWith('(3) '), 'the title');
   });
 
   it('goes from the alert to its inode by one key or one click', async () => {
     await page.keyboard.press('Enter');
-    await eventually(20_000, () => page.url().endsWith('#/inode/0.1'), 'the inode');
+    await eventually(2000, () => page.url().endsWith('#/inode/0.1'), 'the inode');
     await view('alerts');
     await page.getByRole('link', { name: 'tmpfs inode 5' }).click();
     expect(page.url()).toContain('#/inode/0.7');
@@ -159,7 +159,7 @@ describe('the Alerts view', () => {
     const another = leakOf({ ino: 77, fired_ns: 5e9 });
     server.host.leaks = [pinned, stuck, drift, another, ...over];
     server.later(2);
-    await eventually(20_000, async () => (await notices()).length === 1, 'the notification');
+    await eventually(3000, async () => (await notices()).length === 1, 'the notification');
     expect(await notices()).toEqual([
       'lastref: HugepagesPinned | certain: 1 hugepage (2 MiB) of hugetlbfs inode 77 on box not back in the pool',
     ]);
@@ -168,7 +168,7 @@ describe('the Alerts view', () => {
   it('moves what is resolved to the bottom, with how long it lasted', async () => {
     server.host.leaks = [stuck, drift, endedLeak(pinned, 9.25e9), ...over];
     server.later(5);
-    await eventually(20_000, async () => (await text()).includes('8.25 s'), 'the end');
+    await eventually(3000, async () => (await text()).includes('8.25 s'), 'the end');
     expect(await page.title()).toMatch(/^\(2\) /);
   });
 
@@ -193,7 +193,7 @@ it('a recording has no buttons, for there is nobody to be silent to', async () =
   replay.later(3);
   await page.goto(replay.web.link);
   await view('alerts');
-  await eventually(20_000, async () => (await text()).includes('HugepagesPinned'), 'the alert');
+  await eventually(3000, async () => (await text()).includes('HugepagesPinned'), 'the alert');
   expect(await page.locator('main button', { hasText: /1 h|until|notify/ }).count()).toBe(0);
   await replay.stop();
 });

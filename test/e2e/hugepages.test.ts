@@ -153,9 +153,9 @@ describe('a pool that leaks', () => {
     expect(page.url()).toContain('of=0.1');
     await says('2 of 13 hugepages');
     await page.locator('.leak-lines').getByRole('link', { name: 'pinned' }).click();
-    await eventually(20_000, () => page.url().includes('#/alerts/7214cbacd4c5b81b'), 'the alert');
+    await eventually(3000, () => page.url().includes('#/alerts/7214cbacd4c5b81b'), 'the alert');
     await page.getByRole('link', { name: 'on the map' }).click();
-    await eventually(20_000, () => page.url().includes('of=0.1'), 'the map');
+    await eventually(3000, () => page.url().includes('of=0.1'), 'the map');
     await go('inode/0.1');
     await page.getByRole('link', { name: '0x1536' }).click();
     await says('its alert');
@@ -182,7 +182,7 @@ describe('a pool that leaks', () => {
     await card.waitFor();
     await page.mouse.move(box.x + 200, box.y + box.height + 200);
     expect(await card.innerText()).toContain('0x1536');
-    await eventually(20_000, () => page.url().includes('page=0x1536'), 'the address');
+    await eventually(2000, () => page.url().includes('page=0x1536'), 'the address');
     await screenshot(page, 'map-pinned');
     await card.getByRole('link', { name: 'hugetlbfs inode 2078' }).click();
     expect(page.url()).toContain('#/inode/0.1');
@@ -194,18 +194,18 @@ describe('a pool that leaks', () => {
     await go('hugepages');
     await says('in the pool');
     await page.keyboard.press('ArrowRight');
-    await eventually(20_000, () => page.url().includes('page=0x152c'), 'the first');
+    await eventually(2000, () => page.url().includes('page=0x152c'), 'the first');
     for (let i = 0; i < 2; i++) await page.keyboard.press('ArrowRight');
-    await eventually(20_000, () => page.url().includes('page=0x2328'), 'the third');
+    await eventually(2000, () => page.url().includes('page=0x2328'), 'the third');
     expect(await page.locator('main [role=status]').innerText()).toContain('pfn 0x2328');
     // the worst ones
     await page.keyboard.press('j');
-    await eventually(20_000, () => page.url().includes('page=0x152c'), 'a leaked one');
+    await eventually(2000, () => page.url().includes('page=0x152c'), 'a leaked one');
     await page.keyboard.press('Escape');
-    await eventually(20_000, () => page.url().endsWith('#/hugepages'), 'nothing');
+    await eventually(2000, () => page.url().endsWith('#/hugepages'), 'nothing');
     await page.getByRole('button', { name: /^out, not free/ }).click();
     await says('1 of 13 hugepages, out, not free');
-    await eventually(20_000, () => page.url().includes('state=owed'), 'the address');
+    await eventually(2000, () => page.url().includes('state=owed'), 'the address');
     expect(await page.locator('table.data tbody tr').filter({ hasText: '0x2382' }).count()).toBe(1);
     await screenshot(page, 'map-filter');
     await page.keyboard.press('f');
@@ -217,7 +217,7 @@ describe('a pool that leaks', () => {
     await says('its alert');
     await page.locator('main').focus();
     await page.keyboard.press('Enter');
-    await eventually(20_000, () => page.url().includes('#/inode/0.1'), 'the inode');
+    await eventually(2000, () => page.url().includes('#/inode/0.1'), 'the inode');
   });
 
   it('shows mounts with their subpool, the one that leaked, and who is promised what', async () => {
@@ -305,7 +305,7 @@ describe('a large pool', () => {
     await screenshot(page, 'map-16384');
     await page.keyboard.press('End');
     await says('Which page frame it is, is not known.');
-    await eventually(20_000, () => page.url().includes('page=cell16383'), 'the last cell');
+    await eventually(2000, () => page.url().includes('page=cell16383'), 'the last cell');
     const scrolled = await map().evaluate((element) => element.scrollTop);
     expect(scrolled).toBeGreaterThan(0);
     await screenshot(page, 'map-16384-end');

@@ -60,11 +60,11 @@ describe('the time bar of a live session', () => {
       'time',
     );
     await page.keyboard.press('ArrowLeft');
-    await eventually(20_000, async () => address().has('from'), 'the stretch');
+    await eventually(5000, async () => address().has('from'), 'the stretch');
     await barSays(/looking back/);
     await page.keyboard.press('0');
     await barSays(/live/);
-    await eventually(20_000, async () => !address().has('from'), 'the present');
+    await eventually(5000, async () => !address().has('from'), 'the present');
   });
 
   it('takes a drag on the bar for a stretch that table, charts and timeline share', async () => {
@@ -73,10 +73,10 @@ describe('the time bar of a live session', () => {
     await page.mouse.down();
     await page.mouse.move(box.x + box.width, box.y + 12, { steps: 3 });
     await page.mouse.up();
-    await eventually(20_000, async () => address().has('to'), 'the stretch');
+    await eventually(5000, async () => address().has('to'), 'the stretch');
     const stretch = address().get('to');
     await page.keyboard.press('i');
-    await eventually(20_000, async () => /shown of/.test(await text()), 'the table');
+    await eventually(5000, async () => /shown of/.test(await text()), 'the table');
     expect(address().get('to')).toBe(stretch);
     await page.keyboard.press('l');
     await barSays(/this view shows the present/);
@@ -102,14 +102,14 @@ describe('the time bar of a live session', () => {
       await replay.stop();
     }
     await page.keyboard.press('m');
-    await eventually(20_000, async () => /in sight of/.test(await text()), 'the timeline');
+    await eventually(5000, async () => /in sight of/.test(await text()), 'the timeline');
     // what comes now is not in it, and is there when the present is
     churn(30, 'lanes-later');
     const total = async () =>
       Number(/in sight of ([\d,]+)/.exec(await text())![1]!.replace(',', ''));
     await eventually(10_000, async () => (await total()) >= 70, 'the new ones');
     await page.keyboard.press('e');
-    await eventually(20_000, async () => !address().has('from'), 'the present');
+    await eventually(5000, async () => !address().has('from'), 'the present');
     await eventually(10_000, async () => /[1-9]\d* in sight of/.test(await text()), 'the newest');
   });
 

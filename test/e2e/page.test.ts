@@ -57,11 +57,11 @@ describe('the page over a live guest', () => {
   it('shows a workload of the guest within a second', async () => {
     const pages = await guest.push('memfd_pages');
     await page.goto(`${new URL(page.url()).origin}/#/inodes`);
-    await eventually(20_000, async () => (await text()).includes('shown of'), 'the table');
+    await eventually(5000, async () => (await text()).includes('shown of'), 'the table');
     // the clock starts when the guest says that the workload ended, over ssh
     await guest.sh(`${pages} 4 page-test-1`);
     const began = Date.now();
-    await eventually(20_000, async () => (await text()).includes('page-test-1'), 'the row');
+    await eventually(3000, async () => (await text()).includes('page-test-1'), 'the row');
     expect(Date.now() - began).toBeLessThan(1000);
     await screenshot(page, 'inodes');
   });
@@ -70,10 +70,10 @@ describe('the page over a live guest', () => {
     await page.goto(
       `${new URL(page.url()).origin}/#/inodes?q=${encodeURIComponent('comm:page-test-1')}`,
     );
-    await eventually(20_000, async () => (await text()).includes('page-test-1'), 'the row');
+    await eventually(5000, async () => (await text()).includes('page-test-1'), 'the row');
     await page.keyboard.press('j');
     await page.keyboard.press('Enter');
-    await eventually(20_000, async () => (await text()).includes('i_callback'), 'the inode');
+    await eventually(5000, async () => (await text()).includes('i_callback'), 'the inode');
     const said = await text();
     expect(said).toMatch(/softirq|RCU thread/);
     const stages = [
@@ -98,7 +98,7 @@ describe('the page over a live guest', () => {
     const pages = await guest.push('memfd_pages');
     await guest.sh(`${pages} 1 '<img src=x>"\\'`);
     await page.goto(`${new URL(page.url()).origin}/#/inodes`);
-    await eventually(20_000, async () => (await text()).includes('<img src=x>'), 'the name');
+    await eventually(5000, async () => (await text()).includes('<img src=x>'), 'the name');
     expect(await page.locator('img[src="x"]').count()).toBe(0);
   });
 
@@ -163,10 +163,10 @@ describe('the page over a live guest', () => {
   }, async () => {
     await page.goto(`${new URL(page.url()).origin}/#/losses`);
     await guest.sh('pkill -KILL -x bpftrace');
-    await eventually(20_000, async () => (await text()).includes('restarting'), 'the word');
+    await eventually(3000, async () => (await text()).includes('restarting'), 'the word');
     await screenshot(page, 'restarting');
     await eventually(240_000, async () => /\bvm\b\s*ready/.test(await text()), 'the restart');
-    await eventually(20_000, async () => (await text()).includes('SIGKILL'), 'the gap');
+    await eventually(5000, async () => (await text()).includes('SIGKILL'), 'the gap');
   });
 
   it('says that the server is gone', async () => {

@@ -62,13 +62,13 @@ describe('a replay', () => {
     expect(await text()).toMatch(/replay This is a recording \(demo-6\.12\.lastref\)/);
     expect(await page.locator('.top').innerText()).not.toMatch(/pause/);
     const { at_ms } = await status();
-    await eventually(20_000, async () => (await status()).at_ms > at_ms + 300, 'time passing');
+    await eventually(5000, async () => (await status()).at_ms > at_ms + 300, 'time passing');
     expect(await bar()).toMatch(/pause/);
   });
 
   it('stops and goes on with the space bar', async () => {
     const stopped = await until(' ', ({ state }) => state === 'paused', 'the pause');
-    await eventually(20_000, async () => /play/.test(await bar()), 'the button');
+    await eventually(3000, async () => /play/.test(await bar()), 'the button');
     expect((await status()).at_ms).toBe(stopped.at_ms);
     await until(
       ' ',
@@ -83,9 +83,9 @@ describe('a replay', () => {
     await until(']', ({ speed }) => speed === 10, '10x');
     await until('[', ({ speed }) => speed === 2, '2x again');
     await page.getByLabel('Speed').selectOption('max');
-    await eventually(20_000, async () => (await status()).speed === 'max', 'the menu');
+    await eventually(3000, async () => (await status()).speed === 'max', 'the menu');
     await page.getByLabel('Speed').selectOption('1');
-    await eventually(20_000, async () => (await status()).speed === 1, 'the menu');
+    await eventually(3000, async () => (await status()).speed === 1, 'the menu');
     await page.locator('main').focus();
   });
 
@@ -94,14 +94,10 @@ describe('a replay', () => {
     await page.mouse.click(box.x + box.width * 0.9, box.y + box.height / 2);
     const { begin_ms, end_ms } = await status();
     const part = (at: number) => (at - begin_ms) / (end_ms - begin_ms);
-    await eventually(
-      20_000,
-      async () => Math.abs(part((await status()).at_ms) - 0.9) < 0.01,
-      'late',
-    );
+    await eventually(5000, async () => Math.abs(part((await status()).at_ms) - 0.9) < 0.01, 'late');
     const ended = async () =>
       Number(/inodes ended\s+([\d,]+)/.exec(await text())?.[1]?.replaceAll(',', ''));
-    await eventually(20_000, async () => (await ended()) > 50, 'many inodes');
+    await eventually(5000, async () => (await ended()) > 50, 'many inodes');
     const late = await ended();
     await page.mouse.click(box.x + box.width * 0.4, box.y + box.height / 2);
     await eventually(
@@ -109,7 +105,7 @@ describe('a replay', () => {
       async () => Math.abs(part((await status()).at_ms) - 0.4) < 0.01,
       'early',
     );
-    await eventually(20_000, async () => (await ended()) < late / 2, 'fewer inodes');
+    await eventually(5000, async () => (await ended()) < late / 2, 'fewer inodes');
     await screenshot(page, 'replay-overview');
   });
 
@@ -125,7 +121,7 @@ describe('a replay', () => {
     await until('Home', near(begin_ms), 'the beginning');
     const box = await slider().boundingBox();
     await until('End', near(end_ms), 'the end');
-    await eventually(20_000, async () => /end of the recording/.test(await bar()), 'the word');
+    await eventually(3000, async () => /end of the recording/.test(await bar()), 'the word');
     // who clicks at the strip twice meets it twice
     expect(await slider().boundingBox()).toEqual(box);
     await screenshot(page, 'replay-end');
@@ -143,11 +139,7 @@ describe('a replay', () => {
     await page.mouse.click(box.x + box.width * 0.7, box.y + 5);
     const { begin_ms, end_ms } = await status();
     const there = (begin_ms * 3 + end_ms * 7) / 10;
-    await eventually(
-      20_000,
-      async () => Math.abs((await status()).at_ms - there) < 500,
-      'the place',
-    );
+    await eventually(5000, async () => Math.abs((await status()).at_ms - there) < 500, 'the place');
     const from = await status();
     await page.locator('main').focus();
     const one = await until('.', (s) => s.state === 'paused' && s.at_ms > from.at_ms, 'an event');
@@ -166,12 +158,12 @@ describe('a replay', () => {
       return state === 'paused' && at_ms === begin_ms + 25_000;
     };
     await eventually(10_000, there, 'the time of the link');
-    await eventually(20_000, async () => /shown of/.test(await text()), 'the table');
-    await eventually(20_000, async () => (await page.locator('tbody tr').count()) > 0, 'a row');
+    await eventually(5000, async () => /shown of/.test(await text()), 'the table');
+    await eventually(5000, async () => (await page.locator('tbody tr').count()) > 0, 'a row');
     await press('j');
     await press('Enter');
-    await eventually(20_000, () => page.url().includes('#/inode/'), 'the inode');
-    await eventually(20_000, async () => /Stages/.test(await text()), 'its stages');
+    await eventually(5000, () => page.url().includes('#/inode/'), 'the inode');
+    await eventually(5000, async () => /Stages/.test(await text()), 'its stages');
     const first = new URL(page.url()).hash;
     const { at_ms } = await status();
     await until(
@@ -180,7 +172,7 @@ describe('a replay', () => {
       'a teardown',
     );
     const { inode } = await status();
-    await eventually(20_000, () => page.url().includes(`#/inode/${inode}`), 'the other inode');
+    await eventually(5000, () => page.url().includes(`#/inode/${inode}`), 'the other inode');
     expect(new URL(page.url()).hash).not.toBe(first);
     await screenshot(page, 'replay-inode');
   });
@@ -189,7 +181,7 @@ describe('a replay', () => {
     const { marks } = await status();
     expect(marks.alerts).toEqual([]);
     await press('!');
-    await eventually(20_000, async () => /no alert fires after this/.test(await bar()), 'the word');
+    await eventually(5000, async () => /no alert fires after this/.test(await bar()), 'the word');
   });
 
   it('is opened at a time by its link, and the address follows', async () => {
@@ -199,12 +191,12 @@ describe('a replay', () => {
       await page.goto('about:blank');
       await page.goto(`${origin()}/#/inodes?t=${t}`);
       const there = begin_ms + t * 1000;
-      await eventually(20_000, async () => (await status()).at_ms === there, `t=${t}`);
+      await eventually(5000, async () => (await status()).at_ms === there, `t=${t}`);
       expect((await status()).state).toBe('paused');
     }
     await page.locator('main').focus();
     await until('ArrowRight', ({ at_ms }) => at_ms === begin_ms + 32_500, 'a second on');
-    await eventually(20_000, () => page.url().endsWith('t=32.5'), 'the address');
+    await eventually(5000, () => page.url().endsWith('t=32.5'), 'the address');
   });
 
   it('has no room for inodes below the last one when there are fewer', async () => {
@@ -220,16 +212,16 @@ describe('a replay', () => {
     await page.goto(`${origin()}/#/inodes?t=${(end_ms - begin_ms) / 1000}`);
     await page.reload();
     await eventually(10_000, async () => (await status()).at_ms === end_ms, 'the end');
-    await eventually(20_000, async () => (await shown()) > 100, 'many inodes');
+    await eventually(5000, async () => (await shown()) > 100, 'many inodes');
     const many = await shown();
     const down = async () => {
       await page.evaluate(`document.querySelector('.vt-scroll').scrollTop = 1e9`);
       return (await scrolled()).atEnd;
     };
-    await eventually(20_000, down, 'the end of the table');
+    await eventually(5000, down, 'the end of the table');
     const box = (await slider().boundingBox())!;
     await page.mouse.click(box.x + box.width / 2, box.y + 5);
-    await eventually(20_000, async () => (await shown()) < many, 'fewer inodes');
+    await eventually(5000, async () => (await shown()) < many, 'fewer inodes');
     let [rows, few] = [0, 0];
     await eventually(
       5000,

@@ -69,11 +69,11 @@ describe('the timeline of many inodes', () => {
       'another',
     );
     await press('z');
-    await eventually(20_000, async () => address().has('from'), 'the stretch in the address');
+    await eventually(5000, async () => address().has('from'), 'the stretch in the address');
     expect(Number(address().get('to')) - Number(address().get('from'))).toBeLessThan(2000);
     const before = address().get('from');
     await press('s');
-    await eventually(20_000, async () => address().get('from') !== before, 'a wider one');
+    await eventually(5000, async () => address().get('from') !== before, 'a wider one');
     await screenshot(page, 'timeline-zoomed');
     await press('Enter');
     await says(/Stages/);
@@ -86,22 +86,22 @@ describe('the timeline of many inodes', () => {
     const all = await count();
     await press('/');
     await page.keyboard.type('fs:hugetlbfs');
-    await eventually(20_000, async () => (await count()) < all && (await count()) > 0, 'fewer');
+    await eventually(5000, async () => (await count()) < all && (await count()) > 0, 'fewer');
     await press('Escape');
     await page.locator('#filter').fill('fs:nothing');
     await says(/No inode matches/);
     await page.locator('#filter').fill('');
-    await eventually(20_000, async () => (await count()) === all, 'all again');
+    await eventually(5000, async () => (await count()) === all, 'all again');
   });
 
   it('zooms with the wheel, pans with a drag, tells all at the pointer, pins with a click', async () => {
     const all = await count();
     await open('timeline?filter=fs:hugetlbfs');
-    await eventually(20_000, async () => (await count()) < all, 'the filter');
+    await eventually(5000, async () => (await count()) < all, 'the filter');
     await page.locator('.lanes canvas').focus();
     await press('j');
     await press('z');
-    await eventually(20_000, async () => address().has('from'), 'the stretch');
+    await eventually(5000, async () => address().has('from'), 'the stretch');
     const box = (await page.locator('.lanes canvas').boundingBox())!;
     const middle = box.x + box.width / 2;
     let y = 0;
@@ -119,16 +119,16 @@ describe('the timeline of many inodes', () => {
     await press('Escape');
     await says(/Nothing is pinned/);
     await page.mouse.click(middle, box.y + y);
-    await eventually(20_000, async () => address().has('sel'), 'the pin');
+    await eventually(5000, async () => address().has('sel'), 'the pin');
     const width = () => Number(address().get('to')) - Number(address().get('from'));
     const before = width();
     await page.mouse.wheel(0, 400);
-    await eventually(20_000, async () => width() > before * 1.2, 'the wheel');
+    await eventually(5000, async () => width() > before * 1.2, 'the wheel');
     const from = address().get('from');
     await page.mouse.down();
     await page.mouse.move(middle - 80, box.y + y, { steps: 4 });
     await page.mouse.up();
-    await eventually(20_000, async () => address().get('from') !== from, 'the drag');
+    await eventually(5000, async () => address().get('from') !== from, 'the drag');
   });
 });
 
@@ -143,10 +143,10 @@ describe('a stretch of time', () => {
     const rows = await server.get<{ rows: { at_ms: number }[] }>('/api/inodes?limit=500');
     const times = rows.rows.map((row) => row.at_ms).sort((a, b) => a - b);
     await open(`inodes?from=${times[3]! - 0.5}&to=${times[8]! + 0.5}`);
-    await eventually(20_000, async () => (await shown()) < all && (await shown()) >= 6, 'fewer');
+    await eventually(5000, async () => (await shown()) < all && (await shown()) >= 6, 'fewer');
     expect(await page.locator('.timebar-range').innerText()).toMatch(/show this/);
     await press('0');
-    await eventually(20_000, async () => (await shown()) === all, 'all again');
+    await eventually(5000, async () => (await shown()) === all, 'all again');
   });
 
   it('is chosen by a drag over a chart', async () => {
@@ -162,9 +162,9 @@ describe('a stretch of time', () => {
     await page.mouse.down();
     await page.mouse.move(box.x + box.width * 0.7, box.y + 60, { steps: 3 });
     await page.mouse.up();
-    await eventually(20_000, async () => address().has('from'), 'the stretch');
+    await eventually(5000, async () => address().has('from'), 'the stretch');
     await press('0');
-    await eventually(20_000, async () => !address().has('from'), 'no stretch');
+    await eventually(5000, async () => !address().has('from'), 'no stretch');
   });
 });
 
@@ -237,7 +237,7 @@ describe('every view', () => {
       for (const view of views) {
         await open(await hashOf(view));
         const wide = () => page.evaluate('document.documentElement.scrollWidth');
-        await eventually(20_000, async () => Number(await wide()) <= width, `${view} at ${width}`);
+        await eventually(5000, async () => Number(await wide()) <= width, `${view} at ${width}`);
         await page.waitForTimeout(150);
         expect(await wide(), `${view} at ${width}`).toBeLessThanOrEqual(width);
       }

@@ -181,7 +181,7 @@ describe.runIf(plan !== null)('the tracer on this machine', () => {
   it('says at once when bpftrace is killed, starts it again, and keeps the gap as an event', async () => {
     const [pid] = bpftracePids();
     process.kill(pid!, 'SIGKILL');
-    await eventually(20_000, () => server.stderr.includes('restarting'), 'the word');
+    await eventually(1500, () => server.stderr.includes('restarting'), 'the word');
     await eventually(
       60_000,
       async () => {
@@ -220,7 +220,7 @@ describe.runIf(plan !== null)('the tracer on this machine', () => {
     const mine = bpftracePids();
     expect(mine.length).toBeGreaterThan(0);
     await server.stop('SIGKILL');
-    await eventually(20_000, () => bpftracePids().every((pid) => !mine.includes(pid)), 'its end');
+    await eventually(5000, () => bpftracePids().every((pid) => !mine.includes(pid)), 'its end');
     const second = await RunningServer.live('local', '--fs', 'hugetlbfs');
     const before = bpftracePids();
     expect(before.length).toBeGreaterThan(0);
@@ -228,7 +228,7 @@ describe.runIf(plan !== null)('the tracer on this machine', () => {
     expect(await second.stop('SIGINT')).toBe(0);
     expect(bpftracePids().filter((pid) => before.includes(pid))).toEqual([]);
     // of the agent, too, and of both sessions
-    await eventually(20_000, () => agentPids().length === 0, 'the end of the agents');
+    await eventually(5000, () => agentPids().length === 0, 'the end of the agents');
   });
 });
 

@@ -75,8 +75,8 @@ describe('a webhook', () => {
       receiver.mood = () => (left-- > 0 ? mood : 200);
       const run = lastref(directory(), mood === 'hang' ? hook('300ms') : {});
       run.later(4, leakOf());
-      await eventually(20_000, () => receiver.taken.length === 1, 'the alert');
-      await eventually(20_000, () => run.said.length === 2, 'the words');
+      await eventually(5000, () => receiver.taken.length === 1, 'the alert');
+      await eventually(1000, () => run.said.length === 2, 'the words');
       expect(receiver.received).toHaveLength(4);
       expect(new Set(receiver.received.map(({ key }) => key)).size).toBe(1);
       expect(run.said[0]).toMatch(why);
@@ -255,7 +255,7 @@ describe('a command', () => {
     const script = `echo x >>${count}; echo no network >&2; [ $(wc -l <${count}) -ge 3 ]`;
     const run = lastref(directory(), command(script));
     run.later(4, leakOf());
-    await eventually(20_000, () => run.notifier.status()[0]!.sent === 1, 'the command');
+    await eventually(4000, () => run.notifier.status()[0]!.sent === 1, 'the command');
     expect(readFileSync(count, 'utf8')).toBe('x\nx\nx\n');
     expect(run.said[0]).toContain('exit status 1: no network');
   });
@@ -264,7 +264,7 @@ describe('a command', () => {
     const pids = join(directory(), 'pids');
     const run = lastref(directory(), command(`sleep 60 & echo $! $$ >>${pids}; wait`, '200ms'));
     run.later(4, leakOf());
-    await eventually(20_000, () => run.notifier.status()[0]!.failures > 0, 'the time limit');
+    await eventually(3000, () => run.notifier.status()[0]!.failures > 0, 'the time limit');
     expect(run.said[0]).toContain('longer than 0.2 s');
     const [first] = readFileSync(pids, 'utf8').split('\n');
     const gone = () =>
@@ -337,7 +337,7 @@ it('every alert and every end arrive, in order, once, whatever fails and however
         const wanted = [...seen].flatMap((ino) =>
           open.has(ino) ? [`${ino} firing`] : [`${ino} firing`, `${ino} resolved`],
         );
-        await eventually(20_000, () => run.notifier.status()[0]!.waiting === 0, 'all deliveries');
+        await eventually(5000, () => run.notifier.status()[0]!.waiting === 0, 'all deliveries');
         const told = receiver.received
           .filter(({ mood }) => mood === 200 || mood === 204)
           .map(({ notification: n }) => `${n.labels.ino} ${n.status}`);
