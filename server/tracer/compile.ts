@@ -33,8 +33,8 @@ export interface CompileOptions {
 /**
  * bpftrace puts the arguments of a line together in memory that all programs of a CPU share, if
  * they take more bytes than this. A preemptible kernel runs another task's program in between,
- * and what comes is a line made of two: so each has them on its own stack, of 512 bytes. What RCU
- * calls (track 1) runs with softirqs off, and nothing of that track in between.
+ * and what comes is a line made of two: so each has them on its own stack, of 512 bytes. Of the
+ * other track only what RCU calls prints lines, with softirqs off: none of them comes in between.
  */
 const ON_STACK = 'config = { on_stack_limit = 200 }';
 

@@ -68,7 +68,7 @@ function whyNot(value: Value, usual: Value, limit: number | readonly string[] = 
   }
   if (typeof limit === 'number' || typeof value === 'boolean') return null;
   const unknown = [value].flat().find((word) => !limit.includes(String(word)));
-  return unknown === undefined ? null : `expected ${limit.join(', ')}`;
+  return unknown === undefined ? null : `expected ${limit.filter(Boolean).join(', ')}`;
 }
 
 function usageOf<T extends Readonly<Record<string, Value>>>(
@@ -78,7 +78,11 @@ function usageOf<T extends Readonly<Record<string, Value>>>(
   const rows = Object.entries(defaults).map(([name, usual]) => {
     if (typeof usual === 'boolean') return `  --${name}`;
     const limit = limits[name];
-    const words = Array.isArray(limit) ? limit.join('|') : typeof usual === 'number' ? 'N' : 'TEXT';
+    const words = Array.isArray(limit)
+      ? limit.filter(Boolean).join('|')
+      : typeof usual === 'number'
+        ? 'N'
+        : 'TEXT';
     const often = Array.isArray(usual) ? ', may be given again' : '';
     return `  --${name} ${words}  (${[usual].flat().join(', ') || 'none'}${often})`;
   });

@@ -512,6 +512,21 @@ describe('a line at the end', () => {
     expect(only(model)).toMatchObject({ state: 'ended', number: 1, removed: 1 });
   });
 
+  it('by tracepoints, of which its memory is freed when it had been taken as lost, is the same life', () => {
+    const rows = Array.from({ length: 20 }, (_, i) => `${1000 + i * 1000} 0 a/1 tick seq=${i}`);
+    const { model } = pipelineOf(
+      `
+      0      0  perl/391     tp_evict_inode ino=7 blocks=4096
+      Lost 1 events
+      ${rows.join('\n')}
+      20500  0  swapper/0/0  tp_free_inode ino=7
+    `,
+      { plan: planOf(TRACEPOINT_STAGES) },
+    );
+    expect(only(model)).toMatchObject({ state: 'ended', number: 1 });
+    expect(countsOf(model)).toEqual({ hugetlbfs: { ended: 1, lost: 0, live: 0 } });
+  });
+
   it('by tracepoints, of an inode known by its number alone', () => {
     const { model } = pipelineOf(
       `
