@@ -55,8 +55,10 @@ export const STAGE_PLACE = Object.fromEntries(
 
 const EVICT = STAGE_PLACE.evict;
 const EVICT_INODE = STAGE_PLACE.evict_inode;
-/** No stage was seen. Copied, since an array of numbers is made far faster than a typed one. */
-const NEVER: readonly number[] = INODE_STAGES.map(() => Number.NaN);
+/** Behind the stages: when a line last showed its end going on. */
+const PROGRESS = INODE_STAGES.length;
+/** Nothing of it was seen. Copied, since an array of numbers is made far faster than a typed one. */
+const NEVER: readonly number[] = Array.from({ length: PROGRESS + 1 }, () => Number.NaN);
 /** Most have no hugepage, and many one line: each gets an array of its own with the first. */
 const NONE: never[] = [];
 
@@ -80,6 +82,7 @@ export class Incarnation {
   state: InodeState = 'open';
   /** First line that named it. */
   readonly first: number;
+  /** Last line of its story: that may be one of a hugepage that outlives it. */
   last: number;
   born = false;
   /** Made by lastref to see that the tracer is ready; in no count. */
@@ -166,6 +169,21 @@ export class Incarnation {
 
   reach(stage: InodeStage, ts: number): void {
     this._times[STAGE_PLACE[stage]] = ts;
+    this.goesOn(ts);
+  }
+
+  /** It lost a hugepage or a reservation: its end, if it is at its end, goes on. */
+  goesOn(ts: number): void {
+    if (!(ts <= this._times[PROGRESS]!)) this._times[PROGRESS] = ts;
+  }
+
+  /**
+   * When its own lines last showed its end going on, ns of the epoch. A hugepage that somebody
+   * pins is freed whenever that is over, and tells nothing of where the inode is.
+   */
+  get progress(): number {
+    const ts = this._times[PROGRESS]!;
+    return Number.isNaN(ts) ? this.last : ts;
   }
 
   /** A stage, by its place in INODE_STAGES, so many ns before a time; 0: it was not seen. */

@@ -135,6 +135,11 @@ export class Model {
     return this._teardown.waiting;
   }
 
+  /** Those of them whose end has not gone on for so long, ns. */
+  waitingFor(ns: number): Iterable<Incarnation> {
+    return this._teardown.waitingFor(ns);
+  }
+
   /** Bytes of a hugepage of this inode's superblock. */
   hugepageBytes(inode: Incarnation | null): number {
     return this._teardown.hugepageBytes(inode);

@@ -99,7 +99,7 @@ export class StageLines {
   #freedNow(event: EventOf<'i_callback' | 'free_inode'>): Incarnation | undefined {
     return (
       this._teardown.inodes.current(event.inode) ??
-      this._teardown.recovered(event.inode, (lost) => event.ts >= lost.last)
+      this._teardown.recovered(event.inode, (lost) => event.ts >= lost.progress)
     );
   }
 
@@ -115,6 +115,7 @@ export class StageLines {
       this._teardown.disownCanary(inode);
     }
     inode.note(event);
+    if (event.kind === 'hugepage_remove' || event.kind === 'unreserve') inode.goesOn(event.ts);
     if (event.kind === 'hugepage_add' && event.ret === 0) {
       this._teardown.hugepages.added(inode, event.folio, null, event.index, event.ts);
     } else if (event.kind === 'hugepage_remove') {
@@ -148,14 +149,14 @@ function isOfAnotherLife(inode: Incarnation, event: TraceEvent, stage: EvictStag
 /** Whether a line about its pages or reservations is of a time after this incarnation. */
 function isPast(inode: Incarnation, event: EventOfInode): boolean {
   if (inode.state === 'open') return false;
-  if (event.ts < inode.last) return false; // late
+  if (event.ts < inode.progress) return false; // late
   return inode.state !== 'evicting' || !givesBack(inode, event);
 }
 
 /** Whether one that was taken as lost is still in evict(): its hugepages or reservations go. */
 function isOfEviction(lost: Incarnation, event: EventOfInode): boolean {
   if (lost.dev !== event.dev || (lost.ino !== 0 && lost.ino !== event.ino)) return false;
-  return lost.at('destroy_inode') === null && event.ts >= lost.last && givesBack(lost, event);
+  return lost.at('destroy_inode') === null && event.ts >= lost.progress && givesBack(lost, event);
 }
 
 function givesBack(inode: Incarnation, event: EventOfInode): boolean {

@@ -148,17 +148,25 @@ export class Teardown {
     this.inodes.end(inode, state);
   }
 
+  /** Those in evict() or waiting for RCU whose end has not gone on for so long, ns. */
+  *waitingFor(ns: number): Iterable<Incarnation> {
+    for (const inode of this.waiting) {
+      if (this.now - inode.began < ns) return;
+      if (this.now - inode.progress >= ns) yield inode;
+    }
+  }
+
   /** What waits far too long, while a gap could have swallowed its end, is taken as lost. */
   presumeLost(): void {
-    for (const inode of this.waiting) {
-      if (this.now - inode.last < PRESUMED_LOST_NS) return;
-      // without a gap since its last line it is not lost but stuck, and stays
-      if (!this.gaps.overlaps(inode.last, this.now)) {
+    for (const inode of this.waitingFor(PRESUMED_LOST_NS)) {
+      const { progress } = inode;
+      // without a gap since then it is not lost but stuck, and stays
+      if (!this.gaps.overlaps(progress, this.now)) {
         if (!this.#wasLeftOut(inode)) continue;
         const detail = LEFT_OUT;
         this.gaps.add({
-          from: inode.last,
-          to: inode.last + 1e9,
+          from: progress,
+          to: progress + 1e9,
           lost: 1,
           where: 'not_run',
           detail,

@@ -27,7 +27,7 @@ export class TracepointLines {
     const key = fileKey(event.dev, event.ino);
     let inode = inodes.current(key);
     if (event.kind === 'tp_free_inode' || event.kind === 'raw_free_inode') {
-      inode ??= this._teardown.recovered(key, (lost) => event.ts >= lost.last);
+      inode ??= this._teardown.recovered(key, (lost) => event.ts >= lost.progress);
       if (inode === undefined) {
         // its eviction was before us, or the program that notes it did not run
         if (this._teardown.asked !== 'steps' && this._teardown.sawAllOf(event.ts)) {
@@ -76,6 +76,7 @@ export class TracepointLines {
     } else if (event.kind === 'tp_hugepage_add') {
       hugepages.added(inode, none, event.pfn, event.index >> 9, event.ts);
     } else {
+      inode.goesOn(event.ts);
       if (inode.state === 'open') inode.pages = Math.max(0, inode.pages - 1);
       hugepages.removed(inode, none, event.pfn, event.index, null, event.ts);
     }

@@ -252,6 +252,45 @@ describe('stuck', () => {
     expect(host.leaks[0]!.until_ns).toBe(31_100e6);
   });
 
+  const TAKEN = [16, 14, 0, 0] as const;
+
+  /** A hugepage is pinned for 7 s; the inode, which was handed to RCU, is not heard of again. */
+  function pinnedAndGone(host: Host): Host {
+    host.until(2000).pool = [16, 15, 0, 0];
+    host.rows(PINNED.slice(0, PINNED.indexOf('  2015 '))).until(9000);
+    host.pool = [16, 16, 0, 0];
+    return host.rows('9000 0 cat/5 hugepage_free F1\n9000.1 0 cat/5 hugepage_enqueue F1');
+  }
+
+  it('is not moved on by a hugepage that comes back while the inode waits', () => {
+    const host = pinnedAndGone(new Host(true, TAKEN)).until(22_300);
+    expect(host.said).toEqual(['stuck firing certain 2', 'pinned resolved certain 1']);
+    expect(host.leaks[0]!.since_ns).toBe(2000.9e6);
+  });
+
+  it('is none when its end fell into a gap, whatever was heard of its hugepages since', () => {
+    const host = new Host(true, TAKEN);
+    const gap = {
+      from: 2500e6,
+      to: 3500e6,
+      lost: 9,
+      where: 'ring_buffer',
+      detail: 'full',
+    } as const;
+    host.pipeline.model.gap(gap);
+    pinnedAndGone(host).until(60_000);
+    expect(host.said).toEqual(['pinned resolved suspected 1']);
+  });
+
+  it('is told though an inode whose evict() began before it goes on', () => {
+    const host = new Host().rows(BEGUN).rows('2000.2 0 cat/5 evict B ino=8 blocks=4096');
+    for (let ms = 3000; ms < 22_000; ms += 1000) {
+      host.until(ms).rows(`${ms} 0 perl/391 hugepage_remove F${ms} A ino=7`);
+    }
+    host.until(23_000);
+    expect(host.leaks.filter(({ kind }) => kind === 'stuck')).toMatchObject([{ ino: 8 }]);
+  });
+
   it('is a callback that does not come, but not for lazy RCU', () => {
     const host = new Host().rows(BEGUN + HANDED_OVER).until(15_000);
     expect(host.said).toEqual([]);

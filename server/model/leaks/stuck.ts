@@ -24,11 +24,10 @@ export class StuckWatch implements LeakWatch {
         this._leaks.change(leak, { verdict: this.#verdict(leak.since) });
       }
     }
-    for (const inode of model.waiting()) {
-      if (now - inode.last < after.stuck) break;
+    for (const inode of model.waitingFor(after.stuck)) {
       if (inode.canary || this._byInode.has(inode)) continue;
       const waits = inode.at('destroy_inode') !== null;
-      const since = inode.last;
+      const since = inode.progress;
       const leak = this._leaks.fire(
         {
           kind: 'stuck',
