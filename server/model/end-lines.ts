@@ -39,7 +39,9 @@ export class EndLines {
       if (inode.fs === 'hugetlbfs') {
         inode.pages = (event.blocks * 512) / this._teardown.hugepageBytes(inode);
       }
-      inode.freedBefore = inode.freed;
+      // one that was pinned may have come back since
+      const since = inode.hugepages.filter(({ freedAt }) => freedAt > begin).length;
+      inode.freedBefore = inode.freed - since;
     }
     tell(inode, event);
     if (inode.superblock !== undefined) superblocks.ran(inode.superblock, event.free_inode);

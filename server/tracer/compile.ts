@@ -31,10 +31,11 @@ export interface CompileOptions {
 }
 
 /**
- * bpftrace puts the arguments of a line together in memory that all programs of a CPU share, if
- * they take more bytes than this. A preemptible kernel runs another task's program in between,
- * and what comes is a line made of two: so each has them on its own stack, of 512 bytes. Of the
- * other track only what RCU calls prints lines, with softirqs off: none of them comes in between.
+ * bpftrace puts the arguments of a line, and what a map is to keep, together in memory that all
+ * programs of a CPU share, if they take more bytes than this. A preemptible kernel runs another
+ * task's program in between, and what comes is a line made of two: so each has them on its own
+ * stack, of 512 bytes. Lines at the end of an inode are longer than that, but only what RCU calls
+ * prints them, with softirqs off: none of them comes in between.
  */
 const ON_STACK = 'config = { on_stack_limit = 200 }';
 
@@ -87,7 +88,7 @@ function compileTrack(
   ];
   const parts: string[] = [
     ...new Array<string>(above).fill(''),
-    ...(track === 0 && hasStackLimit(facts.bpftrace) ? [ON_STACK] : []),
+    ...(hasStackLimit(facts.bpftrace) ? [ON_STACK] : []),
     'BEGIN',
     '{',
     ...filters,

@@ -6,8 +6,9 @@ import { type Plan, type PlanEntry, STAGES, type Stage } from '../protocol/stage
 import type { HostFacts } from './facts.ts';
 import { FILESYSTEMS } from './filesystems.ts';
 import { argumentOf, namesOf } from './kernels.ts';
-import { FAMILIES, type Family, type ProbeBlock } from './programs.ts';
+import { FAMILIES, type Family, type ProbeBlock, type ProgramFile } from './programs.ts';
 import { asRaw, canBeRaw, isRaw, wouldBeRaw } from './raw-tracepoints.ts';
+import { hasStackLimit } from './versions.ts';
 
 /**
  * steps: each stage is told at once. lifecycle: in one line when the inode ends, with
@@ -83,8 +84,11 @@ function choose(
 ): { plan: Plan; probes: ProbeBlock[] } {
   const { fs, families } = options;
   const dropped = options.dropped ?? new Map<string, string>();
-  const wanted = blocks.filter((block) =>
-    lifecycle ? block.lifecycle || !OF_RCU.includes(block.line) : !block.lifecycle,
+  const other: ProgramFile = hasStackLimit(facts.bpftrace) ? 'lifecycle-maps.bt' : 'lifecycle.bt';
+  const wanted = blocks.filter(
+    (block) =>
+      block.file !== other &&
+      (lifecycle ? block.lifecycle || !OF_RCU.includes(block.line) : !block.lifecycle),
   );
   const detail = lifecycle ? options.detail : 'steps';
   const copies = forFilesystems(wanted, fs);

@@ -21,10 +21,12 @@ export const STEP_FILES = [
 /** Programs that print one line when an inode has ended. */
 export const LIFECYCLE_FILES = [
   'lifecycle.bt',
+  'lifecycle-maps.bt',
   'lifecycle-tracepoints.bt',
   'lifecycle-rawtracepoints.bt',
 ] as const;
 export const PROGRAM_FILES = [...STEP_FILES, ...LIFECYCLE_FILES] as const;
+export type ProgramFile = (typeof PROGRAM_FILES)[number];
 
 /** How a probe is attached, best first. */
 export const FAMILIES = ['fentry', 'kprobe', 'tracepoint'] as const;
@@ -32,6 +34,7 @@ export type Family = (typeof FAMILIES)[number];
 
 /** One probe of a program. */
 export interface ProbeBlock {
+  readonly file: ProgramFile;
   /** As bpftrace reads it: `kfunc:vmlinux:evict`. */
   readonly attach: string;
   readonly family: Family;
@@ -102,12 +105,12 @@ const NAME_OF_ID = new Map<number, LineName>(LINE_NAMES.map((name) => [LINES[nam
 
 /** All probes of all programs but BEGIN, END and the intervals, in the order of the files. */
 export function loadProbes(): ProbeBlock[] {
-  const steps = STEP_FILES.flatMap((file) => parseProgram(read(file)));
+  const steps = STEP_FILES.flatMap(parseProgram);
   const stageOf = new Map(steps.map((block) => [block.attach, block.stages.at(-1)!]));
   const inSteps = ({ attach, family, target }: ProbeBlock) =>
     stageOf.get(family === 'tracepoint' ? `tracepoint:${target}` : attach)!;
   const lives = LIFECYCLE_FILES.flatMap((file) =>
-    parseProgram(read(file)).map(
+    parseProgram(file).map(
       (block): ProbeBlock => ({
         ...block,
         line: lifeOf(block),
@@ -128,25 +131,24 @@ function lifeOf({ family, attach }: ProbeBlock): LineName {
 /** The probes of the program with this name in its header; null: there is none. */
 export function probesOf(name: string): ProbeBlock[] | null {
   const header = `printf("lastref ${GRAMMAR_VERSION} ${name}\\n")`;
-  const text = PROGRAM_FILES.map(read).find((program) => program.includes(header));
-  if (text === undefined) return null;
-  const own = new Set(parseProgram(text).map(({ attach, body }) => attach + body));
-  return loadProbes().filter(({ attach, body }) => own.has(attach + body));
+  const file = PROGRAM_FILES.find((of) => read(of).includes(header));
+  return file === undefined ? null : loadProbes().filter((probe) => probe.file === file);
 }
 
-function read(file: string): string {
+function read(file: ProgramFile): string {
   return readFileSync(new URL(`../../bpf/${file}`, import.meta.url), 'utf8');
 }
 
 /** Our files keep a shape: the probe, its predicate and the braces each begin a line. */
-export function parseProgram(text: string): ProbeBlock[] {
+function parseProgram(file: ProgramFile): ProbeBlock[] {
   const blocks: ProbeBlock[] = [];
   const shape =
     /^((?:kfunc|kretfunc|tracepoint|rawtracepoint):\S+)\n(\/.*\/\n)?\{\n([\s\S]*?)^\}$/gm;
-  for (const [, attach, predicate, body] of text.matchAll(shape)) {
+  for (const [, attach, predicate, body] of read(file).matchAll(shape)) {
     const lines = linesOf(body!);
     const tracepoint = tracepointOf(attach!);
     blocks.push({
+      file,
       attach: attach!,
       family: tracepoint === null ? 'fentry' : 'tracepoint',
       target: tracepoint ?? attach!.split(':').at(-1)!,

@@ -62,6 +62,16 @@ describe('a memfd of four hugepages, created, touched and closed', () => {
     expect(found.row.grace_ns).toBeGreaterThan(1000);
   });
 
+  it('is told the same by the line of each stage and by the one at its end', () => {
+    expect(found.timeline.map(({ what }) => what)).toContain('life');
+    const told = found.stages.filter(({ ns, context }) => ns !== null && context === 'task');
+    expect(told).toHaveLength(7);
+    for (const { stage, ns } of told) {
+      const own = found.timeline.find(({ what }) => what === stage);
+      expect(Math.abs(own!.ns - ns!), stage).toBeLessThan(5e6);
+    }
+  });
+
   it('ends in its task, and is freed in the softirq or its thread', () => {
     for (const stage of found.stages) {
       if (stage.stage === 'truncate_final') {

@@ -429,6 +429,22 @@ describe('a line at the end', () => {
     ]);
   });
 
+  it('does not count what came back while the inode waited for RCU as given back before', () => {
+    const { model } = pipelineOf(
+      `
+      0   0  perl/391  hugepage_add F1 A ino=7
+      1   0  perl/391  hugepage_add F2 A ino=7
+      2   0  perl/391  hugepage_remove F1 A ino=7
+      3   0  perl/391  hugepage_free F1
+      4   0  perl/391  hugepage_remove F2 A ino=7 refcount=514
+      12  0  cat/5     hugepage_free F2
+      60  0  perl/391  life A ino=7 blocks=0 evict=50000000
+    `,
+      lifecycle,
+    );
+    expect(only(model)).toMatchObject({ removed: 2, freed: 2, freedBefore: 1 });
+  });
+
   it('contradicts no callback of the superblock that has its device number by then', () => {
     const { model } = pipelineOf(
       `

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { LINES, type LineName } from '../../server/protocol/grammar.ts';
 import { COUNTED_LINES, HITS_PER_LINE } from '../../server/protocol/line-kinds.ts';
+import { INODE_STAGES } from '../../server/protocol/stages.ts';
 import type { BtfFunction } from '../../server/tracer/btf.ts';
 import { blame, compile, type Program } from '../../server/tracer/compile.ts';
 import { DEFAULT_FILESYSTEMS, FILESYSTEMS } from '../../server/tracer/filesystems.ts';
@@ -457,24 +458,48 @@ describe('the program', () => {
   });
 
   it.each(Object.entries(HOSTS))(
-    '%s: no line of a task is put together where another one writes',
+    '%s: nothing of a task is put together where another one writes',
     (_, host) => {
       for (const detail of DETAILS) {
-        const [first, ...others] = programsOf(host, { detail }).map(({ text }) => text.trim());
-        const limit = /^config = \{ on_stack_limit = (\d+) \}$/m.exec(first!)?.[1];
-        expect(limit !== undefined).toBe(hasStackLimit(host.facts.bpftrace));
-        for (const text of others) expect(text).not.toContain('config');
-        if (limit === undefined) continue;
-        expect(first!.startsWith('config')).toBe(true);
-        // which line it is, and then its arguments
-        const sizes = [...first!.matchAll(/printf\("[^"]*"([\s\S]*?)\);/g)].map(
-          ([, list]) => 8 * splitArguments(list!).length,
-        );
-        expect(Math.max(...sizes)).toBeLessThanOrEqual(Number(limit));
+        const texts = programsOf(host, { detail }).map(({ text }) => text.trim());
+        const limited = hasStackLimit(host.facts.bpftrace);
+        const config = 'config = { on_stack_limit = 200 }\n';
+        for (const text of texts) expect(text.startsWith(config)).toBe(limited);
+        if (!limited) continue;
+        // what a map is to keep; lines: which one it is, and then its arguments
+        const kept = /@\w+\[[^\]]*\] = \(((?:nsecs|\$w)[\s\S]*?)\);$/gm;
+        const parts = [
+          ...texts.flatMap((text) => [...text.matchAll(kept)].map(([, list]) => list!)),
+          ...[...texts[0]!.matchAll(/printf\("[^"]*"([\s\S]*?)\);/g)].map(([, list]) => list!),
+        ];
+        const sizes = parts.map((list) => 8 * splitArguments(list).length);
+        expect(Math.max(...sizes)).toBeLessThanOrEqual(200);
         expect(sizes.length).toBeGreaterThan(1);
       }
     },
   );
+
+  it('keeps all of an inode in one entry of a map where bpftrace has room to put it together', () => {
+    const { facts, ...rest } = HOSTS['6.12']!;
+    const kept = (bpftrace: string) => {
+      const [, { text }] = compile(
+        planOf({ ...rest, facts: { ...facts, bpftrace } }, { detail: 'lifecycle' }),
+        { ...facts, bpftrace },
+        null,
+        { stepsBelow: 5000 },
+      ) as [Program, Program];
+      const maps = new Set([
+        ...text.matchAll(/@(\w+)\[(?:\$k|cpu|\(uint64\)args->\w+(?:->\w+)?)\]/g),
+      ]);
+      return [...new Set([...maps].map(([, map]) => map!))].sort();
+    };
+    expect(kept('0.22.0')).toEqual(['evict', 'evict_end', 'i_callback']);
+    for (const older of ['0.19.0', '0.21.3']) {
+      expect(kept(older)).toEqual(
+        [...INODE_STAGES.filter((stage) => stage !== 'free_inode'), 'comm', 'what'].sort(),
+      );
+    }
+  });
 
   it('asks for page frame numbers only where the kernel can tell them', () => {
     expect(textOf(host)).toContain('kaddr("vmemmap_base")');
