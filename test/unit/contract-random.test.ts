@@ -17,6 +17,7 @@ import {
   type Truth,
 } from '../fixtures/reference-model.ts';
 import { epochOf, planOf } from '../fixtures/trace.ts';
+import { runs } from '../support/runs.ts';
 
 interface Settings {
   readonly ops: readonly Op[];
@@ -101,12 +102,12 @@ describe('a correct kernel', () => {
           checked.set(rule.id, (checked.get(rule.id) ?? 0) + n);
         }
       }),
-      { numRuns: 100, endOnFailure: true },
+      { numRuns: runs(100), endOnFailure: true },
     );
     const never = [...checked].filter(([, n]) => n === 0).map(([id]) => id);
     // no filesystem frees by itself; no guest_memfd is opened; a refused reservation is seldom alone
     expect(never.filter((id) => id !== 'R17')).toEqual(['R5', 'R21']);
-  }, 180_000);
+  });
 
   it('is never certainly broken, whatever is lost and however late that is told', () => {
     fc.assert(
@@ -114,9 +115,9 @@ describe('a correct kernel', () => {
         const { findings } = run(s);
         expect(said(findings.filter((f) => f.verdict === 'certain'))).toEqual([]);
       }),
-      { numRuns: 150, endOnFailure: true },
+      { numRuns: runs(150), endOnFailure: true },
     );
-  }, 180_000);
+  });
 });
 
 describe.each(['lifecycle', 'auto'] as const)('a correct kernel seen by %s', (detail) => {
@@ -125,9 +126,9 @@ describe.each(['lifecycle', 'auto'] as const)('a correct kernel seen by %s', (de
       fc.property(settings(fc.constant([]), [detail]), (s) => {
         expect(said(run(s).findings)).toEqual([]);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
-  }, 180_000);
+  });
 
   it('is never certainly broken, whatever is lost and however late that is told', () => {
     fc.assert(
@@ -135,9 +136,9 @@ describe.each(['lifecycle', 'auto'] as const)('a correct kernel seen by %s', (de
         const { findings } = run(s);
         expect(said(findings.filter((f) => f.verdict === 'certain'))).toEqual([]);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
-  }, 180_000);
+  });
 });
 
 /** What shows each, and what else it may look like. */
@@ -196,10 +197,10 @@ describe.each(BUGS)('a kernel that errs (%s)', (bug) => {
     });
     // of some errors two worlds in three show nothing that counts
     for (let rounds = 0; rounds === 0 || (times === 0 && rounds < 20); rounds++) {
-      fc.assert(once, { numRuns: 12, endOnFailure: true });
+      fc.assert(once, { numRuns: runs(12), endOnFailure: true });
     }
     expect(times).toBeGreaterThan(0);
-  }, 180_000);
+  });
 
   it('and nothing else is certain, whatever is lost', () => {
     const lossy = settings(fc.array(loss, { minLength: 1, maxLength: 2 }));
@@ -210,7 +211,7 @@ describe.each(BUGS)('a kernel that errs (%s)', (bug) => {
         const allowed: readonly string[] = truth.wrong ? [rule, ...also] : [];
         expect(said(certain.filter((f) => !allowed.includes(f.rule)))).toEqual([]);
       }),
-      { numRuns: 10, endOnFailure: true },
+      { numRuns: runs(10), endOnFailure: true },
     );
-  }, 180_000);
+  });
 });

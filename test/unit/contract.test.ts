@@ -320,21 +320,33 @@ describe('a callback that does not come', () => {
     expect(foundIn(rows)).toEqual(['R4 suspected']);
   });
 
+  const later = [
+    '2000 0 sh/500 alloc_inode E',
+    '2001 0 sh/500 evict E mode=16877',
+    '2001.1 0 sh/500 remove_hugepages E',
+    '2001.2 0 sh/500 unreserve E',
+    '2002 0 sh/500 clear_inode E',
+    '2003 0 sh/500 destroy_inode E',
+    '2004 0 sh/500 evict_end E',
+    '2020 1 a/0 i_callback E',
+    '2020.1 1 a/0 free_inode E',
+  ];
+
   it('is certain when one that was armed later on the same CPU has run', () => {
-    const later = [
-      '2000 0 sh/500 alloc_inode E',
-      '2001 0 sh/500 evict E mode=16877',
-      '2001.1 0 sh/500 remove_hugepages E',
-      '2001.2 0 sh/500 unreserve E',
-      '2002 0 sh/500 clear_inode E',
-      '2003 0 sh/500 destroy_inode E',
-      '2004 0 sh/500 evict_end E',
-      '2020 1 a/0 i_callback E',
-      '2020.1 1 a/0 free_inode E',
-    ];
     expect(foundIn([...rows, ...later])).toEqual(['R4 certain']);
     const elsewhere = later.map((row) => row.replace(' 0 sh', ' 1 sh'));
     expect(foundIn([...rows, ...elsewhere])).toEqual(['R4 suspected']);
+  });
+
+  it.each([
+    ['its task was held up before it armed', /^80.7 +0( +tmp.393 +evict_end A)$/, '3000 0$1'],
+    ['its task went on elsewhere', /^80.7 +0( +tmp.393 +evict_end A)$/, '80.7 1$1'],
+    ['that one went on elsewhere', /^2004 0( sh.500 evict_end E)$/, '2004 1$1'],
+  ])('is not certain when %s', (_, from, to) => {
+    const all = [...rows, ...later];
+    const otherwise = all.map((row) => row.trim().replace(from, to));
+    expect(otherwise.filter((row, i) => row !== all[i]!.trim())).toHaveLength(1);
+    expect(foundIn(otherwise)).toEqual(['R4 suspected']);
   });
 
   it('and comes in the end: the suspicion is withdrawn, and counted as such', () => {

@@ -14,6 +14,7 @@ import {
   programsOf,
 } from '../fixtures/reference-model.ts';
 import { epochOf, planOf } from '../fixtures/trace.ts';
+import { runs } from '../support/runs.ts';
 
 const op = anyOp([...OP_KINDS, 'pin', 'sleep']);
 const loss = anyLoss();
@@ -105,10 +106,10 @@ describe('a random world without losses', () => {
           expect(its, `${ino} away from ${at} to ${back}`).toBe(true);
         }
       }),
-      { numRuns: 150, endOnFailure: true },
+      { numRuns: runs(150), endOnFailure: true },
     );
     expect(found).toBeGreaterThan(0);
-  }, 180_000);
+  });
 });
 
 describe('a random world with losses', () => {
@@ -124,7 +125,7 @@ describe('a random world with losses', () => {
           expect(own.map((d) => d.at)).toContain(leak.since_ns);
         }
       }),
-      { numRuns: 200, endOnFailure: true },
+      { numRuns: runs(200), endOnFailure: true },
     );
-  }, 180_000);
+  });
 });

@@ -5,6 +5,7 @@ import { COUNTED_LINES, trackOf, UNCOUNTED_LINES } from '../../server/protocol/l
 import { TracerLedger } from '../../server/tracer/ledger.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { epochOf, lines } from '../fixtures/trace.ts';
+import { runs } from '../support/runs.ts';
 
 const NAMES = ['evict', 'destroy_inode', 'i_callback'] as const satisfies LineName[];
 type Name = (typeof NAMES)[number];
@@ -172,7 +173,7 @@ describe('the ledger', () => {
           check(reference);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -194,7 +195,7 @@ describe('the ledger', () => {
           balanced: reference.count('ran') > 0 ? true : expect.toBeOneOf([true, null]),
         });
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -212,7 +213,7 @@ describe('the ledger', () => {
         expect(decoded + ring_buffer).toBeLessThanOrEqual(reference.count('ran'));
         expect(ring_buffer).toBeGreaterThanOrEqual(reference.count('lost', { run: reference.run }));
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -228,7 +229,7 @@ describe('the ledger', () => {
           in_flight: reference.count('vanished'),
         });
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -327,7 +328,7 @@ describe('on a kernel that does not count each run that it skips', () => {
         expect([not_run, balanced]).toEqual([null, null]);
         for (const { ledger } of reference.ledger.rows()) expect(ledger.not_run).toBeNull();
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
     const reference = new Reference(false);
     reference.do({ kind: 'hit', name: 'evict', fate: 'vanished' });

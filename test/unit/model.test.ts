@@ -30,6 +30,7 @@ import {
   planOf,
   TRACEPOINT_STAGES,
 } from '../fixtures/trace.ts';
+import { runs } from '../support/runs.ts';
 
 const fate = (model: Model) => [...model.inodes.all()].map((inode) => inode.state);
 const countsOf = (model: Model) => Object.fromEntries(model.inodes.filesystems.counts);
@@ -740,7 +741,7 @@ describe.each(SEEN)('a random world seen by %s, nothing lost', (...seenBy) => {
           if (!tracepoints) expect(inode.freedBefore).toBe(life.freedBefore);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -793,7 +794,7 @@ describe.each(SEEN)('a random world seen by %s, nothing lost', (...seenBy) => {
         expect(ledger.totals().not_run ?? 0).toBeLessThanOrEqual(truth.hidden);
         if (ledger.events > 0) expect(report.losses.balanced).toBe(true);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });
@@ -825,7 +826,7 @@ describe.each(SEEN.filter(([, , detail]) => detail !== 'steps'))(
           expect(total.balanced).not.toBe(false);
           expect(model.gaps.list.length > 0).toBe(truth.full.length > 0);
         }),
-        { numRuns: 60 },
+        { numRuns: runs(60) },
       );
     });
   },
@@ -853,7 +854,7 @@ describe('the same bytes', () => {
           [...model.inodes.all()].map((i) => [i.address, i.ino, i.state, i.first, given(i)]);
         expect(told(again)).toEqual(told(pipeline));
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 });
@@ -894,7 +895,7 @@ describe.each(SEEN)('a random world seen by %s, with losses', (...seenBy) => {
         }
         expect(model.hugepages.outstanding).toBeGreaterThanOrEqual(0);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -911,7 +912,7 @@ describe.each(SEEN)('a random world seen by %s, with losses', (...seenBy) => {
         expect(total.kernel_hits).toBe(total.decoded + total.ring_buffer + total.not_run!);
         expect(total.balanced).not.toBe(false);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

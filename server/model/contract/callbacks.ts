@@ -20,7 +20,7 @@ export class CallbackRules {
   private readonly _oneLine: OneLine;
   /** destroy_inode() was seen, oldest first. */
   private readonly _waiting = new NumberedSet<InodeLife>();
-  /** By CPU: the latest destroy_inode() there whose callback has run. */
+  /** By CPU: the latest destroy_inode() that armed there and whose callback has run. */
   private readonly _calledBack = new NumberMap<number, number>();
   /** By task: a second i_callback(), which an alloc_inode() that fails would explain. */
   private readonly _second = new Map<number, Claim>();
@@ -109,8 +109,9 @@ export class CallbackRules {
   /** Callbacks that should have come. */
   tick(now: number): void {
     for (const life of this._waiting) {
-      const { destroy } = life;
+      const { destroy, returned } = life;
       if (destroy === null || now - destroy.ts < CALLBACK_NS) return;
+      if (returned !== null && now - returned.ts < CALLBACK_NS) continue;
       if (life.freesItself) {
         if (this._lives.callbacksSeen.has('0')) this._verdicts.held('R5', life);
         this._waiting.delete(life);
@@ -125,8 +126,9 @@ export class CallbackRules {
    * RCU sets no limit. But the callbacks of a CPU run in the order in which they were
    * armed: one armed later that has run proves that this one was skipped.
    */
-  #overdue(life: InodeLife, { ts, cpu }: EventOf<'destroy_inode'>, now: number): void {
-    const proven = (this._calledBack.get(cpu) ?? 0) > ts + 1e9;
+  #overdue(life: InodeLife, { ts }: EventOf<'destroy_inode'>, now: number): void {
+    const cpu = armedOn(life);
+    const proven = cpu !== null && (this._calledBack.get(cpu) ?? 0) > life.returned!.ts;
     const claim = life.noCallback;
     if (claim !== null && (!proven || claim.evidence.onlySuspected !== true)) return;
     const waited = `${((now - ts) / 1e9).toFixed(0)} s`;
@@ -155,9 +157,9 @@ export class CallbackRules {
   /** i_callback() has the free_inode of the superblock (R6). */
   #ran(life: InodeLife, event: TraceEvent, called: string, evicted: number | undefined): void {
     this._waiting.delete(life);
-    if (life.destroy !== null) {
-      const { cpu, ts } = life.destroy;
-      if (ts > (this._calledBack.get(cpu) ?? 0)) this._calledBack.set(cpu, ts);
+    const cpu = armedOn(life);
+    if (cpu !== null && life.destroy!.ts > (this._calledBack.get(cpu) ?? 0)) {
+      this._calledBack.set(cpu, life.destroy!.ts);
     }
     const sb = life.superblock;
     if (sb === undefined || evicted === undefined || life.freesItself) return;
@@ -186,4 +188,12 @@ export class CallbackRules {
     const who = 'subject' in of ? of.subject : of;
     return this._verdicts.claim(rule, who, { from, to: event.ts, lines, ...words }, event.ts);
   }
+}
+
+/**
+ * The CPU whose list has its callback; null where that is not sure. destroy_inode() arms it after
+ * s_op->destroy_inode, and a task may have been held up in there, or gone on elsewhere.
+ */
+function armedOn({ destroy, returned }: InodeLife): number | null {
+  return destroy !== null && returned?.cpu === destroy.cpu ? destroy.cpu : null;
 }

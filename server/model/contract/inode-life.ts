@@ -36,6 +36,8 @@ export class InodeLife implements Subject {
   evict: EventOf<'evict'> | null = null;
   clear: EventOf<'clear_inode'> | null = null;
   destroy: EventOf<'destroy_inode'> | null = null;
+  /** evict() returned: what destroy_inode() armed is armed. */
+  returned: EventOf<'evict_end'> | null = null;
   callback: EventOf<'i_callback'> | EventOf<'life'> | null = null;
   /** That i_callback() does not come. */
   noCallback: Claim | null = null;

@@ -145,6 +145,7 @@ export class InodeRules {
     const life = this._lives.returned(event.inode, event.tid);
     if (life === undefined) return;
     this._lives.note(life, event);
+    life.returned = event;
     if (life.destroy === null) {
       this.#wrongOrder(life, life.evict!.ts, event, 'evict() returned without destroy_inode()');
     }
