@@ -1,10 +1,12 @@
 /** Others that read as many events, on this machine and in the same run. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Decoder } from '../../server/tracer/decoder.ts';
-import { workload } from '../support/cli.ts';
+import { eventually, newerBpftrace, ROOT, workload } from '../support/cli.ts';
 import type { Input } from './repeat.ts';
 
 export interface Baseline {
@@ -94,6 +96,56 @@ export function perfBaseline(events: number): (() => Baseline) | null {
     if (!(count > 0)) throw new Error('perf script printed nothing of what perf recorded');
     return { name, rate: Math.round(count / seconds) };
   };
+}
+
+/** Of `/proc/PID/stat`, a second: USER_HZ, which is 100 wherever Linux runs. */
+const TICKS = 100;
+/** A buffer that takes what bpftrace cannot print at once, 4 KiB pages. */
+const BUFFER_PAGES = '16384';
+
+/**
+ * What bpftrace prints in a second of its own processor time: the lines of our steps, from the
+ * tracepoints of hugetlbfs while inodes are made and dropped. Who reads them need not be faster.
+ * Null where it cannot trace; why, goes to standard error.
+ */
+export async function bpftraceBaseline(events: number): Promise<Baseline | null> {
+  const directory = mkdtempSync(join(tmpdir(), 'lastref-bench-'));
+  const [printed, said] = [join(directory, 'lines'), join(directory, 'errors')];
+  const child = spawn(newerBpftrace(), ['-B', 'line', `${ROOT}bpf/hugetlbfs-tracepoints.bt`], {
+    stdio: ['ignore', openSync(printed, 'w'), openSync(said, 'w')],
+    env: { ...process.env, BPFTRACE_PERF_RB_PAGES: BUFFER_PAGES },
+  });
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const lines = () =>
+    Number(spawnSync('grep', ['-c', '^tp_', printed], { encoding: 'utf8' }).stdout);
+  const cpuSeconds = () => {
+    const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return (Number(stat[11]) + Number(stat[12])) / TICKS;
+  };
+  try {
+    const begins = () => /^lastref /m.test(readFileSync(printed, 'utf8'));
+    await eventually(20_000, () => begins() || child.exitCode !== null, 'a line of bpftrace');
+    if (!begins()) {
+      const why = readFileSync(said, 'utf8').trim().split('\n').slice(-2).join(' ');
+      process.stderr.write(`no comparison with bpftrace: it says: ${why}\n`);
+      return null;
+    }
+    const [before, idle] = [lines(), cpuSeconds()];
+    await promisify(execFile)(workload('memfd_churn'), [String(Math.ceil(events / SAME.length))]);
+    // the last are freed when their grace period is over
+    let told = -1;
+    for (let now = before; now > told; now = lines()) {
+      told = now;
+      await sleep(1000);
+    }
+    return { name: 'bpftrace', rate: Math.round((told - before) / (cpuSeconds() - idle)) };
+  } finally {
+    child.kill('SIGINT');
+    await ended;
+    rmSync(directory, { recursive: true });
+  }
 }
 
 function inTemporaryDirectory<T>(use: (directory: string) => T): T {

@@ -2,15 +2,16 @@
  * How fast bytes of bpftrace become the state of the model, on one core: decoder,
  * ledger, order, model, contract, leaks, as they run live and in a replay. Beside it, in
  * lines, jq, which reads the same lines; in calls of the kernel, perf script, which prints a
- * line of its own for each (both keep nothing); in bytes, a copy of them, which is what the
- * memory of the machine allows. A line at the end of an inode tells of nine calls.
+ * line of its own for each (both keep nothing); beside the steps, what bpftrace prints of them in a
+ * second of its processor, which is as fast as they can come from one host; in bytes, a copy of them,
+ * which is what the memory of the machine allows. A line at the end of an inode tells of nine calls.
  *
  *   scripts/bench ingest [--json] [--events 5000000] [--baseline-events 500000]
  */
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { feed } from '../../server/tracer/tracer.ts';
-import { type Baseline, jqBaseline, perfBaseline } from './baselines.ts';
+import { type Baseline, bpftraceBaseline, jqBaseline, perfBaseline } from './baselines.ts';
 import { readOptions } from './options.ts';
 import { type Input, repeat } from './repeat.ts';
 import { heapMb, printHeader, printResult } from './result.ts';
@@ -46,6 +47,7 @@ for (const { name, read } of INPUTS) {
     });
   print(lines, compared === 0 ? null : jqBaseline(input, compared));
   print(calls, perf?.() ?? null);
+  if (name === 'steps' && compared > 0) print(lines, await bpftraceBaseline(compared));
   printResult(options.json, {
     name: `ingest ${name}`,
     unit: 'MB/s',
