@@ -6,9 +6,9 @@ import { dialect, gmemMark, marksGmem } from './dialect.ts';
 import type { HostFacts } from './facts.ts';
 import { FILESYSTEMS } from './filesystems.ts';
 import { mapKeys } from './map-keys.ts';
-import { STEP_LINES, type TracePlan } from './plan.ts';
+import { ON_STACK, STEP_LINES, type TracePlan } from './plan.ts';
 import type { ProbeBlock } from './programs.ts';
-import { hasRingBuffer, hasStackLimit } from './versions.ts';
+import { hasRingBuffer } from './versions.ts';
 
 export interface Program {
   readonly text: string;
@@ -34,10 +34,10 @@ export interface CompileOptions {
  * bpftrace puts the arguments of a line, and what a map is to keep, together in memory that all
  * programs of a CPU share, if they take more bytes than this. A preemptible kernel runs another
  * task's program in between, and what comes is a line made of two: so each has them on its own
- * stack, of 512 bytes. Lines at the end of an inode are longer than that, but only what RCU calls
- * prints them, with softirqs off: none of them comes in between.
+ * stack, of 512 bytes. Of the track of RCU that is what is kept of an inode; there is no room
+ * beside it for the lines, which are printed where softirqs are off: none comes in between.
  */
-const ON_STACK = 'config = { on_stack_limit = 200 }';
+const STACK_LIMITS = [200, 128].map((bytes) => `config = { on_stack_limit = ${bytes} }`);
 
 /** Ticks (of 100 ms) below half the rate, after which `auto` tells each stage again. */
 const CALM_TICKS = 20;
@@ -88,7 +88,7 @@ function compileTrack(
   ];
   const parts: string[] = [
     ...new Array<string>(above).fill(''),
-    ...(hasStackLimit(facts.bpftrace) ? [ON_STACK] : []),
+    ...(plan.onStack ? [STACK_LIMITS[track]!] : []),
     'BEGIN',
     '{',
     ...filters,
@@ -321,12 +321,17 @@ const VMEMMAP = [
 
 /**
  * Which probes an error of bpftrace speaks of, with its words: from the place in
- * the text, or from the name of the program or function.
+ * the text, or from the name of the program or function. ON_STACK, where a program has no
+ * room on its stack: how much it needs depends on the compiler that bpftrace was built with.
  */
 export function blame(stderr: string, programs: readonly Program[]): Map<string, string> {
   const blamed = new Map<string, string>();
   const places = programs.flatMap((program) => program.places);
   for (const line of stderr.split('\n')) {
+    if (/BPF stack limit (of \d+ bytes )?is exceeded/.test(line)) {
+      blamed.set(ON_STACK, `bpftrace: ${line.replace(/^.*? in function (\w+).*/, '$1')}: no room`);
+      continue;
+    }
     if (!line.includes('ERROR')) continue;
     const words = line.replace(/^.*?ERROR: /, 'bpftrace: ').trim();
     const at = /^stdin:(\d+)/.exec(line);

@@ -27,10 +27,15 @@ export interface PlanOptions {
   readonly dropped?: ReadonlyMap<string, string>;
 }
 
+/** Among the refused attach points: what was to be put together on the stack has no room there. */
+export const ON_STACK = 'on the stack';
+
 export interface TracePlan {
   readonly plan: Plan;
   /** What is attached, in this order. */
   readonly probes: readonly ProbeBlock[];
+  /** bpftrace puts lines and what it keeps together on the stack of a program. */
+  readonly onStack: boolean;
   readonly fs: readonly string[];
   /** What was asked for, or `steps` where this host cannot do it. */
   readonly detail: Detail;
@@ -60,6 +65,7 @@ export function makePlan(
   blocks: readonly ProbeBlock[],
   options: PlanOptions,
 ): TracePlan {
+  const onStack = canUseStack(facts, options);
   const chosen = choose(facts, blocks, options, options.detail !== 'steps');
   // without evict() or what follows RCU there is no line at the end
   const lives = chosen.probes.filter((probe) => probe.lifecycle);
@@ -71,9 +77,13 @@ export function makePlan(
       p.stages.includes('evict') || (p.family === 'tracepoint' && p.stages.includes('evict_inode')),
   );
   if (options.detail === 'steps' || (complete && begins)) {
-    return { ...chosen, fs: options.fs, detail: options.detail };
+    return { ...chosen, onStack, fs: options.fs, detail: options.detail };
   }
-  return { ...choose(facts, blocks, options, false), fs: options.fs, detail: 'steps' };
+  return { ...choose(facts, blocks, options, false), onStack, fs: options.fs, detail: 'steps' };
+}
+
+function canUseStack(facts: HostFacts, { dropped }: PlanOptions): boolean {
+  return hasStackLimit(facts.bpftrace) && dropped?.has(ON_STACK) !== true;
 }
 
 function choose(
@@ -84,7 +94,7 @@ function choose(
 ): { plan: Plan; probes: ProbeBlock[] } {
   const { fs, families } = options;
   const dropped = options.dropped ?? new Map<string, string>();
-  const other: ProgramFile = hasStackLimit(facts.bpftrace) ? 'lifecycle-maps.bt' : 'lifecycle.bt';
+  const other: ProgramFile = canUseStack(facts, options) ? 'lifecycle-maps.bt' : 'lifecycle.bt';
   const wanted = blocks.filter(
     (block) =>
       block.file !== other &&

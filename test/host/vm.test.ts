@@ -63,13 +63,13 @@ describe('a memfd of four hugepages, created, touched and closed', () => {
   });
 
   it('is told the same by the line of each stage and by the one at its end', () => {
-    expect(found.timeline.map(({ what }) => what)).toContain('life');
     const told = found.stages.filter(({ ns, context }) => ns !== null && context === 'task');
     expect(told).toHaveLength(7);
-    for (const { stage, ns } of told) {
-      const own = found.timeline.find(({ what }) => what === stage);
-      expect(Math.abs(own!.ns - ns!), stage).toBeLessThan(5e6);
-    }
+    const apart = told.map(({ stage, ns }) =>
+      Math.abs(found.timeline.find(({ what }) => what === stage)!.ns - ns!),
+    );
+    expect(Math.max(...apart)).toBeLessThan(5e6);
+    expect(Math.max(...apart)).toBeGreaterThan(0); // two programs took the time
   });
 
   it('ends in its task, and is freed in the softirq or its thread', () => {
