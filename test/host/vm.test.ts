@@ -179,7 +179,7 @@ describe('when it ends', () => {
     expect(await guest.sh('pgrep -x bpftrace')).toMatch(/\d+/);
     await server.stop('SIGKILL');
     await eventually(5000, dead, 'its end');
-    await eventually(20_000, gone, 'the end of its probes');
+    await eventually(60_000, gone, 'the end of its probes');
   });
 
   it('nor when the connection goes dead without a word', async () => {
@@ -187,7 +187,7 @@ describe('when it ends', () => {
     // a stopped server is what a cut cable looks like from the host: silence
     second.child.kill('SIGSTOP');
     await eventually(5000, dead, 'its end');
-    await eventually(20_000, gone, 'the end of its probes');
+    await eventually(60_000, gone, 'the end of its probes');
     second.child.kill('SIGCONT');
     await second.stop('SIGKILL');
   });
