@@ -55,7 +55,7 @@ export class Inodes {
   private _ending = 0;
   /** Numbers of the canaries among them. */
   private readonly _canaries = new Set<number>();
-  private readonly _keep: number;
+  private _keep: number;
 
   constructor(keep: number) {
     this._keep = keep;
@@ -201,10 +201,20 @@ export class Inodes {
   }
 
   #bound(): void {
+    if (this.ended > this._keep) this.#dropOldest();
+  }
+
+  /** Ended ones that are in memory. */
+  get ended(): number {
     const past = this._past === null ? 0 : 1;
-    if (this._ended.length - this._oldest + this._packed.size + past > this._keep) {
-      this.#dropOldest();
-    }
+    return this._ended.length - this._oldest + this._packed.size + past;
+  }
+
+  /** No more ended ones than that from now on. */
+  keepAtMost(ended: number): void {
+    this._keep = Math.min(this._keep, ended);
+    if (this.ended > this._keep) this.revision++;
+    while (this.ended > this._keep) this.#dropOldest();
   }
 
   /** All is known of the newest one. */

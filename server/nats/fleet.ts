@@ -8,6 +8,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { nowMs } from '../protocol/clock.ts';
 import type { TracerStatus } from '../protocol/hosts.ts';
 import { plain } from '../protocol/plain.ts';
+import { boundEarlier } from '../tracer/earlier-epochs.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { openBucket } from './bucket.ts';
 import { Follower, type FollowerCounts, type FollowerOptions } from './follower.ts';
@@ -254,6 +255,7 @@ export class Fleet {
         nextEpoch: () => this.#pipelines.length + 1,
         onEpoch: (pipeline) => {
           this.#pipelines.push(pipeline);
+          boundEarlier(this.#pipelines, pipeline, options.keep);
           options.onEpoch?.(pipeline);
         },
       });

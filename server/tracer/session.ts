@@ -2,6 +2,7 @@
 import type { Host } from '../host/host.ts';
 import { nowMs } from '../protocol/clock.ts';
 import type { EpochInfo, FrameKind } from '../protocol/recording.ts';
+import { boundEarlier } from './earlier-epochs.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Tracer, type TracerOptions } from './tracer.ts';
 
@@ -31,6 +32,7 @@ export class Session {
           nextEpoch: () => this.#pipelines.length + 1,
           onEpoch: (pipeline) => {
             this.#pipelines.push(pipeline);
+            boundEarlier(this.#pipelines, pipeline, options.keep);
             options.onEpoch?.(pipeline);
           },
         }),
