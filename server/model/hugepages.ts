@@ -90,6 +90,16 @@ export class Hugepages {
     return this._removed;
   }
 
+  /** No line of any of them will come: they are counted as they are. */
+  forget(): void {
+    this._known.clear();
+    this._removed.clear();
+    this._private.clear();
+    this._freeing.clear();
+    this._pins.clear();
+    this.holding.clear();
+  }
+
   /** It is in the pool again, though that was not seen. */
   back(page: Hugepage): void {
     if (!this._removed.delete(page)) return;

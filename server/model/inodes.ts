@@ -210,6 +210,17 @@ export class Inodes {
     return this._ended.length - this._oldest + this._packed.size + past;
   }
 
+  /** All of them, those that go on as well: they are counted as before. */
+  forget(): void {
+    this.keepAtMost(0);
+    this.dropped += this._byNumber.size;
+    this.relist([], []);
+    this._byKey.clear();
+    this._byName.clear();
+    this.latest = null;
+    this.revision++;
+  }
+
   /** No more ended ones than that from now on. */
   keepAtMost(ended: number): void {
     this._keep = Math.min(this._keep, ended);

@@ -130,6 +130,19 @@ export class Model {
     return this._teardown.namelessDev;
   }
 
+  /**
+   * The epoch is over, and long ago: of single inodes and hugepages nothing is known any more.
+   * What was counted, measured and found stays.
+   */
+  forget(): void {
+    this.inodes.forget();
+    this.hugepages.forget();
+    this.promises.forget();
+    this._teardown.forget();
+    this.contract.forget();
+    this.stacks.clear();
+  }
+
   /** In evict() or waiting for RCU, oldest first. */
   waiting(): Iterable<Incarnation> {
     return this._teardown.waiting;

@@ -24,6 +24,10 @@ export class NumberedSet<T extends { readonly number: number }> {
     return this._items.delete(item.number);
   }
 
+  clear(): void {
+    this._items.clear();
+  }
+
   [Symbol.iterator](): Iterator<T> {
     return this._items.values();
   }

@@ -160,6 +160,12 @@ export class PackedLives {
 
   clear(): void {
     this._size = 0;
+    this._oldest = 0;
+    this._numbers = new Float64Array(SMALLEST);
+    this._ends = new Float64Array(SMALLEST);
+    this._values = new Float64Array(SMALLEST * WORDS);
+    this._words = new Array<Words | null>(SMALLEST).fill(null);
+    this._lastWords = null;
     this._unpacked.clear();
   }
 

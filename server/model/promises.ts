@@ -96,6 +96,13 @@ export class Promises {
     promise.entry.private = Math.max(0, promise.entry.private - promise.pages);
   }
 
+  /** No line of any inode will come. */
+  forget(): void {
+    this._byInode.clear();
+    this._byMap.clear();
+    this._newest.clear();
+  }
+
   /** It is gone, or its end was lost. */
   ended(inode: Incarnation): void {
     if (this._byInode.size > 0) this._byInode.delete(inode.number);

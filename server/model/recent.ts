@@ -30,4 +30,8 @@ export class Recent<K extends number, V extends NonNullable<unknown>> {
   delete(key: K): boolean {
     return this._entries.delete(key);
   }
+
+  clear(): void {
+    this._entries.clear();
+  }
 }

@@ -132,6 +132,14 @@ export class Teardown {
     if (inode.state !== 'ended') this.lose(inode);
   }
 
+  /** No line of any inode will come. */
+  forget(): void {
+    this.evicting.clear();
+    this.waiting.clear();
+    this._freedOf.clear();
+    this._presumed.clear();
+  }
+
   /** evict() has it since this time. */
   evicted(inode: Incarnation, ts: number): void {
     inode.state = 'evicting';

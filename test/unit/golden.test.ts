@@ -32,11 +32,15 @@ function open<T>(name: string, use: (reader: RecordingReader) => T): T {
 
 /** As Replay does it, with frames of one's own. */
 function reportOf(reader: RecordingReader, frames: Iterable<Frame>): Report {
+  return makeReport(played(reader, frames));
+}
+
+function played(reader: RecordingReader, frames: Iterable<Frame>): Pipeline[] {
   const pipelines = new Map(
     reader.epochs.map((info) => [info.number, new Pipeline(info, { keep: 1000 })]),
   );
   for (const { epoch, kind, bytes } of frames) feed(pipelines.get(epoch)!, kind, bytes);
-  return makeReport([...pipelines.values()]);
+  return [...pipelines.values()];
 }
 
 /** Neighbouring frames of standard output joined, and cut again at other places. */
@@ -98,6 +102,16 @@ describe.each(NAMES)('the recording %s', (name) => {
     if (process.env.UPDATE_GOLDEN === '1') writeFileSync(expected, text);
     expect(text).toBe(readFileSync(expected, 'utf8'));
     expect(text).toMatch(/^([ -~]{0,80}\n)+$/);
+  });
+
+  it('gives the same report when nothing is known of single inodes any more', () => {
+    open(name, (reader) => {
+      const pipelines = played(reader, reader.frames());
+      const expected = textOf(makeReport(pipelines));
+      for (const { model } of pipelines) model.forget();
+      expect(textOf(makeReport(pipelines))).toBe(expected);
+      for (const { model } of pipelines) expect(model.inodes.size).toBe(0);
+    });
   });
 
   it('gives the same report wherever the output was cut', () => {

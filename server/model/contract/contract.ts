@@ -72,23 +72,34 @@ export class Contract {
   readonly watch: Watch;
   readonly verdicts: Verdicts;
   private readonly _why: ReadonlyMap<RuleId, string | null>;
-  private readonly _inodes: InodeRules;
-  private readonly _hugetlbfs: HugetlbfsRules;
-  private readonly _hugepages: HugepageRules;
-  private readonly _reservations: ReservationRules;
-  private readonly _mounts: Mounts;
-  private readonly _gmem: GuestMemfdRules;
+  private readonly _options: ContractOptions;
+  private readonly _model: ModelView;
+  private _inodes!: InodeRules;
+  private _hugetlbfs!: HugetlbfsRules;
+  private _hugepages!: HugepageRules;
+  private _reservations!: ReservationRules;
+  private _mounts!: Mounts;
+  private _gmem!: GuestMemfdRules;
   private _newest = 0;
   private _lastTick: number | null = null;
   /** Time that the host was seen to run: a guest that is stopped has no ticks. */
   private _passed = 0;
 
-  constructor({ plan, freedState, baseIndex, steps }: ContractOptions, model: ModelView) {
+  constructor(options: ContractOptions, model: ModelView) {
+    const { plan, freedState, steps } = options;
+    this._options = options;
+    this._model = model;
     this._why = new Map(RULES.map((rule) => [rule.id, notCheckable(rule, plan, freedState)]));
     this.watch = new Watch(model.gaps, steps);
     const checkable = RULES.map(({ id }) => id).filter((id) => this._why.get(id) === null);
     this.verdicts = new Verdicts(this.watch, new Set(checkable));
-    const lives = new Lives(model.superblocks, model.inodes);
+    this.forget();
+  }
+
+  /** What the rules have seen so far; what they found stays. */
+  forget(): void {
+    const { plan, freedState, baseIndex } = this._options;
+    const lives = new Lives(this._model.superblocks, this._model.inodes);
     this._inodes = new InodeRules(this.verdicts, lives, freedState, (life, end) => {
       this._hugetlbfs.emptied(life, end);
       this._reservations.emptied(life, end);
