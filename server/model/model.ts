@@ -153,6 +153,11 @@ export class Model {
     return this._teardown.waitingFor(ns);
   }
 
+  /** Since when a loss would explain that the end of this inode does not come; see Teardown. */
+  owesSince(inode: Incarnation): number | null {
+    return this._teardown.owesSince(inode);
+  }
+
   /** Bytes of a hugepage of this inode's superblock. */
   hugepageBytes(inode: Incarnation | null): number {
     return this._teardown.hugepageBytes(inode);

@@ -164,12 +164,23 @@ export class Teardown {
     }
   }
 
+  /**
+   * Since when a loss would explain that its end does not come. A step tells itself; but the line
+   * at the end comes only where the program that prints it has seen evict(): null, where that was
+   * not seen, or not by that program, which began later.
+   */
+  owesSince(inode: Incarnation): number | null {
+    if (this.asked === 'steps') return inode.progress;
+    return inode.at('evict') ?? inode.at('evict_inode');
+  }
+
   /** What waits far too long, while a gap could have swallowed its end, is taken as lost. */
   presumeLost(): void {
     for (const inode of this.waitingFor(PRESUMED_LOST_NS)) {
       const { progress } = inode;
+      const from = this.owesSince(inode);
       // without a gap since then it is not lost but stuck, and stays
-      if (!this.gaps.overlaps(progress, this.now)) {
+      if (from !== null && !this.gaps.overlaps(from, this.now)) {
         if (!this.#wasLeftOut(inode)) continue;
         const detail = LEFT_OUT;
         this.gaps.add({

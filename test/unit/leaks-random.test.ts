@@ -12,6 +12,7 @@ import {
   Kernel,
   OP_KINDS,
   programsOf,
+  type Truth,
 } from '../fixtures/reference-model.ts';
 import { epochOf, planOf } from '../fixtures/trace.ts';
 import { runs } from '../support/runs.ts';
@@ -31,9 +32,30 @@ const settings = (losses: fc.Arbitrary<Delivery['losses']>) =>
   });
 type Settings = ReturnType<typeof settings> extends fc.Arbitrary<infer S> ? S : never;
 
-function simulate(s: Settings) {
+/** Parts of the trace, from 0 to 1, between which bpftrace is not there. */
+type Down = readonly [from: number, to: number];
+
+/** What two runs of bpftrace see: the second knows nothing of what the first one noted. */
+function inTwoRuns(truth: Truth, [from, to]: Down): Truth[] {
+  const [first, last] = [truth.lines[0]!.ts, truth.lines.at(-1)!.ts];
+  const [dies, begins] = [from, to].map((at) => first + at * (last - first)) as [number, number];
+  const isBefore = (ts: number) => ts < dies;
+  const isAfter = (ts: number) => ts >= begins;
+  const during = (is: (ts: number) => boolean) => ({
+    ...truth,
+    lines: truth.lines.filter((line) => is(line.ts) && is(line.from)),
+    full: truth.full.filter(is),
+    kept: truth.kept.filter(is),
+  });
+  return [during(isBefore), during(isAfter)];
+}
+
+function simulate(s: Settings, down: Down | null = null) {
   const truth = new Kernel(s).run(s.ops, s.untraced);
-  const { frames, arrived } = deliver(truth, { ...s, seed: s.seed ^ 1 });
+  const seen = down === null ? [truth] : inTwoRuns(truth, down);
+  const runsOfBpftrace = seen
+    .filter(({ lines }) => lines.length > 0)
+    .map((part) => deliver(part, { ...s, seed: s.seed ^ 1 }));
   const pipeline = new Pipeline(
     epochOf({
       cpus: s.cpus,
@@ -45,10 +67,12 @@ function simulate(s: Settings) {
     { keep: 100_000 },
   );
   pipeline.model.contract.ready(0);
-  pipeline.begin(programsOf(s));
-  for (const { kind, text } of frames) pipeline[kind](Buffer.from(text));
-  pipeline.end(true, '');
-  const origin = arrived[0]!.ts;
+  runsOfBpftrace.forEach(({ frames }, i) => {
+    pipeline.begin(programsOf(s));
+    for (const { kind, text } of frames) pipeline[kind](Buffer.from(text));
+    pipeline.end(i === runsOfBpftrace.length - 1, 'killed');
+  });
+  const origin = runsOfBpftrace[0]!.arrived[0]!.ts;
   const departures = truth.departures.map(({ life, at, back }) => {
     return { ino: life.ino, at: at - origin, back: back - origin };
   });
@@ -60,7 +84,7 @@ function simulate(s: Settings) {
     const last = life.over ? Math.max(...life.stages.values()) - origin : end;
     return last - since_ns >= LEAK_AFTER.stuck;
   };
-  return { leaks: pipeline.leaks(), departures, end, isStuck };
+  return { pipeline, leaks: pipeline.leaks(), departures, end, isStuck };
 }
 
 const told = ({ kind, state, verdict, ino, since_ns, until_ns, pages }: Leak) =>
@@ -127,5 +151,34 @@ describe('a random world with losses', () => {
       }),
       { numRuns: runs(200), endOnFailure: true },
     );
+  });
+});
+
+describe('a random world in which bpftrace dies and is started again', () => {
+  it('has no leak and no finding that is certain and was none', () => {
+    let gaps = 0;
+    const loss = fc.array(anyLoss(), { maxLength: 2 });
+    const down = fc.tuple(
+      fc.double({ min: 0.05, max: 0.9, noNaN: true }),
+      fc.double({ min: 0, max: 0.4, noNaN: true }),
+    );
+    fc.assert(
+      fc.property(settings(loss), down, (s, [from, length]) => {
+        const world = simulate(s, [from, from + length]);
+        const { pipeline, leaks, departures, isStuck } = world;
+        gaps += pipeline.model.gaps.list.filter(({ where }) => where === 'tracer_down').length;
+        const certain = leaks.filter((l) => l.verdict === 'certain' && l.state !== 'refuted');
+        const others = certain.filter((leak) => leak.kind !== 'pinned' && !isStuck(leak));
+        expect(others.map(told)).toEqual([]);
+        for (const leak of certain.filter(({ kind }) => kind === 'pinned')) {
+          const own = departures.filter((d) => d.ino === leak.ino && d.back - d.at >= AFTER_NS);
+          expect(own.map((d) => d.at)).toContain(leak.since_ns);
+        }
+        const broken = pipeline.model.contract.findings.filter((f) => f.verdict === 'certain');
+        expect(broken.map((f) => `${f.rule} ${f.sentence}`)).toEqual([]);
+      }),
+      { numRuns: runs(150), endOnFailure: true },
+    );
+    expect(gaps).toBeGreaterThan(0);
   });
 });

@@ -194,7 +194,8 @@ export class Density {
     const column = (ns: number) => Math.min(width, Math.max(0, Math.floor((ns - from) * perNs)));
     const end = Math.min(width, column(of.last) + 1);
     const tail = of.tailFrom <= now ? column(of.tailFrom) : end;
-    const first = column(of.evictFrom);
+    // one that begins at the very end is in the last column
+    const first = Math.min(width - 1, column(of.evictFrom));
     const wait = of.waitTo > of.waitFrom ? column(of.waitFrom) : tail;
     const mostlyWaits = wait === first && tail - first > 1;
     const ran = mostlyWaits ? first : Math.min(tail, Math.max(wait, first + 1));

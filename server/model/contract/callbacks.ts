@@ -133,15 +133,17 @@ export class CallbackRules {
     if (claim !== null && (!proven || claim.evidence.onlySuspected !== true)) return;
     const waited = `${((now - ts) / 1e9).toFixed(0)} s`;
     const lines = life.lines;
+    // a line at the end comes only where its program has seen evict(), too
+    const from = life.evict?.ts ?? life.first;
     const evidence = proven
       ? {
-          from: ts,
+          from,
           to: now,
           sentence: `no i_callback() ${waited} after destroy_inode(), although one that was armed later on CPU ${cpu} has run; expected one.`,
           lines,
         }
       : {
-          from: ts,
+          from,
           to: now,
           sentence: `no i_callback() ${waited} after destroy_inode(); expected one, unless the grace period is stalled.`,
           lines,

@@ -20,8 +20,8 @@ export class StuckWatch implements LeakWatch {
       } else if (inode.state === 'lost') {
         this._leaks.end(leak, 'refuted', now, 'its end fell into a gap: lines were lost then');
         this._byInode.delete(inode);
-      } else if (leak.verdict !== this.#verdict(leak.since)) {
-        this._leaks.change(leak, { verdict: this.#verdict(leak.since) });
+      } else if (leak.verdict !== this.#verdict(inode, leak.since)) {
+        this._leaks.change(leak, { verdict: this.#verdict(inode, leak.since) });
       }
     }
     for (const inode of model.waitingFor(after.stuck)) {
@@ -32,7 +32,7 @@ export class StuckWatch implements LeakWatch {
         {
           kind: 'stuck',
           inode,
-          verdict: this.#verdict(since),
+          verdict: this.#verdict(inode, since),
           pages: inode.pages,
           pageBytes: model.hugepageBytes(inode),
           since,
@@ -56,7 +56,11 @@ export class StuckWatch implements LeakWatch {
     return false;
   }
 
-  #verdict(since: number): Leak['verdict'] {
-    return this._leaks.isCertain(since, since + this._leaks.after.stuck) ? 'certain' : 'suspected';
+  #verdict(inode: Incarnation, since: number): Leak['verdict'] {
+    const from = this._leaks.model.owesSince(inode);
+    const until = since + this._leaks.after.stuck;
+    return from !== null && this._leaks.isCertain(Math.min(from, since), until)
+      ? 'certain'
+      : 'suspected';
   }
 }

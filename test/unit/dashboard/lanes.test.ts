@@ -165,6 +165,20 @@ describe('what is in sight', () => {
     );
   });
 
+  it.each([
+    ['begins', 9, 12],
+    ['ends', 2, 4],
+  ])('has what %s at its edge', (_, begin, end) => {
+    const store = new LaneStore();
+    store.apply(blockOf([{ number: 1, begin, ran: 1, end }], true));
+    const window = { from: 4, to: 9, now: 9000 };
+    expect(lookAt(store, window, 500).count).toBe(1);
+    const density = new Density(500, new Int32Array(500));
+    readParts(store, 0, window.now, parts);
+    density.add(parts, window, 500 / 5);
+    expect(density.finish()).toBe(1);
+  });
+
   it('is found again where it is drawn', () => {
     fc.assert(
       fc.property(crowd, ({ store }) => {
