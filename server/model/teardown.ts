@@ -171,7 +171,7 @@ export class Teardown {
    */
   owesSince(inode: Incarnation): number | null {
     if (this.asked === 'steps') return inode.progress;
-    return inode.at('evict') ?? inode.at('evict_inode');
+    return inode.at(inode.address === 0 ? 'evict_inode' : 'evict');
   }
 
   /** What waits far too long, while a gap could have swallowed its end, is taken as lost. */
