@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { LINES } from '../../server/protocol/grammar.ts';
 import type { Leak } from '../../server/protocol/leaks.ts';
+import type { EpochInfo } from '../../server/protocol/recording.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { BOOT_NS, epochOf, lines } from '../fixtures/trace.ts';
 
@@ -9,13 +10,18 @@ const HEADER = 'lastref 1 test\n';
 
 /** A host whose time goes on by ticks, with the counters of its pool each second. */
 class Host {
-  readonly pipeline = new Pipeline(epochOf({ freed_state: 0x180 }), { keep: 1000 });
+  readonly pipeline: Pipeline;
   /** total, free, reserved, surplus */
   pool: readonly [number, number, number | bigint, number];
   #ms = 0;
 
   /** `settled`: every loss of all times is known, and there is none. */
-  constructor(settled = true, pool: Host['pool'] = [16, 16, 0, 0]) {
+  constructor(
+    settled = true,
+    pool: Host['pool'] = [16, 16, 0, 0],
+    detail: EpochInfo['detail'] = 'steps',
+  ) {
+    this.pipeline = new Pipeline(epochOf({ freed_state: 0x180, detail }), { keep: 1000 });
     this.pool = pool;
     const { contract } = this.pipeline.model;
     contract.ready(0);
@@ -280,6 +286,17 @@ describe('stuck', () => {
     host.pipeline.model.gap(gap);
     pinnedAndGone(host).until(60_000);
     expect(host.said).toEqual(['pinned resolved suspected 1']);
+  });
+
+  it('is none where the line at its end is of a program that has not seen evict()', () => {
+    const rows = `1500 0 perl/391 alloc_inode A${HANDED_OVER}`;
+    const lost = new Host(true, TAKEN, 'auto').rows(rows).until(60_000);
+    expect(lost.said).toEqual([]);
+    expect([...lost.pipeline.model.inodes.all()].map(({ state }) => state)).toEqual(['lost']);
+    // a step tells itself
+    expect(new Host(true, TAKEN, 'steps').rows(rows).until(60_000).said).toEqual([
+      'stuck firing certain 0',
+    ]);
   });
 
   it('is told though an inode whose evict() began before it goes on', () => {
