@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config';
+import { runs } from './test/support/runs.ts';
 
 /** Tests on real hosts: one at a time, and patient, since the guest may be emulated. */
 const slow = { testTimeout: 180_000, hookTimeout: 300_000, fileParallelism: false };
 
 /** LASTREF_RUNS tries more random worlds (docs/fuzzing.md). */
-const unitTimeout = 180_000 * Math.max(1, Number(process.env.LASTREF_RUNS ?? 1));
+const unitTimeout = Math.max(180_000, runs(180_000));
 
 /** One after the other: what traces this machine would see the inodes of the others. */
 function part(name: string, groupOrder: number, options = {}) {

@@ -172,7 +172,7 @@ export class Incarnation {
     this.goesOn(ts);
   }
 
-  /** It lost a hugepage or a reservation: its end, if it is at its end, goes on. */
+  /** A stage, or a hugepage or reservation that it lost: its end, if it is at its end, goes on. */
   goesOn(ts: number): void {
     if (!(ts <= this._times[PROGRESS]!)) this._times[PROGRESS] = ts;
   }

@@ -490,10 +490,8 @@ describe('the program', () => {
         null,
         { stepsBelow: 5000 },
       ) as [Program, Program];
-      const maps = new Set([
-        ...text.matchAll(/@(\w+)\[(?:\$k|cpu|\(uint64\)args->\w+(?:->\w+)?)\]/g),
-      ]);
-      return [...new Set([...maps].map(([, map]) => map!))].sort();
+      const used = text.matchAll(/@(\w+)\[(?:\$k|cpu|\(uint64\)args->\w+(?:->\w+)?)\]/g);
+      return [...new Set([...used].map(([, map]) => map!))].sort();
     };
     expect(kept('0.22.0')).toEqual(['evict', 'evict_end', 'i_callback']);
     for (const older of ['0.19.0', '0.21.3']) {

@@ -96,7 +96,7 @@ export class Contract {
     this.forget();
   }
 
-  /** What the rules have seen so far; what they found stays. */
+  /** Every rule begins anew, as if it had seen no line; what they found stays. */
   forget(): void {
     const { plan, freedState, baseIndex } = this._options;
     const lives = new Lives(this._model.superblocks, this._model.inodes);
