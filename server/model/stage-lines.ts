@@ -5,6 +5,8 @@ import type { Address } from '../protocol/units.ts';
 import { callbackContext } from './context.ts';
 import type { GuestMemfds } from './guest-memfds.ts';
 import { type Incarnation, STAGE_PLACE } from './incarnation.ts';
+import type { File } from './inodes.ts';
+import { HUGETLBFS } from './superblocks.ts';
 import type { Teardown } from './teardown.ts';
 
 /** The stages inside evict(), which all run in one task, in this order. */
@@ -23,7 +25,7 @@ export class StageLines {
 
   evict(event: EventOf<'evict'>): void {
     let inode = this._teardown.inodes.current(event.inode);
-    if (inode === undefined || inode.state !== 'open' || inode.dev !== event.dev) {
+    if (inode === undefined || inode.state !== 'open' || !isOfFile(inode, event)) {
       inode = this._teardown.begin(event.inode, event.dev, event.magic, event.ino, event);
     }
     this._teardown.evicted(inode, event.ts);
@@ -103,12 +105,17 @@ export class StageLines {
     );
   }
 
-  ofInode(event: EventOfInode): Incarnation {
+  /** Undefined: the line came late, and the life it is of is not known any more. */
+  ofInode(event: EventOfInode): Incarnation | undefined {
+    const { inodes } = this._teardown;
     let inode =
-      this._teardown.inodes.current(event.inode) ??
+      inodes.current(event.inode) ??
       this._teardown.recovered(event.inode, (lost) => isOfEviction(lost, event));
-    if (inode === undefined || isPast(inode, event)) {
-      inode = this._teardown.begin(event.inode, event.dev, 0x958458f6, event.ino, event);
+    if (inode !== undefined && event.ts < inode.first && !isOfFile(inode, event)) {
+      inode = inodes.ofFile(event).findLast((life) => isBefore(life, event));
+      if (inode === undefined) return undefined;
+    } else if (inode === undefined || isPast(inode, event)) {
+      inode = this._teardown.begin(event.inode, event.dev, HUGETLBFS, event.ino, event);
     }
     if (inode.state === 'open') {
       inode.ino = event.ino;
@@ -148,15 +155,35 @@ function isOfAnotherLife(inode: Incarnation, event: TraceEvent, stage: EvictStag
 
 /** Whether a line about its pages or reservations is of a time after this incarnation. */
 function isPast(inode: Incarnation, event: EventOfInode): boolean {
-  if (inode.state === 'open') return false;
+  if (inode.state === 'open') return !isOfFile(inode, event);
   if (event.ts < inode.progress) return false; // late
-  return inode.state !== 'evicting' || !givesBack(inode, event);
+  return inode.state !== 'evicting' || !givesBack(inode, event) || !isOfFile(inode, event);
+}
+
+/** Whether it had this address before another had it: a late line is of its time. */
+function isBefore(life: Incarnation, event: EventOfInode): boolean {
+  return life.address === event.inode && life.first <= event.ts;
 }
 
 /** Whether one that was taken as lost is still in evict(): its hugepages or reservations go. */
 function isOfEviction(lost: Incarnation, event: EventOfInode): boolean {
-  if (lost.dev !== event.dev || (lost.ino !== 0 && lost.ino !== event.ino)) return false;
+  if (!isOfFile(lost, event)) return false;
   return lost.at('destroy_inode') === null && event.ts >= lost.progress && givesBack(lost, event);
+}
+
+/**
+ * Whether the inode may be this file's. Its number is not known from alloc_inode(), and that of a
+ * SysV segment changes once it is made (newseg() in ipc/shm.c gives it the segment's).
+ */
+function isOfFile(inode: Incarnation, { dev, ino }: File): boolean {
+  if (inode.dev !== dev) return false;
+  return inode.ino === 0 || inode.ino === ino || inode.evidence.every(isOfMaking);
+}
+
+/** Lines of hugetlb_file_setup(): nothing is mapped. */
+function isOfMaking(event: TraceEvent): boolean {
+  if (event.kind === 'reserve') return event.vma === 0;
+  return event.kind === 'alloc_inode' || event.kind === 'subpool';
 }
 
 function givesBack(inode: Incarnation, event: EventOfInode): boolean {

@@ -5,11 +5,15 @@
 import type { EventOf } from '../protocol/events.ts';
 import type { SbDev } from '../protocol/units.ts';
 
-/** Superblock magic numbers (include/uapi/linux/magic.h) to the names of the types. */
+/** Superblock magic numbers: include/uapi/linux/magic.h. */
+export const HUGETLBFS = 0x958458f6;
+export const GUEST_MEMFD = 0x474d454d;
+
+/** To the names of the types. */
 const FS_OF_MAGIC = new Map<number, string>([
-  [0x958458f6, 'hugetlbfs'],
+  [HUGETLBFS, 'hugetlbfs'],
   [0x01021994, 'tmpfs'],
-  [0x474d454d, 'guest_memfd'],
+  [GUEST_MEMFD, 'guest_memfd'],
   [0xef53, 'ext4'],
   [0x9fa0, 'proc'],
   [0x09041934, 'anon_inodefs'],

@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Incarnation } from '../../server/model/incarnation.ts';
 import type { Model } from '../../server/model/model.ts';
+import type { EventOf } from '../../server/protocol/events.ts';
 import type { LineName } from '../../server/protocol/grammar.ts';
 import { Report } from '../../server/protocol/report.ts';
 import { INODE_STAGES } from '../../server/protocol/stages.ts';
-import { formatAddress } from '../../server/protocol/units.ts';
+import { type Address, formatAddress, type Nanos } from '../../server/protocol/units.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
@@ -162,6 +163,56 @@ describe('an address that is used again', () => {
     `);
     expect([...model.inodes.all()].map((i) => [i.ino, i.state, i.hugepages.length])).toEqual([
       [7, 'lost', 0],
+      [8, 'open', 1],
+    ]);
+  });
+});
+
+describe('an address that another file has, when the end of the first and the birth of the second were lost', () => {
+  const filesOf = (rows: string) =>
+    [...pipelineOf(rows).model.inodes.all()].map(({ ino, state, pages }) => [ino, state, pages]);
+  const FIRST = '0  0  perl/391  hugepage_add F1 A ino=7\n';
+
+  it.each([
+    ['a hugepage', '20 0 perl/391 hugepage_add F2 A ino=8', 1],
+    ['a reservation', '20 0 perl/391 reserve A ino=8 to=3', 0],
+    ['evict()', '20 0 perl/391 evict A ino=8 blocks=8192', 2],
+  ])('is told apart by %s of the second', (_, row, pages) => {
+    expect(filesOf(FIRST + row)).toEqual([
+      [7, 'lost', 1],
+      [8, row.includes('evict') ? 'evicting' : 'open', pages],
+    ]);
+  });
+
+  it('by its device, too, though the number is the same', () => {
+    expect(filesOf(`${FIRST}20 0 perl/391 hugepage_add F2 A dev=77 ino=7`)).toEqual([
+      [7, 'lost', 1],
+      [7, 'open', 1],
+    ]);
+  });
+
+  it('also by what the task that evicted the first takes from the second', () => {
+    const rows = `${FIRST}
+      1   0  perl/391  evict A ino=7 blocks=4096
+      20  0  perl/391  hugepage_remove F2 A ino=8
+    `;
+    expect(filesOf(rows)).toEqual([
+      [7, 'lost', 1],
+      [8, 'open', 0],
+    ]);
+  });
+
+  it('a line of the first that comes late is the first one’s', () => {
+    const { model } = pipelineOf(`${FIRST}20 0 perl/391 hugepage_add F2 A ino=8`);
+    const [{ evidence }] = [...model.inodes.all()] as [Incarnation];
+    const late = { ...(evidence[0] as EventOf<'hugepage_add'>), ts: 10e6 as Nanos };
+    model.apply({ ...late, folio: (late.folio + 1024) as Address });
+    model.apply({ ...late, folio: (late.folio + 2048) as Address, ino: 9 });
+    const found = [...model.inodes.all()].map(({ ino, state, hugepages }) => {
+      return [ino, state, hugepages.length];
+    });
+    expect(found).toEqual([
+      [7, 'lost', 2],
       [8, 'open', 1],
     ]);
   });

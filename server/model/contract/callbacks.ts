@@ -2,7 +2,8 @@
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import { NumberMap } from '../number-map.ts';
 import { NumberedSet } from '../numbered-set.ts';
-import { HUGETLBFS, type InodeLife } from './inode-life.ts';
+import { HUGETLBFS } from '../superblocks.ts';
+import type { InodeLife } from './inode-life.ts';
 import type { Freed, Lives } from './lives.ts';
 import { OneLine } from './one-line.ts';
 import type { Claim, Verdicts } from './verdicts.ts';

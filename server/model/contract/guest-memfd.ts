@@ -1,6 +1,7 @@
 /** A guest_memfd: its file is released before its inode is evicted (R21). */
 import type { EventOf } from '../../protocol/events.ts';
-import { GUEST_MEMFD, type InodeLife } from './inode-life.ts';
+import { GUEST_MEMFD } from '../superblocks.ts';
+import type { InodeLife } from './inode-life.ts';
 import type { Verdicts } from './verdicts.ts';
 
 export class GuestMemfdRules {

@@ -1,7 +1,8 @@
 /** What hugetlbfs does inside evict(): its hugepages, then its reservations (R10, R11). */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import type { Address } from '../../protocol/units.ts';
-import { HUGETLBFS, type InodeLife } from './inode-life.ts';
+import { HUGETLBFS } from '../superblocks.ts';
+import type { InodeLife } from './inode-life.ts';
 import type { Lives } from './lives.ts';
 import type { Verdicts } from './verdicts.ts';
 

@@ -9,9 +9,6 @@ import type { Incarnation } from '../incarnation.ts';
 import type { Superblock } from '../superblocks.ts';
 import type { Claim, Subject } from './verdicts.ts';
 
-export const HUGETLBFS = 0x958458f6;
-export const GUEST_MEMFD = 0x474d454d;
-
 /** Lines kept before evict(), and from it on. */
 const MAX_BEFORE = 16;
 const MAX_AFTER = 120;

@@ -1,6 +1,7 @@
 /** The rules on the one line that tells all stages of an inode (R1 to R4, R7, R9). */
 import type { EventOf } from '../../protocol/events.ts';
-import { HUGETLBFS, type InodeLife } from './inode-life.ts';
+import { HUGETLBFS } from '../superblocks.ts';
+import type { InodeLife } from './inode-life.ts';
 import type { Verdicts } from './verdicts.ts';
 
 export class OneLine {
