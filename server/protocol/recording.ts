@@ -102,6 +102,8 @@ export const ResumeFrame = z.object({
   steps: z.boolean(),
   /** The newest time of a line that was read before; ns of the epoch. */
   newest: z.number().default(0),
+  /** The CPUs that were online; null when the host had not told. */
+  online: z.array(count).nullable().default(null),
 });
 export type ResumeFrame = z.infer<typeof ResumeFrame>;
 

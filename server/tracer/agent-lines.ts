@@ -21,6 +21,7 @@ export type AgentLine =
       readonly reserved: number | null;
       readonly surplus: number;
     }
+  | { readonly kind: 'online'; readonly uptimeNs: number; readonly cpus: readonly number[] }
   /** HardwareCorrupted of /proc/meminfo, where it is not 0: memory that is poisoned. */
   | { readonly kind: 'corrupted'; readonly uptimeNs: number; readonly kb: number }
   | {
@@ -85,6 +86,7 @@ export class LineSplitter {
 
 const TIME = '\\d{1,12}(?:\\.\\d{1,9})?';
 const COUNT = '\\d{1,15}';
+const RANGE = '\\d{1,4}(?:-\\d{1,4})?';
 
 /** The whole of each line that has numbers in it; a form that is not met makes it another's. */
 const FORMS: ReadonlyMap<string, RegExp> = new Map(
@@ -92,6 +94,7 @@ const FORMS: ReadonlyMap<string, RegExp> = new Map(
     clock: `${TIME} \\d{1,20}`,
     pool: `${TIME} ${COUNT} -?\\d{1,6} ${COUNT} ${COUNT} (?:\\d{1,20}|-) ${COUNT}`,
     corrupted: `${TIME} ${COUNT}`,
+    online: `${TIME} ${RANGE}(?:,${RANGE})*`,
     misses: `${TIME} [01](?: \\d{1,10}:\\d{1,10}:${COUNT})*`,
     canary: `\\w{1,32} ${COUNT} \\d{1,20}`,
     scanned: `${TIME} (?:whole|part)`,
@@ -123,6 +126,8 @@ export function parseAgentLine(line: string): AgentLine {
         reserved: words[7] === '-' ? null : Number(BigInt.asIntN(64, BigInt(words[7]!))),
         surplus: number(8),
       };
+    case 'online':
+      return { kind: 'online', uptimeNs: seconds(2), cpus: cpusOf(words[3]!) };
     case 'corrupted':
       return { kind: 'corrupted', uptimeNs: seconds(2), kb: number(3) };
     case 'misses': {
@@ -163,6 +168,14 @@ export function parseAgentLine(line: string): AgentLine {
       return { kind: 'fail', why: words.slice(2).join(' ') };
   }
   return { kind: 'other', text: line };
+}
+
+/** `0-3,6`; numbers of four digits at most. */
+function cpusOf(list: string): number[] {
+  return list.split(',').flatMap((range) => {
+    const [first, last = first] = range.split('-').map(Number) as [number, number?];
+    return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
+  });
 }
 
 const HOLDER =

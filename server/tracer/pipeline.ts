@@ -5,25 +5,26 @@
  */
 import { Alerts } from '../model/alerts.ts';
 import type { Incarnation } from '../model/incarnation.ts';
-import type { Holder, Pinner, Segment } from '../model/leaks/scan.ts';
 import { Model } from '../model/model.ts';
 import type { Alert } from '../protocol/alerts.ts';
 import { LINE_PLACE } from '../protocol/by-line.ts';
 import type { TraceEvent } from '../protocol/events.ts';
 import { LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
 import type { Leak } from '../protocol/leaks.ts';
-import { HITS_PER_LINE, TRACKS } from '../protocol/line-kinds.ts';
+import { HITS_PER_LINE } from '../protocol/line-kinds.ts';
 import type { EpochInfo, FrameKind, ResumeFrame } from '../protocol/recording.ts';
 import { isObserved } from '../protocol/stages.ts';
 import { type AgentLine, LineSplitter, parseAgentLine } from './agent-lines.ts';
+import { Cpus } from './cpus.ts';
 import { Decoder } from './decoder.ts';
 import { TracerLedger } from './ledger.ts';
 import type { LineHead } from './line-head.ts';
 import { Misses } from './misses.ts';
 import { Readiness } from './readiness.ts';
 import { Reorder, type ReorderOptions } from './reorder.ts';
+import { ScanLines } from './scan-lines.ts';
 import { Settlement } from './settlement.ts';
-import { hasRingBuffer, isBpftrace } from './versions.ts';
+import { isBpftrace } from './versions.ts';
 
 /** Within one buffer; see Reorder. */
 const SLACK_NS = 5e6;
@@ -39,8 +40,6 @@ const MAX_FRAMES = 16;
 const INHERITED_NS = 15e9;
 /** A canary of before the tracer was ready has its name told by then. */
 const LATE_CANARY_NS = 1e9;
-/** Lines of one scan of the host; the agent says no more than 4,000 of holders. */
-const MAX_SCANNED = 10_000;
 /** Samples of rejected lines kept. */
 const MAX_SAMPLES = 50;
 
@@ -70,6 +69,7 @@ export class Pipeline {
   readonly samples: { line: string; why: string }[] = [];
   private readonly _decoder: Decoder;
   private readonly _reorder: Reorder;
+  private readonly _cpus: Cpus;
   private readonly _agent: LineSplitter;
   private readonly _onAgent: (line: AgentLine) => void;
   private readonly _misses = new Misses();
@@ -84,11 +84,7 @@ export class Pipeline {
   /** Of the rejected lines, those that were missing in a quiet moment before. */
   private _rejectedMissing = 0;
   /** Of a scan that goes on. */
-  private _scan: { holders: Holder[]; pinners: Pinner[]; segments: Segment[] } = {
-    holders: [],
-    pinners: [],
-    segments: [],
-  };
+  private readonly _scan = new ScanLines();
   /** The stack of the last line that has one; its frames come one by one after it. */
   private _stack: string[] = [];
 
@@ -118,7 +114,15 @@ export class Pipeline {
       ...info.alerts,
       changed: (alert) => options.onAlert?.(this, alert),
     });
-    this._reorder = new Reorder(buffersOf(info), (event, ts, place) => {
+    this._cpus = new Cpus(info);
+    const order: ReorderOptions = {
+      buffers: this._cpus.buffers(),
+      bufferOf: (head) => this._cpus.bufferOf(head),
+      slackNs: SLACK_NS,
+      boundNs: BOUND_NS,
+      maxWaiting: MAX_WAITING,
+    };
+    this._reorder = new Reorder(order, (event, ts, place) => {
       this.model.apply(event, ts, place);
       onEvent?.(event);
       // in trace time, so that a replay comes to the same
@@ -158,6 +162,12 @@ export class Pipeline {
     return { events: this._reorder.waiting, ns: this._reorder.lagNs };
   }
 
+  /** Why bpftrace must be started again to hear every CPU; null while CPUs come and go, and when it does. */
+  get deafness(): string | null {
+    const { deaf } = this._cpus;
+    return deaf !== null && this._cpus.isCalm(this._settlement.newest) ? deaf.detail : null;
+  }
+
   /** bpftrace starts; by track, the line of each of its programs, in the order of loading. */
   begin(programs: readonly (readonly LineName[])[]): void {
     this._misses.begin(programs, this.model.now);
@@ -166,7 +176,9 @@ export class Pipeline {
     // probes attach one by one: a gap lasts until a canary has come through again
     this._readiness.begin();
     this.model.inodes.packFrom = Number.POSITIVE_INFINITY;
-    this._scan = { holders: [], pinners: [], segments: [] };
+    this._scan.begin();
+    this._cpus.begin();
+    this._reorder.waitFor(this._cpus.buffers());
     this._settlement.begin(this._misses.tracks());
     this._running = true;
   }
@@ -186,6 +198,7 @@ export class Pipeline {
       clock: this._clock,
       steps: this.model.detail.steps,
       newest: this._settlement.newest,
+      online: this._cpus.online,
     };
     const cut: [FrameKind, Buffer][] = [
       ['out', Buffer.from(this._decoder.rest)],
@@ -206,6 +219,7 @@ export class Pipeline {
     this._clock = frame.clock;
     this.model.resume(frame.steps, frame.newest, INHERITED_NS);
     this._readiness.at = 0;
+    if (frame.online !== null) this.#online(frame.online, 0);
     this.model.inodes.packFrom = LATE_CANARY_NS;
   }
 
@@ -284,6 +298,7 @@ export class Pipeline {
     this._settlement.line(kind, head.track, head.ts, place);
     this._reorder.push(event, head);
     if (kind !== 'tick') return;
+    if (this._cpus.listen(head.ts, this.readyAt, this._reorder)) this.#hear(head.ts);
     // with the tick, so that it does not depend on how the bytes were cut
     this.#settle();
     if (this._readiness.check()) this.#ready();
@@ -298,19 +313,23 @@ export class Pipeline {
   #lost(events: number): void {
     this.ledger.lost(events);
     this._settlement.lost(events);
+    this._cpus.lost(this._settlement.newest);
     this.#gap('ring_buffer', events, "bpftrace's buffer was full");
   }
 
   /**
    * In a quiet moment these lines are missing, and bpftrace told nothing of them: since
-   * 0.24 it tells the losses of the first CPU only. Lines that were rejected are not lost.
+   * 0.24 it tells the losses of the first CPU only, and never those of a CPU that it does not
+   * hear. Lines that were rejected are not lost.
    */
   #missing(from: number, to: number, lines: number): void {
     const lost = lines - (this.ledger.rejected - this._rejectedMissing);
     this._rejectedMissing = this.ledger.rejected;
-    if (lost <= 0 || !isBpftrace(this.info.bpftrace, 24)) return;
+    const { deaf } = this._cpus;
+    if (lost <= 0 || (deaf === null && !isBpftrace(this.info.bpftrace, 24))) return;
     this.ledger.lost(lost);
-    const detail = "bpftrace's buffer was full, of which it told only for the first CPU";
+    const full = "bpftrace's buffer was full, of which it told only for the first CPU";
+    const detail = deaf?.detail ?? full;
     this.model.gap({ from, to: to + 1e9, lost, where: 'ring_buffer', detail });
   }
 
@@ -327,6 +346,18 @@ export class Pipeline {
     this._settlement.unknown();
     const now = this.model.now;
     this.model.gap({ from: Math.max(0, now - 1e9), to: now + 1e9, lost, where, detail });
+  }
+
+  /** These CPUs were online at a time. */
+  #online(cpus: readonly number[], ts: number): void {
+    this._cpus.told(cpus, ts, this.readyAt !== null);
+    this.#hear(ts);
+  }
+
+  #hear(now: number): void {
+    const gap = this._cpus.gap(now);
+    if (gap !== null) this.model.gap(gap);
+    this._reorder.waitFor(this._cpus.buffers());
   }
 
   #closeDown(): void {
@@ -349,17 +380,16 @@ export class Pipeline {
         this.model.pool({ ts, sizeKb, node, total, free, reserved, surplus });
         break;
       }
+      case 'online':
+        this.#online(line.cpus, this.#sinceOrigin(line.uptimeNs) || 0);
+        break;
       case 'corrupted':
         this.model.pools.corruptedKb = line.kb;
         break;
       case 'holder':
-        if (this._scan.holders.length < MAX_SCANNED) this._scan.holders.push(line.holder);
-        break;
       case 'pinner':
-        if (this._scan.pinners.length < MAX_SCANNED) this._scan.pinners.push(line.pinner);
-        break;
       case 'segment':
-        if (this._scan.segments.length < MAX_SCANNED) this._scan.segments.push(line.segment);
+        this._scan.add(line);
         break;
       case 'scanned':
         this.#scanned(line);
@@ -382,13 +412,9 @@ export class Pipeline {
   }
 
   #scanned({ uptimeNs, whole }: Extract<AgentLine, { kind: 'scanned' }>): void {
-    const scan = this._scan;
-    this._scan = { holders: [], pinners: [], segments: [] };
     const since = this.#sinceOrigin(uptimeNs);
-    if (Number.isNaN(since)) return;
-    const room = Object.values(scan).every((list) => list.length < MAX_SCANNED);
-    const ts = Math.max(0, since);
-    this.model.leaks.scanned({ ts, whole: whole && room, ...scan });
+    const scan = this._scan.end(Math.max(0, since), whole);
+    if (!Number.isNaN(since)) this.model.leaks.scanned(scan);
   }
 
   #missed({ programs, track, uptimeNs }: Extract<AgentLine, { kind: 'misses' }>): void {
@@ -421,22 +447,4 @@ function isExact({ plan }: EpochInfo): boolean {
   return Object.values(plan).every(
     (entry) => !isObserved(entry) || !/\b(tracepoint|kprobe|kretprobe):/.test(entry.probe),
   );
-}
-
-/** One buffer for each track; up to 0.18, for each CPU of each track. */
-function buffersOf(info: EpochInfo): ReorderOptions {
-  const perTrack = hasRingBuffer(info.bpftrace) ? 1 : info.cpus;
-  // tracks without a probe say nothing: nobody waits for them
-  const both = ['i_callback', 'free_inode'].some((stage) => {
-    const entry = info.plan[stage as 'i_callback'];
-    return isObserved(entry) && !entry.probe.startsWith('tracepoint:');
-  });
-  return {
-    buffers: perTrack * (both ? TRACKS : 1),
-    slackNs: SLACK_NS,
-    boundNs: BOUND_NS,
-    maxWaiting: MAX_WAITING,
-    // a CPU that came up later than we counted shares the place of another
-    bufferOf: ({ track, cpu }) => (both && track === 1 ? perTrack : 0) + (cpu % perTrack),
-  };
 }

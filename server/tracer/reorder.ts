@@ -3,7 +3,7 @@
  * a bpftrace of its own, and up to 0.18 a bpftrace has a buffer for each CPU. Within
  * a buffer they come almost in order: each is written a moment after its time was
  * taken, longer where a virtual CPU is preempted. An event is passed on when every
- * buffer has spoken of a time later by `slackNs`, or when it is older than the newest
+ * buffer that is waited for has spoken of a time later by `slackNs`, or when it is older than the newest
  * by `boundNs`, or when more than `maxWaiting` wait: a bpftrace that cannot keep up with one
  * buffer does not get to the others. One that comes later than that is passed on at once and
  * counted. A function of the lines alone, so that a replay gives the same order.
@@ -12,7 +12,8 @@ import type { TraceEvent } from '../protocol/events.ts';
 import { headOf, type LineHead } from './line-head.ts';
 
 /** The waiting events of one buffer, ascending by time. */
-class BufferQueue {
+export class BufferQueue {
+  readonly buffer: number;
   newest = Number.NEGATIVE_INFINITY;
   /** Time of the first one that waits; infinite when none does. */
   first = Number.POSITIVE_INFINITY;
@@ -22,6 +23,10 @@ class BufferQueue {
   /** The LINE_PLACE of each. */
   private _places: number[] = [];
   private _head = 0;
+
+  constructor(buffer: number) {
+    this.buffer = buffer;
+  }
 
   /** An interrupt may write between taking the time and writing: look back a little. */
   push(event: TraceEvent, { ts, place }: LineHead): void {
@@ -72,8 +77,9 @@ class BufferQueue {
 type Emit = (event: TraceEvent, ts: number, place: number) => void;
 
 export interface ReorderOptions {
-  readonly buffers: number;
-  /** Which buffer an event came from, from 0. */
+  /** Those that are waited for; see waitFor(). */
+  readonly buffers: Iterable<number>;
+  /** Which buffer an event came from, from 0: one that was not known is made. */
   readonly bufferOf: (head: LineHead) => number;
   readonly slackNs: number;
   readonly boundNs: number;
@@ -91,18 +97,31 @@ export class Reorder {
   private readonly _boundNs: number;
   private readonly _slackNs: number;
   private readonly _bufferOf: (head: LineHead) => number;
-  private readonly _queues: BufferQueue[];
+  /** All, in the order of their buffers, and by buffer. */
+  private readonly _queues: BufferQueue[] = [];
+  private readonly _byBuffer: BufferQueue[] = [];
+  private _awaited: BufferQueue[] = [];
   // the first line to arrive sets time zero: others may be older
   private _max = Number.NEGATIVE_INFINITY;
   private _passed = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReorderOptions, emit: Emit) {
-    this._queues = Array.from({ length: options.buffers }, () => new BufferQueue());
     this._boundNs = options.boundNs;
     this._maxWaiting = options.maxWaiting;
     this._slackNs = options.slackNs;
     this._bufferOf = options.bufferOf;
     this._emit = emit;
+    this.waitFor(options.buffers);
+  }
+
+  /** From now on an event waits for these buffers to speak of a later time, and for no others. */
+  waitFor(buffers: Iterable<number>): void {
+    this._awaited = Array.from(buffers, (at) => this.#queue(at));
+  }
+
+  /** The newest time that came from a buffer; minus infinity before its first event. */
+  newestOf(buffer: number): number {
+    return this.#queue(buffer).newest;
   }
 
   /** From the newest event that came to the last one that was passed on; 0 before both. */
@@ -117,7 +136,7 @@ export class Reorder {
       this._emit(event, ts, head.place);
       return;
     }
-    this._queues[this._bufferOf(head)]!.push(event, head);
+    this.#queue(this._bufferOf(head)).push(event, head);
     this.waiting++;
     if (ts > this._max) this._max = ts;
     this.#release(this.#watermark());
@@ -130,6 +149,16 @@ export class Reorder {
     for (const queue of this._queues) queue.newest = Number.NEGATIVE_INFINITY;
   }
 
+  #queue(at: number): BufferQueue {
+    const known = this._byBuffer[at];
+    if (known !== undefined) return known;
+    const queue = new BufferQueue(at);
+    this._byBuffer[at] = queue;
+    const behind = this._queues.findIndex(({ buffer }) => buffer > at);
+    this._queues.splice(behind < 0 ? this._queues.length : behind, 0, queue);
+    return queue;
+  }
+
   #oldest(): number {
     let oldest = Number.POSITIVE_INFINITY;
     for (const { first } of this._queues) if (first < oldest) oldest = first;
@@ -138,7 +167,7 @@ export class Reorder {
 
   #watermark(): number {
     let spoken = Number.POSITIVE_INFINITY;
-    for (const queue of this._queues) if (queue.newest < spoken) spoken = queue.newest;
+    for (const queue of this._awaited) if (queue.newest < spoken) spoken = queue.newest;
     return Math.max(spoken - this._slackNs, this._max - this._boundNs);
   }
 

@@ -230,10 +230,13 @@ export class Tracer {
     // in the time of the trace
     let scanAsked: number | null = null;
     let tooLate = false;
+    let deafness: string | null = null;
     const heartbeat = setInterval(() => {
       this.#watchSilence(child);
       if (child.stdin.writableEnded) return;
       child.stdin.write('.');
+      deafness ??= pipeline.deafness;
+      if (deafness !== null) return void child.stdin.end('q');
       if (pipeline.readyAt !== null) {
         const { leaks, now } = pipeline.model;
         if (info.fs.includes('hugetlbfs') && leaks.wantsScan(scanAsked)) {
@@ -265,7 +268,7 @@ export class Tracer {
     clearTimeout(grace);
     clearInterval(heartbeat);
     this.#process = null;
-    const why = describeEnd(status, ended, errors);
+    const why = deafness ?? describeEnd(status, ended, errors);
     this.#frame(pipeline, 'end', Buffer.from(JSON.stringify({ wanted: this.#stopping, why })));
     if (!this.#stopping && wasReady) this.restarts++;
     if (!this.#stopping && wasReady) this.#set('restarting', `${why}; starting it again`);

@@ -250,15 +250,40 @@ it('the oldest ended inodes are left out, and every count still holds them', () 
   for (const [id, detail] of inodesOf([restored!])) expect(detail).toBe(all.get(id));
 });
 
+it('what a CPU said that came later waits in a restored state as well', () => {
+  const info = epochOf({ bpftrace: '0.17.0' });
+  const pipeline = SAVE.make(info);
+  pipeline.begin([]);
+  pipeline.err(Buffer.from('a online 478.00 0,5\n'));
+  pipeline.out(Buffer.from(lines('1 0 x/7 alloc_inode A\n2 5 x/7 evict A\n3 5 x/7 evict_end A')));
+  const [restored] = restoreState(saveState([pipeline], SAVE), [info], SAVE);
+  expect(restored!.waiting).toEqual(pipeline.waiting);
+  expect(pipeline.waiting.events).toBe(3);
+  for (const one of [pipeline, restored!]) {
+    one.out(Buffer.from(lines('500 0 x/1 tick\n501 5 x/1 beat track=0')));
+    one.end(true, '');
+  }
+  expect(stateOf([restored!])).toBe(stateOf([pipeline]));
+});
+
 it('no class of a pipeline hides state in a #field, which would be lost', () => {
   const root = new URL('../../server/', import.meta.url);
   const files = [
     ...readdirSync(new URL('model/', root), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts'))
       .map((name) => `model/${name}`),
-    ...['pipeline', 'decoder', 'agent-lines', 'ledger', 'reorder', 'settlement'].map(
-      (name) => `tracer/${name}.ts`,
-    ),
+    ...[
+      'agent-lines',
+      'cpus',
+      'decoder',
+      'ledger',
+      'misses',
+      'pipeline',
+      'readiness',
+      'reorder',
+      'scan-lines',
+      'settlement',
+    ].map((name) => `tracer/${name}.ts`),
   ];
   const hidden = files.filter((name) =>
     /^\s+(?:static |readonly )*#\w+(?:[!?]?: |\s*=|;)/m.test(

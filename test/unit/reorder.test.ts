@@ -7,7 +7,7 @@ const event = (ts: number, cpu: number): TraceEvent =>
   ({ kind: 'tick', ts, cpu, pid: 0, tid: 0, seq: 0 }) as unknown as TraceEvent;
 
 const options = (buffers: number, boundNs: number, maxWaiting = 1e9) => ({
-  buffers,
+  buffers: Array(buffers).keys(),
   boundNs,
   maxWaiting,
   slackNs: 0,
@@ -96,5 +96,21 @@ describe('reorder', () => {
     const reorder = new Reorder(options(2, 100), (e) => out.push(e.ts));
     for (const ts of [10, 50, 120, 300]) reorder.push(event(ts, 0));
     expect(out).toEqual([10, 50, 120]);
+  });
+
+  it('waits for those that it is told to wait for, and passes on what others say in its order', () => {
+    const out: number[] = [];
+    const reorder = new Reorder(options(2, 1e9), (e) => out.push(e.ts));
+    for (const e of [event(10, 0), event(20, 1), event(30, 0), event(25, 5)]) reorder.push(e);
+    expect(out).toEqual([10, 20]);
+    reorder.waitFor([0, 5]); // 1 has gone
+    for (const e of [event(40, 5), event(50, 0)]) reorder.push(e);
+    expect(out).toEqual([10, 20, 25, 30, 40]);
+    expect([0, 1, 5, 7].map((buffer) => reorder.newestOf(buffer))).toEqual([
+      50,
+      20,
+      40,
+      Number.NEGATIVE_INFINITY,
+    ]);
   });
 });

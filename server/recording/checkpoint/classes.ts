@@ -9,6 +9,7 @@ import { Histogram } from '../../model/histogram.ts';
 import { Incarnation } from '../../model/incarnation.ts';
 import { Ranges } from '../../model/ranges.ts';
 import type { Address } from '../../protocol/units.ts';
+import { BufferQueue } from '../../tracer/reorder.ts';
 
 const NONE = 0 as Address;
 
@@ -17,6 +18,7 @@ export const CLASSES: ReadonlyMap<string, () => object> = new Map<string, () => 
   ['InodeLife', () => new InodeLife(0, NONE, 0, 0, 0, false)],
   ['Histogram', () => new Histogram()],
   ['Ranges', () => new Ranges()],
+  ['BufferQueue', () => new BufferQueue(0)],
   [
     'Claim',
     () =>
