@@ -37,7 +37,7 @@ export class EndLines {
     this._gmem.adopt(inode);
     if (inode.at('evict') === null) {
       if (inode.fs === 'hugetlbfs') {
-        inode.pages = (event.blocks * 512) / this._teardown.hugepageBytes(inode);
+        inode.pages = (event.blocks * 512) / this._teardown.pageSizes.of(inode);
       }
       // one that was pinned may have come back since
       const since = inode.hugepages.filter(({ freedAt }) => freedAt > begin).length;
@@ -81,8 +81,8 @@ export class EndLines {
     return this._teardown.inodes.pass('hugetlbfs', event, this.#pagesOf(event));
   }
 
-  #pagesOf({ blocks }: EventOf<'tp_life' | 'raw_life'>): number {
-    return blocks / this._teardown.sectorsPerHugepage;
+  #pagesOf({ dev, blocks }: EventOf<'tp_life' | 'raw_life'>): number {
+    return blocks === 0 ? 0 : (blocks * 512) / this._teardown.pageSizes.on(dev);
   }
 }
 

@@ -13,9 +13,6 @@ import { Recent } from './recent.ts';
 /** Of a mapping that may be shared (include/linux/mm.h). */
 const VM_MAYSHARE = 0x80;
 
-/** Pages of 4 KiB in a hugepage of 2 MiB. */
-const BASE_PAGES = 512;
-
 /** Somebody took a reference on a hugepage. */
 export interface Pin {
   readonly pid: number;
@@ -64,19 +61,10 @@ export class Hugepages {
   /** Where the array of struct page begins (x86-64, sparse vmemmap), to tell page frame numbers. */
   vmemmap: { base: Address; pageSize: number } | null = null;
   private readonly _observesFree: boolean;
-  private readonly _baseReferences: number;
-  /** Units of the page cache's index in a hugepage. */
-  private readonly _indexUnit: number;
 
-  /**
-   * `observesFree`: whether this host shows hugepages being freed. `baseIndex`: its
-   * page cache counts base pages, each of which holds a reference, so that a folio of
-   * 2 MiB leaves with 513: those, and the batch that removes it. Before 6.7 with 2.
-   */
-  constructor(observesFree: boolean, baseIndex: boolean) {
+  /** `observesFree`: whether this host shows hugepages being freed. */
+  constructor(observesFree: boolean) {
     this._observesFree = observesFree;
-    this._indexUnit = baseIndex ? BASE_PAGES : 1;
-    this._baseReferences = this._indexUnit + 1;
   }
 
   /** Page frame number of a folio; null where the host does not tell where struct pages lie. */
@@ -211,13 +199,13 @@ export class Hugepages {
     owner.take(page);
   }
 
-  /** `refcount`: at filemap_remove_folio(); null when not observed. */
+  /** `index`: in hugepages; `extraRefs`: see Hugepage, null when not observed. */
   removed(
     owner: Incarnation,
     folio: Address,
     pfn: number | null,
-    basePage: number,
-    refcount: number | null,
+    index: number,
+    extraRefs: number | null,
     ts: number,
   ): void {
     const key = pfn === null ? folio : -1 - pfn;
@@ -227,7 +215,7 @@ export class Hugepages {
     if (page === undefined || page.state !== 'cached' || page.owner !== owner) {
       if (page !== undefined && page.state !== 'allocated') this.#gone(page);
       // in the cache before tracing began, or its add was lost
-      page = this.#page(folio, pfn, Math.floor(basePage / this._indexUnit), ts);
+      page = this.#page(folio, pfn, index, ts);
       owner.take(page);
       this._known.set(key, page);
     }
@@ -235,7 +223,7 @@ export class Hugepages {
     page.state = 'removed';
     page.since = ts;
     page.removedAt = ts;
-    page.extraRefs = refcount === null ? null : refcount - this._baseReferences;
+    page.extraRefs = extraRefs;
     owner.removed++;
     if (owner.pages === 0) this.holding.delete(owner);
     if (this._observesFree) {

@@ -22,6 +22,7 @@ import { PoolReservationWatch } from './leaks/pool-reservation.ts';
 import { ReservationWatch } from './leaks/reservation.ts';
 import { StuckWatch } from './leaks/stuck.ts';
 import { SurplusWatch } from './leaks/surplus.ts';
+import { type PageFacts, PageSizes } from './page-sizes.ts';
 import { type PoolSample, Pools } from './pools.ts';
 import { Promises } from './promises.ts';
 import { StageLines } from './stage-lines.ts';
@@ -43,18 +44,14 @@ const WATCHES = [
   SurplusWatch,
 ] as const;
 
-export interface ModelOptions {
+export interface ModelOptions extends PageFacts {
   readonly plan: Plan;
-  /** Size of the default hugepage in KiB (/proc/meminfo, Hugepagesize). */
-  readonly hugepageKb: number;
   /** Ended incarnations kept in memory. */
   readonly keep: number;
   /** After how long each kind of leak is one, ns. */
   readonly leakAfter?: LeakAfter;
   /** What the kernel side tells of each inode; see EpochInfo. */
   readonly detail?: AskedDetail;
-  /** The page cache of hugetlbfs counts base pages (6.7 and newer), not hugepages. */
-  readonly baseIndex?: boolean;
   /** `I_FREEING | I_CLEAR` of this kernel; null, the default, when not known. */
   readonly freedState?: number | null;
 }
@@ -74,6 +71,7 @@ export class Model {
   readonly hugepages: Hugepages;
   readonly gaps = new Gaps();
   readonly pools = new Pools();
+  readonly pageSizes: PageSizes;
   readonly promises = new Promises();
   readonly subpools = new Subpools();
   /** Kernel stacks of events on their way here; frames may still come after the event. */
@@ -93,19 +91,19 @@ export class Model {
     this.plan = options.plan;
     this.inodes = new Inodes(options.keep);
     this._seesFree = isObserved(options.plan.hugepage_free);
-    const { plan, freedState = null, baseIndex = true, detail: asked = 'steps' } = options;
+    const { plan, freedState = null, detail: asked = 'steps' } = options;
     const steps = asked !== 'lifecycle';
     this.detail = { steps, since: 0, rate: 0 };
-    this.hugepages = new Hugepages(this._seesFree, baseIndex);
-    const { inodes, superblocks, hugepages, promises, gaps } = this;
-    const sectorsPerHugepage = options.hugepageKb * 2;
-    const parts = { inodes, superblocks, hugepages, promises, gaps };
-    this._teardown = new Teardown({ plan, asked, sectorsPerHugepage, ...parts });
+    this.hugepages = new Hugepages(this._seesFree);
+    this.pageSizes = new PageSizes(options, this.pools);
+    const { inodes, superblocks, hugepages, promises, gaps, pageSizes } = this;
+    const parts = { inodes, superblocks, hugepages, promises, gaps, pageSizes };
+    this._teardown = new Teardown({ plan, asked, ...parts });
     this._gmem = new GuestMemfds(this._teardown);
     this._stages = new StageLines(this._teardown, this._gmem);
     this._ends = new EndLines(this._teardown, this._gmem);
     this._tracepoints = new TracepointLines(this._teardown);
-    this.contract = new Contract({ plan, freedState, baseIndex, steps }, this);
+    this.contract = new Contract({ plan, freedState, steps }, this);
     this.leaks = new Leaks(this, options.leakAfter ?? LEAK_AFTER);
     for (const Watch of WATCHES) this.leaks.watch((leaks) => new Watch(leaks));
   }
@@ -158,11 +156,6 @@ export class Model {
     return this._teardown.owesSince(inode);
   }
 
-  /** Bytes of a hugepage of this inode's superblock. */
-  hugepageBytes(inode: Incarnation | null): number {
-    return this._teardown.hugepageBytes(inode);
-  }
-
   /** Whether this host shows hugepages going back. */
   get seesFree(): boolean {
     return this._seesFree;
@@ -183,7 +176,7 @@ export class Model {
       m.hugepages.vmemmap = { base: event.base, pageSize: event.size };
     },
     sb: (m, event) => m.superblocks.seen(event),
-    sb_size: (m, event) => m.superblocks.sized(event),
+    sb_size: (m, event) => m.pageSizes.sized(event),
     alloc_inode: (m, event) => m.#born(event),
     evict: (m, event) => m._stages.evict(event),
     evict_inode: (m, event) => m._stages.stage(event, event.inode, 'evict_inode'),

@@ -21,6 +21,11 @@ export class Pools {
     this._latest.set(`${sample.sizeKb} ${sample.node}`, sample);
   }
 
+  /** Whether the host has a pool of hugepages of this size, KiB. */
+  has(sizeKb: number): boolean {
+    return this._latest.has(`${sizeKb} -1`);
+  }
+
   /** The newest sample of each pool, by size and node. */
   latest(): PoolSample[] {
     return [...this._latest.values()].sort((a, b) => a.sizeKb - b.sizeKb || a.node - b.node);

@@ -38,7 +38,7 @@ export class StageLines {
     inode.usedBy(event);
     // i_blocks counts what is in the cache, also what was added before tracing began
     if (inode.fs === 'hugetlbfs') {
-      inode.pages = (event.blocks * 512) / this._teardown.hugepageBytes(inode);
+      inode.pages = (event.blocks * 512) / this._teardown.pageSizes.of(inode);
     }
     inode.freedBefore = inode.freed;
     inode.reach('evict', event.ts);
@@ -124,17 +124,16 @@ export class StageLines {
     inode.note(event);
     if (event.kind === 'hugepage_remove' || event.kind === 'unreserve') inode.goesOn(event.ts);
     if (event.kind === 'hugepage_add' && event.ret === 0) {
+      const isFirst = inode.born && inode.pages === 0 && inode.removed === 0;
+      if (isFirst) this._teardown.pageSizes.seen(event.dev, event.blocks * 512);
       this._teardown.hugepages.added(inode, event.folio, null, event.index, event.ts);
     } else if (event.kind === 'hugepage_remove') {
       if (inode.state === 'open') inode.pages = Math.max(0, inode.pages - 1);
-      this._teardown.hugepages.removed(
-        inode,
-        event.folio,
-        null,
-        event.index,
-        event.refcount,
-        event.ts,
-      );
+      const unit = this._teardown.pageSizes.indexUnit(event.dev);
+      const index = Math.floor(event.index / unit);
+      // those of the page cache, one for each of its pages, and of the batch that removes it
+      const extraRefs = event.refcount - (unit + 1);
+      this._teardown.hugepages.removed(inode, event.folio, null, index, extraRefs, event.ts);
     }
     this._teardown.touch();
     return inode;

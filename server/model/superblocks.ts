@@ -34,7 +34,6 @@ export interface Superblock {
 
 export class Superblocks {
   private readonly _byDev = new Map<number, Superblock>();
-  private readonly _blockSize = new Map<number, number>();
 
   /** A superblock was seen in evict(). A device number may be given to another type later. */
   seen(event: EventOf<'sb'>): void {
@@ -59,15 +58,6 @@ export class Superblocks {
       confirmed: 0,
       contradicted: 0,
     });
-  }
-
-  /** s_blocksize: bytes of a hugepage on hugetlbfs; undefined until told. */
-  blockSize(dev: number): number | undefined {
-    return this._blockSize.get(dev);
-  }
-
-  sized({ dev, blocksize }: EventOf<'sb_size'>): void {
-    this._blockSize.set(dev, blocksize);
   }
 
   get(dev: number): Superblock | undefined {

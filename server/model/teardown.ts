@@ -13,6 +13,7 @@ import type { Incarnation } from './incarnation.ts';
 import type { File, Inodes } from './inodes.ts';
 import { NumberMap } from './number-map.ts';
 import { NumberedSet } from './numbered-set.ts';
+import type { PageSizes } from './page-sizes.ts';
 import type { Promises } from './promises.ts';
 import type { Superblocks } from './superblocks.ts';
 
@@ -40,14 +41,7 @@ function isRaw(entry: PlanEntry): boolean {
 /** What the lives of inodes touch. */
 type Parts = Pick<
   Teardown,
-  | 'plan'
-  | 'asked'
-  | 'sectorsPerHugepage'
-  | 'inodes'
-  | 'superblocks'
-  | 'hugepages'
-  | 'promises'
-  | 'gaps'
+  'plan' | 'asked' | 'pageSizes' | 'inodes' | 'superblocks' | 'hugepages' | 'promises' | 'gaps'
 >;
 
 export class Teardown {
@@ -76,8 +70,7 @@ export class Teardown {
   readonly asked: AskedDetail;
   /** The line at the end of an inode that has no address here. */
   readonly tracepointLife: 'tp_life' | 'raw_life';
-  /** Sectors of a hugepage of the default size. */
-  readonly sectorsPerHugepage: number;
+  readonly pageSizes: PageSizes;
   readonly inodes: Inodes;
   readonly superblocks: Superblocks;
   readonly hugepages: Hugepages;
@@ -97,18 +90,12 @@ export class Teardown {
     this.plan = parts.plan;
     this.asked = parts.asked;
     this.tracepointLife = isRaw(parts.plan.lifecycle) ? 'raw_life' : 'tp_life';
-    this.sectorsPerHugepage = parts.sectorsPerHugepage;
+    this.pageSizes = parts.pageSizes;
     this.inodes = parts.inodes;
     this.superblocks = parts.superblocks;
     this.hugepages = parts.hugepages;
     this.promises = parts.promises;
     this.gaps = parts.gaps;
-  }
-
-  /** Bytes of a hugepage of this inode's superblock. */
-  hugepageBytes(inode: Incarnation | null): number {
-    const size = inode?.fs === 'hugetlbfs' ? this.superblocks.blockSize(inode.dev) : undefined;
-    return size ?? this.sectorsPerHugepage * 512;
   }
 
   /** A new life at this address: what lived there before has ended unseen. */

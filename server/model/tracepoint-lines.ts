@@ -69,17 +69,24 @@ export class TracepointLines {
       inode.nlink = event.nlink;
       inode.mode = event.mode;
       inode.size = event.size;
-      inode.pages = event.blocks / this._teardown.sectorsPerHugepage;
+      inode.pages = (event.blocks * 512) / this._teardown.pageSizes.on(event.dev);
       inode.usedBy(event);
       this._teardown.evicted(inode, event.ts);
       inode.reach('evict_inode', event.ts);
     } else if (event.kind === 'tp_hugepage_add') {
-      hugepages.added(inode, none, event.pfn, event.index >> 9, event.ts);
+      hugepages.added(inode, none, event.pfn, this.#indexOf(event), event.ts);
     } else {
       inode.goesOn(event.ts);
       if (inode.state === 'open') inode.pages = Math.max(0, inode.pages - 1);
-      hugepages.removed(inode, none, event.pfn, event.index, null, event.ts);
+      hugepages.removed(inode, none, event.pfn, this.#indexOf(event), null, event.ts);
     }
     this._teardown.touch();
+  }
+
+  /** In hugepages of that mount, of which the order of the folio tells the size. */
+  #indexOf({ dev, index, order }: EventOf<'tp_hugepage_add' | 'tp_hugepage_remove'>): number {
+    const { pageSizes } = this._teardown;
+    pageSizes.seen(dev, pageSizes.pageBytes * 2 ** order);
+    return Math.floor(index / 2 ** order);
   }
 }

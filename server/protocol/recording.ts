@@ -27,6 +27,8 @@ export const EpochInfo = z.object({
   machine: z.string(),
   bpftrace: z.string(),
   cpus: z.int().positive(),
+  /** Of a page, and of the default hugepage. */
+  page_bytes: z.int().positive().default(4096),
   hugepage_kb: z.int().positive(),
   fs: z.array(z.string()),
   /** Filesystems of which a canary must come through before the tracer is ready. */

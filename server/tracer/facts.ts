@@ -12,6 +12,8 @@ export interface HostFacts {
   /** `0.23.2`; empty when bpftrace is not installed. */
   readonly bpftrace: string;
   readonly cpus: number;
+  /** Of a page. */
+  readonly pageBytes: number;
   /** KiB, /proc/meminfo: the default hugepage, and all memory. */
   readonly hugepageKb: number;
   readonly memoryKb: number;
@@ -58,6 +60,7 @@ function discoveryScript(functions: readonly string[], bpftrace: string): string
       'echo "== boot"; cat /proc/sys/kernel/random/boot_id',
       `b=${quote(bpftrace)}; echo "== bpftrace"; command -v "$b" >/dev/null && "$b" --version 2>/dev/null`,
       'echo "== cpus"; grep -c ^processor /proc/cpuinfo',
+      'echo "== page"; getconf PAGESIZE 2>/dev/null || awk "/^KernelPageSize:/{print \\$2 * 1024; exit}" /proc/self/smaps',
       "echo '== hugepage'; awk '/^Hugepagesize:/{print $2}' /proc/meminfo",
       "echo '== memory'; awk '/^MemTotal:/{print $2}' /proc/meminfo",
       'echo "== btf"; [ -r /sys/kernel/btf/vmlinux ] && echo yes',
@@ -121,6 +124,7 @@ export function parseFacts(text: string): HostFacts | null {
     bootId: first('boot'),
     bpftrace: /(\d+\.\d+\.\d+)/.exec(first('bpftrace'))?.[1] ?? '',
     cpus: Number(first('cpus')) || 1,
+    pageBytes: Number(first('page')) || 4096,
     hugepageKb: Number(first('hugepage')) || 2048,
     memoryKb: Number(first('memory')) || 1_000_000,
     btf: first('btf') === 'yes',

@@ -93,6 +93,7 @@ export class Pipeline {
     this._onAgent = options.onAgent ?? (() => {});
     this.model = new Model({
       plan: info.plan,
+      pageBytes: info.page_bytes,
       hugepageKb: info.hugepage_kb,
       keep: options.keep,
       detail: info.detail,

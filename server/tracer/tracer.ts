@@ -328,6 +328,7 @@ export class Tracer {
       machine: facts.machine,
       bpftrace: facts.bpftrace,
       cpus: facts.cpus,
+      page_bytes: facts.pageBytes,
       hugepage_kb: facts.hugepageKb,
       fs: [...plan.fs],
       canaries: canariesFor(plan),

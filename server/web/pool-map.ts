@@ -45,9 +45,9 @@ function leaksByInode(leaks: readonly LeakRow[]): Map<string, LeakRow[]> {
 function sizeKb(pipeline: Pipeline, { owner, taker }: Hugepage): number {
   const { model } = pipeline;
   const inode = owner ?? taker?.inode ?? null;
-  const told =
-    inode === null && taker !== null ? model.superblocks.blockSize(taker.dev) : undefined;
-  return (told ?? model.hugepageBytes(inode)) / 1024;
+  const { pageSizes } = model;
+  const bytes = inode === null && taker !== null ? pageSizes.on(taker.dev) : pageSizes.of(inode);
+  return bytes / 1024;
 }
 
 class Columns {

@@ -90,7 +90,7 @@ function promisedRows([number, pipeline]: Epoch): PromisedRow[] {
       fs: inode.fs,
       dev: formatDev(inode.dev as SbDev),
       ino: inode.ino,
-      size_kb: model.hugepageBytes(inode) / 1024,
+      size_kb: model.pageSizes.of(inode) / 1024,
       pages,
       exact,
       doubtful: model.doubtful(inode),

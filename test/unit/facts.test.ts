@@ -11,6 +11,7 @@ describe('what a host offers', () => {
       bootId: '9f8797d9-81ca-45df-8107-cf042d4d8a49',
       bpftrace: '0.23.2',
       cpus: 2,
+      pageBytes: 4096,
       hugepageKb: 2048,
       memoryKb: 2014896,
       btf: true,
@@ -91,6 +92,7 @@ describe('what a host offers', () => {
   it('counts that a host does not tell have a safe value', () => {
     expect(parseFacts(factsText({ cpus: '', hugepage: '', memory: 'x' }))).toMatchObject({
       cpus: 1,
+      pageBytes: 4096,
       hugepageKb: 2048,
       memoryKb: 1_000_000,
     });

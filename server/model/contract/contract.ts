@@ -10,6 +10,7 @@ import { isObserved, type Plan } from '../../protocol/stages.ts';
 import type { Gaps } from '../gaps.ts';
 import type { Incarnation } from '../incarnation.ts';
 import type { Inodes } from '../inodes.ts';
+import type { PageSizes } from '../page-sizes.ts';
 import type { PoolSample } from '../pools.ts';
 import { GUEST_MEMFD, HUGETLBFS, type Superblocks } from '../superblocks.ts';
 import { GuestMemfdRules } from './guest-memfd.ts';
@@ -47,8 +48,6 @@ export interface ContractOptions {
   readonly plan: Plan;
   /** `I_FREEING | I_CLEAR` of this kernel; null when not known. */
   readonly freedState: number | null;
-  /** nrpages and index of hugetlbfs count base pages (6.7 and newer), not hugepages. */
-  readonly baseIndex: boolean;
   /** Each stage of an inode is told at once when tracing begins. */
   readonly steps: boolean;
 }
@@ -58,6 +57,7 @@ export interface ModelView {
   readonly gaps: Gaps;
   readonly superblocks: Superblocks;
   readonly inodes: Inodes;
+  readonly pageSizes: PageSizes;
 }
 
 /** One rule and what came of it. */
@@ -97,15 +97,16 @@ export class Contract {
 
   /** Every rule begins anew, as if it had seen no line; what they found stays. */
   forget(): void {
-    const { plan, freedState, baseIndex } = this._options;
+    const { plan, freedState } = this._options;
+    const { pageSizes } = this._model;
     const lives = new Lives(this._model.superblocks, this._model.inodes);
     this._inodes = new InodeRules(this.verdicts, lives, freedState, (life, end) => {
       this._hugetlbfs.emptied(life, end);
       this._reservations.emptied(life, end);
     });
-    this._hugetlbfs = new HugetlbfsRules(this.verdicts, lives, baseIndex);
+    this._hugetlbfs = new HugetlbfsRules(this.verdicts, lives, pageSizes);
     this._hugepages = new HugepageRules(this.verdicts, lives, this._hugetlbfs, {
-      baseIndex,
+      baseIndex: pageSizes.baseIndex,
       seesMove: isObserved(plan.hugepage_move),
     });
     this._mounts = new Mounts(this.verdicts, lives);

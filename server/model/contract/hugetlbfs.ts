@@ -1,6 +1,7 @@
 /** What hugetlbfs does inside evict(): its hugepages, then its reservations (R10, R11). */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import type { Address } from '../../protocol/units.ts';
+import type { PageSizes } from '../page-sizes.ts';
 import { HUGETLBFS } from '../superblocks.ts';
 import type { InodeLife } from './inode-life.ts';
 import type { Lives } from './lives.ts';
@@ -11,24 +12,22 @@ const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 const S_IFLNK = 0o120000;
 const SECTOR = 512;
-const BASE_PAGE = 4096;
 
 type StepEvent = EventOf<'remove_hugepages' | 'hugepage_remove' | 'unreserve'>;
 
 export class HugetlbfsRules {
   private readonly _verdicts: Verdicts;
   private readonly _lives: Lives;
-  /** nrpages and index count base pages, not hugepages. */
-  private readonly _baseIndex: boolean;
+  private readonly _pages: PageSizes;
   /** By device: its superblock, where that is of hugetlbfs. */
   private readonly _superblocks = new Map<number, Address>();
   /** By device: bytes of its hugepages, and when that was told. */
   private readonly _sizes = new Map<number, { readonly bytes: number; readonly ts: number }>();
 
-  constructor(verdicts: Verdicts, lives: Lives, baseIndex: boolean) {
+  constructor(verdicts: Verdicts, lives: Lives, pages: PageSizes) {
     this._verdicts = verdicts;
     this._lives = lives;
-    this._baseIndex = baseIndex;
+    this._pages = pages;
   }
 
   superblock(event: EventOf<'sb'>): void {
@@ -49,7 +48,7 @@ export class HugetlbfsRules {
   /** Base pages of the hugepages of a superblock, and when that was told; null when it was not. */
   basePages(dev: number): { readonly pages: number; readonly ts: number } | null {
     const size = this._sizes.get(dev);
-    return size === undefined ? null : { pages: size.bytes / BASE_PAGE, ts: size.ts };
+    return size === undefined ? null : { pages: size.bytes / this._pages.pageBytes, ts: size.ts };
   }
 
   step(event: StepEvent): void {
@@ -108,7 +107,8 @@ export class HugetlbfsRules {
     if (size === undefined) return;
     const { removed } = life;
     const { bytes } = size;
-    const pages = removed * (this._baseIndex ? bytes / BASE_PAGE : 1);
+    const { baseIndex, pageBytes } = this._pages;
+    const pages = removed * (baseIndex ? bytes / pageBytes : 1);
     const blocks = removed * (bytes / SECTOR);
     if (evict.nrpages === pages && evict.blocks === blocks) {
       return this._verdicts.held('R11', life);

@@ -156,7 +156,7 @@ export class HeldWatch implements LeakWatch {
     if (inode !== null && holders.length === 0) {
       if (!this.#counts(inode) || !this._leaks.isCertain(inode.first, shown.first)) return;
     }
-    const pageBytes = holders[0]?.pageBytes ?? model.hugepageBytes(inode);
+    const pageBytes = holders[0]?.pageBytes ?? model.pageSizes.of(inode);
     shown.leak = this._leaks.fire(
       {
         kind: 'held',

@@ -127,7 +127,7 @@ export class PinnedWatch implements LeakWatch {
         inode: owner,
         verdict: 'suspected',
         pages: pages.length,
-        pageBytes: this._leaks.model.hugepageBytes(owner),
+        pageBytes: this._leaks.model.pageSizes.of(owner),
         since,
         text: '',
         suspects: [],

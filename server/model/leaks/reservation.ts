@@ -67,7 +67,7 @@ export class ReservationWatch implements LeakWatch {
         ...(mount === undefined ? {} : { file: { dev: mount.dev, ino: 0 } }),
         verdict: finding.verdict,
         pages,
-        pageBytes: this._leaks.model.hugepageBytes(null),
+        pageBytes: this._leaks.model.pageSizes.of(null),
         since: finding.ts,
         text: textOf(finding),
         suspects:

@@ -34,7 +34,7 @@ export class StuckWatch implements LeakWatch {
           inode,
           verdict: this.#verdict(inode, since),
           pages: inode.pages,
-          pageBytes: model.hugepageBytes(inode),
+          pageBytes: model.pageSizes.of(inode),
           since,
           text: waits
             ? 'destroy_inode() handed it to RCU, and i_callback() has not come'
