@@ -14,6 +14,7 @@
  *   a clock UPTIME WALLNS             /proc/uptime (s) and the wall clock (ns), read together
  *   a pool UPTIME KB NODE TOTAL FREE RESERVED|- SURPLUS
  *   a online UPTIME LIST              the CPUs that are online (`0-3,6`): first, and when it changes
+ *   a ftrace UPTIME 0|1               kernel.ftrace_enabled: first, and when it changes
  *   a misses UPTIME TRACK TYPE:ID:N ...  each program of a bpftrace, its recursion_misses
  *   a canary FS STDEV INO             an inode was made and has been dropped
  *   a nocanary FS WHY
@@ -60,11 +61,13 @@ all_run() { for p in $pids; do runs "$p" || return 1; done; }
 end_all() { for p in $pids; do kill "-$1" "$p" 2>/dev/null; done; }
 exec >/dev/null
 ( exec 9<&- 0<&-
-  online=
+  online=; ftrace=
   while all_run; do
     read -r up _ < /proc/uptime
-    was=$online; read -r online < /sys/devices/system/cpu/online
+    was=$online; { read -r online < /sys/devices/system/cpu/online; } 2>/dev/null
     [ "$online" = "$was" ] || say online "$up" "$online"
+    was=$ftrace; { read -r ftrace < /proc/sys/kernel/ftrace_enabled; } 2>/dev/null
+    [ "$ftrace" = "$was" ] || say ftrace "$up" "$ftrace"
     for p in /sys/kernel/mm/hugepages/hugepages-*kB; do
       [ -r "$p/nr_hugepages" ] || continue
       k=$§{p##*-}; k=$§{k%kB}

@@ -31,6 +31,9 @@ const LEFT_OUT = 'the end of an inode was not told, and that of a later one of i
 /** Tasks whose newest eviction with an end is known; the oldest are forgotten. */
 const MAX_TASKS = 4096;
 
+/** Canaries whose names are known; the oldest are forgotten, long after they ended. */
+const MAX_CANARIES = 1024;
+
 /** What the kernel side was asked to tell of each inode; see EpochInfo. */
 export type AskedDetail = 'steps' | 'lifecycle' | 'auto';
 
@@ -261,6 +264,9 @@ export class Teardown {
   canary(fs: string, dev: number, ino: number): void {
     if (fs === 'hugetlbfs') this.namelessDev = dev;
     this._canaries.set(ino, [...(this._canaries.get(ino) ?? []), dev]);
+    if (this._canaries.size > MAX_CANARIES) {
+      this._canaries.delete(this._canaries.keys().next().value!);
+    }
     for (const inode of this.inodes.ofFile({ dev, ino })) this.disownCanary(inode);
   }
 

@@ -22,6 +22,8 @@ export type AgentLine =
       readonly surplus: number;
     }
   | { readonly kind: 'online'; readonly uptimeNs: number; readonly cpus: readonly number[] }
+  /** kernel.ftrace_enabled: whether probes on functions run. */
+  | { readonly kind: 'ftrace'; readonly uptimeNs: number; readonly on: boolean }
   /** HardwareCorrupted of /proc/meminfo, where it is not 0: memory that is poisoned. */
   | { readonly kind: 'corrupted'; readonly uptimeNs: number; readonly kb: number }
   | {
@@ -95,6 +97,7 @@ const FORMS: ReadonlyMap<string, RegExp> = new Map(
     pool: `${TIME} ${COUNT} -?\\d{1,6} ${COUNT} ${COUNT} (?:\\d{1,20}|-) ${COUNT}`,
     corrupted: `${TIME} ${COUNT}`,
     online: `${TIME} ${RANGE}(?:,${RANGE})*`,
+    ftrace: `${TIME} [01]`,
     misses: `${TIME} [01](?: \\d{1,10}:\\d{1,10}:${COUNT})*`,
     canary: `\\w{1,32} ${COUNT} \\d{1,20}`,
     scanned: `${TIME} (?:whole|part)`,
@@ -128,6 +131,8 @@ export function parseAgentLine(line: string): AgentLine {
       };
     case 'online':
       return { kind: 'online', uptimeNs: seconds(2), cpus: cpusOf(words[3]!) };
+    case 'ftrace':
+      return { kind: 'ftrace', uptimeNs: seconds(2), on: words[3] === '1' };
     case 'corrupted':
       return { kind: 'corrupted', uptimeNs: seconds(2), kb: number(3) };
     case 'misses': {

@@ -13,9 +13,8 @@ import { hasRingBuffer } from './versions.ts';
 
 /** Every CPU speaks five times a second or more: silent for so long, it is not heard. */
 const SILENT_NS = 15e9;
-/** Of the list of CPUs; the agent looks each second. */
+/** Without a change of the list of CPUs; the agent looks each second. */
 const CALM_NS = 5e9;
-const AGENT_NS = 1e9;
 /** Linux knows no more (NR_CPUS). */
 const MAX_CPUS = 8192;
 
@@ -76,15 +75,18 @@ export class Cpus {
     return this._online === null ? null : [...this._online];
   }
 
-  /** `ts`: when the host was looked at; `ready`: bpftrace had its buffers by then. */
-  told(cpus: readonly number[], ts: number, ready: boolean): void {
+  /** `ts` and `since`: when the host was looked at, and before that; `ready`: bpftrace had its buffers. */
+  told(
+    cpus: readonly number[],
+    { since, ts, ready }: { since: number; ts: number; ready: boolean },
+  ): void {
     const before = this._online;
     this._online = new Set(cpus);
     this._changedAt = ts;
     if (!this._perCpu || !ready || before === null) return;
     for (const cpu of cpus) {
       // the kernel took its buffer away when it went
-      if (!before.has(cpu)) this._unheard.set(cpu, Math.max(0, ts - 2 * AGENT_NS));
+      if (!before.has(cpu)) this._unheard.set(cpu, since);
     }
   }
 
@@ -124,8 +126,8 @@ export class Cpus {
     return this.deaf;
   }
 
-  /** No CPU has come or gone for a while. */
-  isCalm(now: number): boolean {
-    return now - this._changedAt >= CALM_NS;
+  /** Why bpftrace has to be started again to hear all; null: it hears them, or they come and go yet. */
+  wantsRestart(now: number): string | null {
+    return this.deaf !== null && now - this._changedAt >= CALM_NS ? this.deaf.detail : null;
   }
 }

@@ -9,20 +9,20 @@ import { Model } from '../model/model.ts';
 import type { Alert } from '../protocol/alerts.ts';
 import { LINE_PLACE } from '../protocol/by-line.ts';
 import type { TraceEvent } from '../protocol/events.ts';
-import { LINE_NAMES, LINES, type LineName } from '../protocol/grammar.ts';
+import type { LineName } from '../protocol/grammar.ts';
 import type { Leak } from '../protocol/leaks.ts';
-import { HITS_PER_LINE } from '../protocol/line-kinds.ts';
 import type { EpochInfo, FrameKind, ResumeFrame } from '../protocol/recording.ts';
 import { isObserved } from '../protocol/stages.ts';
 import { type AgentLine, LineSplitter, parseAgentLine } from './agent-lines.ts';
-import { Cpus } from './cpus.ts';
 import { Decoder } from './decoder.ts';
+import { HitCounts } from './hit-counts.ts';
 import { TracerLedger } from './ledger.ts';
 import type { LineHead } from './line-head.ts';
 import { Misses } from './misses.ts';
 import { Readiness } from './readiness.ts';
 import { Reorder, type ReorderOptions } from './reorder.ts';
 import { ScanLines } from './scan-lines.ts';
+import { Senses } from './senses.ts';
 import { Settlement } from './settlement.ts';
 import { isBpftrace } from './versions.ts';
 
@@ -69,12 +69,11 @@ export class Pipeline {
   readonly samples: { line: string; why: string }[] = [];
   private readonly _decoder: Decoder;
   private readonly _reorder: Reorder;
-  private readonly _cpus: Cpus;
+  private readonly _senses: Senses;
   private readonly _agent: LineSplitter;
   private readonly _onAgent: (line: AgentLine) => void;
   private readonly _misses = new Misses();
-  private readonly _hitsOfKey = new Map<number, number>();
-  private readonly _hitsOfId = new Map<number, number>();
+  private readonly _hits = new HitCounts();
   private readonly _settlement: Settlement;
   /** The kernel counts each run of each probe that it skips. */
   private readonly _exact: boolean;
@@ -115,10 +114,11 @@ export class Pipeline {
       ...info.alerts,
       changed: (alert) => options.onAlert?.(this, alert),
     });
-    this._cpus = new Cpus(info);
+    this._senses = new Senses(info, (gap) => this.model.gap(gap));
+    const { cpus } = this._senses;
     const order: ReorderOptions = {
-      buffers: this._cpus.buffers(),
-      bufferOf: (head) => this._cpus.bufferOf(head),
+      buffers: cpus.buffers(),
+      bufferOf: (head) => cpus.bufferOf(head),
       slackNs: SLACK_NS,
       boundNs: BOUND_NS,
       maxWaiting: MAX_WAITING,
@@ -163,23 +163,25 @@ export class Pipeline {
     return { events: this._reorder.waiting, ns: this._reorder.lagNs };
   }
 
-  /** Why bpftrace must be started again to hear every CPU; null while CPUs come and go, and when it does. */
-  get deafness(): string | null {
-    const { deaf } = this._cpus;
-    return deaf !== null && this._cpus.isCalm(this._settlement.newest) ? deaf.detail : null;
+  /** Why nothing can be seen at the moment; null: probes run. */
+  get blindness(): string | null {
+    return this._senses.blindness;
+  }
+
+  /** Why bpftrace has to be started again, though it runs; null: it need not be. */
+  get wantsRestart(): string | null {
+    return this._senses.wantsRestart(this._settlement.newest);
   }
 
   /** bpftrace starts; by track, the line of each of its programs, in the order of loading. */
   begin(programs: readonly (readonly LineName[])[]): void {
     this._misses.begin(programs, this.model.now);
-    this._hitsOfKey.clear();
-    this._hitsOfId.clear();
+    this._hits.begin();
     // probes attach one by one: a gap lasts until a canary has come through again
     this._readiness.begin();
     this.model.inodes.packFrom = Number.POSITIVE_INFINITY;
     this._scan.begin();
-    this._cpus.begin();
-    this._reorder.waitFor(this._cpus.buffers());
+    this._senses.begin(this._reorder);
     this._settlement.begin(this._misses.tracks());
     this._running = true;
   }
@@ -199,7 +201,7 @@ export class Pipeline {
       clock: this._clock,
       steps: this.model.detail.steps,
       newest: this._settlement.newest,
-      online: this._cpus.online,
+      online: this._senses.cpus.online,
     };
     const cut: [FrameKind, Buffer][] = [
       ['out', Buffer.from(this._decoder.rest)],
@@ -220,7 +222,7 @@ export class Pipeline {
     this._clock = frame.clock;
     this.model.resume(frame.steps, frame.newest, INHERITED_NS);
     this._readiness.at = 0;
-    if (frame.online !== null) this.#online(frame.online, 0);
+    if (frame.online !== null) this._senses.online(frame.online, 0, true, this._reorder);
     this.model.inodes.packFrom = LATE_CANARY_NS;
   }
 
@@ -268,16 +270,11 @@ export class Pipeline {
     return this._clock.wallMs + (originNs - this._clock.uptimeNs + ts) / 1e6;
   }
 
-  /** Several programs may print the same line; each tells its own count. */
   #hits(key: number, count: number): void {
-    const id = key % HITS_PER_LINE;
-    const name = NAME_OF_ID.get(id);
-    if (name === undefined) return;
-    const sum = (this._hitsOfId.get(id) ?? 0) + count - (this._hitsOfKey.get(key) ?? 0);
-    this._hitsOfKey.set(key, count);
-    this._hitsOfId.set(id, sum);
-    this.ledger.hits(id, sum);
-    this._settlement.hits(name, sum, key);
+    const told = this._hits.told(key, count);
+    if (told === null) return;
+    this.ledger.hits(told.id, told.sum);
+    this._settlement.hits(told.name, told.sum, key);
   }
 
   #modelLeaks(): readonly Leak[] {
@@ -299,7 +296,7 @@ export class Pipeline {
     this._settlement.line(kind, head.track, head.ts, place);
     this._reorder.push(event, head);
     if (kind !== 'tick') return;
-    if (this._cpus.listen(head.ts, this.readyAt, this._reorder)) this.#hear(head.ts);
+    this._senses.tick(head.ts, this.ledger.events, this.readyAt, this._reorder);
     // with the tick, so that it does not depend on how the bytes were cut
     this.#settle();
     if (this._readiness.check()) this.#ready();
@@ -314,7 +311,7 @@ export class Pipeline {
   #lost(events: number): void {
     this.ledger.lost(events);
     this._settlement.lost(events);
-    this._cpus.lost(this._settlement.newest);
+    this._senses.cpus.lost(this._settlement.newest);
     this.#gap('ring_buffer', events, "bpftrace's buffer was full");
   }
 
@@ -326,7 +323,7 @@ export class Pipeline {
   #missing(from: number, to: number, lines: number): void {
     const lost = lines - (this.ledger.rejected - this._rejectedMissing);
     this._rejectedMissing = this.ledger.rejected;
-    const { deaf } = this._cpus;
+    const { deaf } = this._senses.cpus;
     if (lost <= 0 || (deaf === null && !isBpftrace(this.info.bpftrace, 24))) return;
     this.ledger.lost(lost);
     const full = "bpftrace's buffer was full, of which it told only for the first CPU";
@@ -349,18 +346,6 @@ export class Pipeline {
     this.model.gap({ from: Math.max(0, now - 1e9), to: now + 1e9, lost, where, detail });
   }
 
-  /** These CPUs were online at a time. */
-  #online(cpus: readonly number[], ts: number): void {
-    this._cpus.told(cpus, ts, this.readyAt !== null);
-    this.#hear(ts);
-  }
-
-  #hear(now: number): void {
-    const gap = this._cpus.gap(now);
-    if (gap !== null) this.model.gap(gap);
-    this._reorder.waitFor(this._cpus.buffers());
-  }
-
   #closeDown(): void {
     for (const gap of this.model.gaps.list) {
       if (gap.where === 'tracer_down' && gap.to === Number.POSITIVE_INFINITY) {
@@ -377,12 +362,19 @@ export class Pipeline {
       case 'pool': {
         const ts = this.#sinceOrigin(line.uptimeNs);
         if (Number.isNaN(ts)) break;
+        this._senses.looked(ts);
         const { sizeKb, node, total, free, reserved, surplus } = line;
         this.model.pool({ ts, sizeKb, node, total, free, reserved, surplus });
         break;
       }
-      case 'online':
-        this.#online(line.cpus, this.#sinceOrigin(line.uptimeNs) || 0);
+      case 'online': {
+        const ts = this.#sinceOrigin(line.uptimeNs) || 0;
+        this._senses.online(line.cpus, ts, this.readyAt !== null, this._reorder);
+        break;
+      }
+      case 'ftrace':
+        if (this.readyAt === null) break;
+        this._senses.told(line, this.#sinceOrigin(line.uptimeNs) || 0);
         break;
       case 'corrupted':
         this.model.pools.corruptedKb = line.kb;
@@ -400,6 +392,7 @@ export class Pipeline {
         break;
       case 'canary': {
         this.model.canary(line.fs, line.dev, line.ino);
+        if (this.readyAt !== null) this._senses.told(line, this._settlement.newest);
         this._readiness.made(line.fs, line.dev, line.ino);
         break;
       }
@@ -440,8 +433,6 @@ export class Pipeline {
     this.#closeDown();
   }
 }
-
-const NAME_OF_ID = new Map<number, LineName>(LINE_NAMES.map((name) => [LINES[name].id, name]));
 
 /** A tracepoint that is hit inside perf's own recursion guard is not even counted. */
 function isExact({ plan }: EpochInfo): boolean {

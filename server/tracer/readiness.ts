@@ -28,6 +28,7 @@ export class Readiness {
 
   /** A canary was made, and has been dropped. */
   made(fs: string, dev: number, ino: number): void {
+    if (this.at !== null) return;
     const list = this._canaries.get(fs) ?? [];
     list.push({ dev, ino });
     this._canaries.set(fs, list);

@@ -17,12 +17,14 @@ import {
 } from '../protocol/recording.ts';
 import type { AgentLine } from './agent-lines.ts';
 import { blame, type Program } from './compile.ts';
+import { epochInfo } from './epoch-info.ts';
 import type { HostFacts } from './facts.ts';
-import { mapKeys, mapKeysVariable } from './map-keys.ts';
+import { mapKeysVariable } from './map-keys.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import type { TracePlan } from './plan.ts';
 import { prepare, requireBpftrace, type TraceOptions } from './prepare.ts';
-import { hasRingBuffer, isAtLeast } from './versions.ts';
+import { Quiet } from './sight.ts';
+import { hasRingBuffer } from './versions.ts';
 
 export interface TracerOptions {
   readonly trace: TraceOptions;
@@ -230,14 +232,20 @@ export class Tracer {
     // in the time of the trace
     let scanAsked: number | null = null;
     let tooLate = false;
-    let deafness: string | null = null;
+    let again: string | null = null;
+    const quiet = new Quiet();
     const heartbeat = setInterval(() => {
       this.#watchSilence(child);
       if (child.stdin.writableEnded) return;
       child.stdin.write('.');
-      deafness ??= pipeline.deafness;
-      if (deafness !== null) return void child.stdin.end('q');
+      again ??= pipeline.wantsRestart;
+      if (again !== null) return void child.stdin.end('q');
       if (pipeline.readyAt !== null) {
+        const { blindness } = pipeline;
+        if (blindness !== null && this.status === 'ready') this.#set('restarting', blindness);
+        // of a host that says nothing it is asked whether it would
+        if (info.canaries.length > 0 && quiet.isLong(pipeline.ledger.events))
+          child.stdin.write('c');
         const { leaks, now } = pipeline.model;
         if (info.fs.includes('hugetlbfs') && leaks.wantsScan(scanAsked)) {
           child.stdin.write('s');
@@ -268,7 +276,7 @@ export class Tracer {
     clearTimeout(grace);
     clearInterval(heartbeat);
     this.#process = null;
-    const why = deafness ?? describeEnd(status, ended, errors);
+    const why = again ?? describeEnd(status, ended, errors);
     this.#frame(pipeline, 'end', Buffer.from(JSON.stringify({ wanted: this.#stopping, why })));
     if (!this.#stopping && wasReady) this.restarts++;
     if (!this.#stopping && wasReady) this.#set('restarting', `${why}; starting it again`);
@@ -301,7 +309,8 @@ export class Tracer {
     }
     // what still comes after the end of bpftrace says nothing of the next one
     if (pipeline.readyAt !== null && this.#attached && kind !== 'begin' && kind !== 'end') {
-      if (this.status === 'attaching' || this.status === 'restarting') {
+      const waits = this.status === 'attaching' || this.status === 'restarting';
+      if (waits && pipeline.blindness === null) {
         this.#backoffMs = 250;
         if (this.#startedAt !== null) this.attachMs = performance.now() - this.#startedAt;
         this.#startedAt = null;
@@ -320,27 +329,9 @@ export class Tracer {
     ) {
       return current;
     }
-    const info: EpochInfo = {
-      number: this.#options.nextEpoch(),
-      host: this.host.name,
-      boot_id: facts.bootId,
-      kernel: facts.kernel,
-      machine: facts.machine,
-      bpftrace: facts.bpftrace,
-      cpus: facts.cpus,
-      page_bytes: facts.pageBytes,
-      hugepage_kb: facts.hugepageKb,
-      fs: [...plan.fs],
-      canaries: canariesFor(plan),
-      detail: plan.detail,
-      map_keys: mapKeys(facts),
-      freed_state: facts.types.freedState,
-      base_index: isAtLeast(facts.kernel, 6, 7),
-      counts_misses: countsMisses(facts, plan),
-      alerts: this.#options.alerts,
-      started_ms: nowMs(),
-      plan: plan.plan,
-    };
+    const { alerts } = this.#options;
+    const session = { number: this.#options.nextEpoch(), host: this.host.name, alerts };
+    const info = epochInfo(facts, plan, session);
     this.pipeline = new Pipeline(info, {
       keep: this.#options.keep,
       ...(this.#options.onAlert ? { onAlert: this.#options.onAlert } : {}),
@@ -392,20 +383,6 @@ function defaultPages(facts: HostFacts): number {
   const buffers = hasRingBuffer(facts.bpftrace) ? 1 : facts.cpus;
   const pages = facts.memoryKb / 4 / 128 / buffers;
   return 2 ** Math.floor(Math.log2(Math.min(16384, Math.max(256, pages))));
-}
-
-/**
- * Whether the kernel counts every run that it skips: of fentry since 5.12, of kprobes
- * and tracepoints since 6.7 (trace_call_bpf(), kernel/trace/bpf_trace.c).
- */
-function countsMisses(facts: HostFacts, plan: TracePlan): boolean {
-  return isAtLeast(facts.kernel, 6, 7) || plan.probes.every((probe) => probe.family === 'fentry');
-}
-
-/** Inodes that can be made from a shell, of those filesystems that the plan shows. */
-function canariesFor(plan: TracePlan): string[] {
-  const whole = 'probe' in plan.plan.evict;
-  return plan.fs.filter((fs) => fs === 'hugetlbfs' || (fs === 'shmem' && whole));
 }
 
 function nothingToAttach(host: string, plan: TracePlan): HostError {

@@ -51,6 +51,27 @@ it('the clock of the host is set forward and back: times go on, and nothing is l
   expect((await host()).status).toBe('ready');
 });
 
+it('somebody turns probes on functions off: a gap, told at once, and no host that looks idle', async () => {
+  const before = (await server.report()).gaps.length;
+  await guest.sh('sysctl -qw kernel.ftrace_enabled=0');
+  try {
+    await eventually(10_000, async () => (await host()).status === 'restarting', 'the word');
+    expect((await host()).message).toMatch(/^kernel\.ftrace_enabled is 0: /);
+    await guest.sh(`${pages} 2 unseen >/dev/null`);
+  } finally {
+    await guest.sh('sysctl -qw kernel.ftrace_enabled=1');
+  }
+  await eventually(10_000, async () => (await host()).status === 'ready', 'probes that run');
+  await memfd(2, 'seen');
+  expect(await rows('comm:unseen')).toEqual([]);
+  const { gaps, losses, leaks } = await server.report();
+  expect(gaps.slice(before)).toMatchObject([
+    { where: 'tracer_down', to_ns: expect.any(Number) as number },
+  ]);
+  expect(losses.balanced).not.toBe(false);
+  expect(leaks.filter(({ state }) => state === 'firing')).toEqual([]);
+});
+
 it('a guest that panics is booted again: a new epoch, and what was seen before is kept', async () => {
   await memfd(2, 'old');
   const before = await server.report();

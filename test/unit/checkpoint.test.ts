@@ -276,13 +276,16 @@ it('no class of a pipeline hides state in a #field, which would be lost', () => 
       'agent-lines',
       'cpus',
       'decoder',
+      'hit-counts',
       'ledger',
       'misses',
       'pipeline',
       'readiness',
       'reorder',
       'scan-lines',
+      'senses',
       'settlement',
+      'sight',
     ].map((name) => `tracer/${name}.ts`),
   ];
   const hidden = files.filter((name) =>

@@ -1,0 +1,48 @@
+/** What a recording and a pipeline have to know of a host and of what is traced there. */
+import { nowMs } from '../protocol/clock.ts';
+import type { RecordedAlerting } from '../protocol/config.ts';
+import type { EpochInfo } from '../protocol/recording.ts';
+import type { HostFacts } from './facts.ts';
+import { mapKeys } from './map-keys.ts';
+import type { TracePlan } from './plan.ts';
+import { isAtLeast } from './versions.ts';
+
+export function epochInfo(
+  facts: HostFacts,
+  plan: TracePlan,
+  session: { readonly number: number; readonly host: string; readonly alerts: RecordedAlerting },
+): EpochInfo {
+  return {
+    ...session,
+    boot_id: facts.bootId,
+    kernel: facts.kernel,
+    machine: facts.machine,
+    bpftrace: facts.bpftrace,
+    cpus: facts.cpus,
+    page_bytes: facts.pageBytes,
+    hugepage_kb: facts.hugepageKb,
+    fs: [...plan.fs],
+    canaries: canariesFor(plan),
+    detail: plan.detail,
+    map_keys: mapKeys(facts),
+    freed_state: facts.types.freedState,
+    base_index: isAtLeast(facts.kernel, 6, 7),
+    counts_misses: countsMisses(facts, plan),
+    started_ms: nowMs(),
+    plan: plan.plan,
+  };
+}
+
+/**
+ * Whether the kernel counts every run that it skips: of fentry since 5.12, of kprobes
+ * and tracepoints since 6.7 (trace_call_bpf(), kernel/trace/bpf_trace.c).
+ */
+function countsMisses(facts: HostFacts, plan: TracePlan): boolean {
+  return isAtLeast(facts.kernel, 6, 7) || plan.probes.every((probe) => probe.family === 'fentry');
+}
+
+/** Inodes that can be made from a shell, of those filesystems that the plan shows. */
+function canariesFor(plan: TracePlan): string[] {
+  const whole = 'probe' in plan.plan.evict;
+  return plan.fs.filter((fs) => fs === 'hugetlbfs' || (fs === 'shmem' && whole));
+}
