@@ -91,7 +91,9 @@ export async function check(options: CheckOptions, workload: readonly string[]):
   }
   // Ctrl-C: nothing was proven
   if (ended === null) return EXIT.tracing;
-  const why = heard ? interrupted(tracing) : 'tracing has said nothing since before the end';
+  const why = heard
+    ? interrupted(tracing, starts)
+    : 'tracing has said nothing since before the end';
   if (why !== null) {
     if (format === 'ktap') process.stdout.write(`Bail out! ${why}\n`);
     else process.stderr.write(`lastref: ${why}\n`);
@@ -106,12 +108,20 @@ export async function check(options: CheckOptions, workload: readonly string[]):
 }
 
 /** Why what was seen is not all that happened; null: it is. */
-function interrupted({ session, recorder }: Tracing): string | null {
+function interrupted(
+  { session, recorder }: Tracing,
+  began: ReadonlyMap<string, number>,
+): string | null {
   const hosts: readonly { status: TracerStatus; restarts?: number }[] = session.hosts();
   if (hosts.some(({ status }) => status === 'failed')) return 'tracing died';
   // counted from when it was ready first; what happens until it is ready again is not seen
   if (hosts.some(({ restarts = 0 }) => restarts > 0)) {
     return 'tracing ended and began anew: what happened in between was not seen';
+  }
+  for (const { info, model } of session.pipelines()) {
+    const from = began.get(info.host) ?? 0;
+    const blind = model.gaps.list.find(({ where, to }) => where === 'tracer_down' && to > from);
+    if (blind !== undefined) return `not all was seen: ${blind.detail}`;
   }
   return recorder.failed === null ? null : 'the recording ended too early';
 }

@@ -268,7 +268,7 @@ export class Tracer {
     this.#attached = false;
     const wasReady = pipeline.readyAt !== null;
     if (!this.#stopping && wasReady) {
-      this.#set('restarting', 'bpftrace ended; starting it again');
+      this.#set('restarting', `${again ?? 'bpftrace ended'}; starting it again`);
     }
     const grace = setTimeout(() => child.kill(), AGENT_MS);
     const ended = await child.ended;

@@ -53,3 +53,17 @@ it('a hugepage that is left pinned fails it, with who pinned it', async () => {
   expect(failed.map(({ name }) => name)).toEqual(['workload', 'leak pinned']);
   expect(failed[0]!.why).toBe('it ended with status 7');
 });
+
+it('a workload that nobody could watch to its end proves nothing', async () => {
+  const script = `sysctl -qw kernel.ftrace_enabled=0; sleep 2; ./memfd_pages 4 >&2
+    sysctl -qw kernel.ftrace_enabled=1; sleep 2`;
+  const push = ['--push', workload('memfd_pages')];
+  const { code, stdout } = await lastref([
+    ...['check', '--host', 'vm', ...push],
+    ...['--', 'sh', '-c', script],
+  ]);
+  expect(stdout.trimEnd().split('\n').at(-1)).toBe(
+    'Bail out! not all was seen: kernel.ftrace_enabled is 0: probes on functions do not run',
+  );
+  expect(code).toBe(3);
+});
