@@ -8,19 +8,10 @@ import type { Address } from '../protocol/units.ts';
 import type { Hugepage, Incarnation } from './incarnation.ts';
 import { NumberMap } from './number-map.ts';
 import { NumberedSet } from './numbered-set.ts';
-import { Recent } from './recent.ts';
+import { Pins } from './pins.ts';
 
 /** Of a mapping that may be shared (include/linux/mm.h). */
 const VM_MAYSHARE = 0x80;
-
-/** Somebody took a reference on a hugepage. */
-export interface Pin {
-  readonly pid: number;
-  readonly comm: string;
-  readonly ts: number;
-  /** Kernel functions, innermost first, `sym+off`; may be empty. */
-  readonly stack: readonly string[];
-}
 
 /** A hugepage of which nothing more is to come. */
 export interface GoneHugepage {
@@ -33,11 +24,8 @@ export interface GoneHugepage {
   readonly freedAt: number | null;
 }
 
-/** Hugepages of which pins are kept, and how many of each. */
-const MAX_PINNED = 65_536;
-const MAX_PINS = 8;
-
 export class Hugepages {
+  readonly pins = new Pins();
   allocated = 0;
   freed = 0;
   attributed = 0;
@@ -84,7 +72,7 @@ export class Hugepages {
     this._removed.clear();
     this._private.clear();
     this._freeing.clear();
-    this._pins.clear();
+    this.pins.clear();
     this.holding.clear();
   }
 
@@ -107,21 +95,6 @@ export class Hugepages {
   }
 
   /** The latest that took a reference on this folio, oldest first. */
-  private readonly _pins = new Recent<number, Pin[]>(MAX_PINNED);
-
-  pinsOf(folio: Address): readonly Pin[] {
-    return this._pins.get(folio) ?? [];
-  }
-
-  pinned(event: EventOf<'hugepage_pin'>, stack: readonly string[]): void {
-    const pins = this._pins.get(event.folio) ?? [];
-    const { pid, comm, ts } = event;
-    pins.push({ pid, comm, ts, stack });
-    if (pins.length > MAX_PINS) pins.shift();
-    this._pins.delete(event.folio);
-    this._pins.set(event.folio, pins);
-  }
-
   /** Taken for a mapping; whose page cache it enters, if any, is told next. */
   taken(event: EventOf<'hugepage_alloc'>, inode: Incarnation | null): void {
     const { folio, ts, pid, comm, dev } = event;
@@ -171,7 +144,7 @@ export class Hugepages {
     if (page === undefined) return;
     // the one it moved into was taken for this; the old one is freed next, and is nobody's
     this._known.delete(from);
-    this._pins.delete(from);
+    this.pins.forget(from);
     page.folio = to;
     this._known.set(to, page);
   }
@@ -240,7 +213,7 @@ export class Hugepages {
   /** Returns the inode the page is attributed to. `evicting`: whose evict() runs in this task. */
   freeing(event: EventOf<'hugepage_free'>, evicting: Incarnation | undefined): Incarnation | null {
     this.freed++;
-    this._pins.delete(event.folio);
+    this.pins.forget(event.folio);
     const page = this._known.take(event.folio);
     if (page !== undefined) this.#forget(page);
     this.lastEvent = event.ts;

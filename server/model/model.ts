@@ -224,7 +224,7 @@ export class Model {
       m.#touch();
     },
     hugepage_pin: (m, event) => {
-      m.hugepages.pinned(event, m.stacks.get(event) ?? []);
+      m.hugepages.pins.took(event, m.stacks.get(event) ?? []);
       m.stacks.delete(event);
     },
     hugepage_move: (m, event) => m.hugepages.moved(event.from, event.to),

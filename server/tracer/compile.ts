@@ -115,6 +115,7 @@ function compileTrack(
     ...(track === 0 ? tick(plan, options) : [`interval:ms:100 { ${beat} }`]),
     ...(track === 0 && facts.btf && facts.symbols.includes('vmemmap_base') ? VMEMMAP : []),
     ...counts(texts.flat()),
+    ...(texts.flat().some((text) => text.includes('@told[')) ? [FORGET_TOLD] : []),
     // With a perf buffer for each CPU, a loss is told only with the next line of that CPU,
     // and a CPU that says nothing holds up the order: so each one speaks.
     ...(hasRingBuffer(facts.bpftrace) ? [] : [`profile:hz:${beatsOf(facts.cpus)} { ${beat} }`]),
@@ -309,6 +310,9 @@ function counts(texts: readonly string[]): string[] {
   if (told.length === 0) return [];
   return [`interval:s:1 { ${told.map((map) => `print(${map});`).join(' ')} }`];
 }
+
+/** By hugepage, task and flags, when a pin was told last: tasks come and go; see bpf/pins.bt. */
+const FORGET_TOLD = 'interval:s:10 { clear(@told); }';
 
 /** Told again and again, so that a lost line does no harm. */
 const VMEMMAP = [

@@ -41,6 +41,8 @@ describe('a hugepage that somebody holds', () => {
     ['vmsplice', 'vmsplice'],
     ['io_uring', 'io_uring registered buffer'],
     ['private', 'vmsplice'],
+    // a futex in it takes a reference with each call, and gives it back
+    ['futexes', 'vmsplice'],
   ])('by %s is one leak, with the task and how, and ends when it lets go', async (way, how) => {
     const [first, held] = (await guest.sh(`${pin} ${way} 4 6000`)).trim().split('\n');
     const [ino, pid] = first!.split(' ') as [string, string];

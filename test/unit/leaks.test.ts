@@ -121,6 +121,54 @@ describe('pinned', () => {
     expect(host.leaks[0]!.until_ns).toBe(9000.25e6);
   });
 
+  it('names those last who took a reference for a moment: a futex, a look by get_mempolicy()', () => {
+    const host = new Host();
+    host.pool = [16, 15, 0, 0];
+    const pin = (ms: number, task: string, frames: readonly string[]) => {
+      host.rows(`${ms} 0 ${task} hugepage_pin F1`);
+      host.raw(frames.map((frame) => `${' '.repeat(8)}${frame}\n`).join(''));
+    };
+    pin(1400, 'qemu/88', STACK);
+    pin(1500, 'sh/90', [
+      'gup_fast_fallback+1',
+      'kernel_get_mempolicy+2',
+      '__x64_sys_get_mempolicy+3',
+    ]);
+    // more of them than are remembered
+    for (let i = 0; i < 40; i++) {
+      pin(1501 + i, `pg/${100 + (i % 20)}`, [
+        'gup_fast_fallback+1',
+        'get_futex_key+2',
+        'futex_wake+3',
+      ]);
+    }
+    host.until(1900);
+    host.rows(PINNED).until(4200);
+    const { suspects } = host.leaks[0]!;
+    expect(suspects[0]).toMatchObject({ pid: 88, how: 'vmsplice' });
+    expect(new Set(suspects.slice(1).map(({ how }) => how))).toEqual(new Set(['futex']));
+  });
+
+  it('forgets of a task what it did again, before what others did', () => {
+    const host = new Host();
+    host.pool = [16, 15, 0, 0];
+    const dio = ['gup_fast_fallback+1', 'bio_iov_iter_get_pages+2', 'iomap_dio_rw+3'];
+    const frames = (stack: readonly string[]) =>
+      host.raw(stack.map((frame) => `${' '.repeat(8)}${frame}\n`).join(''));
+    host.rows('1400 0 qemu/88 hugepage_pin F1');
+    frames(STACK);
+    for (let i = 0; i < 30; i++) {
+      host.rows(`${1500 + i} 0 fio/77 hugepage_pin F1`);
+      frames(dio);
+    }
+    host.until(1900);
+    host.rows(PINNED).until(4200);
+    expect(host.leaks[0]!.suspects.map(({ pid, how }) => [pid, how])).toEqual([
+      [77, 'direct I/O'],
+      [88, 'vmsplice'],
+    ]);
+  });
+
   it('is suspected as long as it is not known what was lost, and certain then', () => {
     const host = new Host(false);
     host.pool = [16, 15, 0, 0];

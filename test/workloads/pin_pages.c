@@ -1,8 +1,9 @@
 /*
  * pin_pages WAY N MS [touched|pinned]: a hugetlb memfd of N hugepages, the last of which
  * somebody holds a reference on for MS milliseconds after the file is gone. WAY is
- * vmsplice (a pipe), io_uring (a registered buffer) or private (a pipe; the hugepages are
- * private to the mapping, and none is in the page cache of the file). Prints `INO PID` when the hugepages
+ * vmsplice (a pipe), io_uring (a registered buffer), private (a pipe; the hugepages are
+ * private to the mapping, and none is in the page cache of the file) or futexes (a pipe, while
+ * another process does nothing but wake a futex in that hugepage). Prints `INO PID` when the hugepages
  * are there; where told so, it goes on only when a line comes on standard input, after the
  * hugepages were touched or after the last was pinned: tracing may begin in between.
  * Truth: one inode of hugetlbfs; N - 1 hugepages back at close, the last one at the end.
@@ -10,7 +11,9 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/io_uring.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +42,17 @@ static void wait_for_line(void)
 {
 	while (getchar() != '\n' && !feof(stdin))
 		;
+}
+
+/* A process that takes a reference for a moment, all the time. */
+static pid_t wake_futexes(char *at)
+{
+	pid_t child = fork();
+
+	while (child == 0)
+		syscall(SYS_futex, at, FUTEX_WAKE, 1, NULL, NULL, 0);
+	usleep(200000);
+	return child;
 }
 
 /* Returns two descriptors whose closing lets go of the page. */
@@ -74,6 +89,7 @@ int main(int argc, char **argv)
 	const char *when = argc > 4 ? argv[4] : "";
 	struct stat st;
 	int fd, held[2];
+	pid_t child = 0;
 	double closed;
 	char *p;
 
@@ -94,9 +110,16 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	if (!strcmp(when, "touched"))
 		wait_for_line();
+	if (!strcmp(way, "futexes"))
+		child = wake_futexes(p + (n - 1) * HUGEPAGE);
 	pin(way, p + (n - 1) * HUGEPAGE, held);
 	if (!strcmp(when, "pinned"))
 		wait_for_line();
+	if (child > 0) {
+		usleep(300000);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
 	munmap(p, n * HUGEPAGE);
 	close(fd);
 	closed = ms();

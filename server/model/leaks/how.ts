@@ -5,6 +5,8 @@ export const POISONED = 'poisoned (memory failure)';
 
 /** Functions, any of which says what it was; the first row that matches. */
 const WAYS: readonly (readonly [RegExp, string])[] = [
+  [/get_futex_key/, 'futex'],
+  [/get_dump_page|dump_user_range/, 'core dump'],
   [/vmsplice/, 'vmsplice'],
   [/io_sqe_buffer|io_pin_pages|io_register|__io_uring_register/, 'io_uring registered buffer'],
   [/^io_uring|^io_submit_sqes|^io_(read|write|issue)/, 'io_uring'],
@@ -33,6 +35,20 @@ export function howOf(stack: readonly string[]): string {
     if (call !== undefined) return call;
   }
   return 'a reference';
+}
+
+/** Those that give the reference back before they return. */
+const BRIEF: ReadonlySet<string> = new Set([
+  'futex',
+  'core dump',
+  'get_mempolicy',
+  'process_vm_readv',
+  'ptrace or /proc/PID/mem',
+]);
+
+/** Whether who took a reference in this way has it for a moment only: others are likelier to have it still. */
+export function isBrief(how: string): boolean {
+  return BRIEF.has(how);
 }
 
 /** The functions that tell, without bpftrace's own and those that every pin goes through. */

@@ -1,7 +1,7 @@
 /** Hugepages of an inode that left its page cache, or its last mapping, and are not back in the pool. */
 import type { Leak, Suspect } from '../../protocol/leaks.ts';
 import type { Hugepage, Incarnation } from '../incarnation.ts';
-import { howOf, POISONED, tellingFrames } from './how.ts';
+import { howOf, isBrief, POISONED, tellingFrames } from './how.ts';
 import type { Leaks, LeakWatch, OpenLeak } from './leaks.ts';
 import { type HostScan, PIN_WAYS, type Pinner } from './scan.ts';
 
@@ -101,7 +101,10 @@ export class PinnedWatch implements LeakWatch {
     for (const { leak, pages } of this._byInode.values()) {
       if (leak.suspects.length === 0) return true;
       // once for those that have some: the others are named, or cannot be
-      if (leak.fired > (asked ?? -1) && this.#pinners([...pages]).length < extraOf(pages)) {
+      if (
+        leak.fired > (asked ?? -1) &&
+        holdersAmong(this.#pinners([...pages])).length < extraOf(pages)
+      ) {
         return true;
       }
     }
@@ -155,7 +158,7 @@ export class PinnedWatch implements LeakWatch {
   /** One that is poisoned never comes back, and nobody holds it. */
   #poisoned(pages: readonly Hugepage[]): string {
     const { corruptedKb } = this._leaks.model.pools;
-    const seen = this.#pinners(pages);
+    const seen = holdersAmong(this.#pinners(pages));
     const explained = seen.length > 0 && seen.length >= extraOf(pages);
     if (corruptedKb === 0 || (explained && seen.every(({ how }) => how !== POISONED))) return '';
     return `; memory of this host is poisoned (HardwareCorrupted: ${corruptedKb} kB), and a hugepage that is does not come back`;
@@ -229,29 +232,35 @@ export class PinnedWatch implements LeakWatch {
 
   /** Those whose pins were seen; where they are too few, also those found on the host. */
   #suspects(pages: readonly Hugepage[], since: number): Suspect[] {
-    const seen = this.#pinners(pages);
-    if (seen.length > 0 && seen.length >= extraOf(pages)) return seen;
+    const pinners = this.#pinners(pages);
+    const seen = holdersAmong(pinners);
+    const brief = pinners.filter((suspect) => !seen.includes(suspect));
+    if (seen.length > 0 && seen.length >= extraOf(pages)) return [...seen, ...brief];
     for (const taker of takers(pages)) {
       if (!seen.some(({ pid }) => pid === taker.pid)) seen.push(taker);
     }
     // who pinned them before we looked has not let go since: only if it was looked after that
-    if (this._scan === null || this._scan.ts < since) return seen;
+    if (this._scan === null || this._scan.ts < since) return [...seen, ...brief];
     const more = this._scan.pinners
       .filter(({ pid }) => !seen.some((suspect) => suspect.pid === pid))
       .sort((a, b) => PIN_WAYS.indexOf(a.way) - PIN_WAYS.indexOf(b.way))
       .map(suspectOf);
-    return [...seen, ...more].slice(0, MAX_SUSPECTS);
+    return [...seen, ...more, ...brief].slice(0, MAX_SUSPECTS);
   }
 
-  /** Who took a reference on any of these and may still have it: the newest first. */
+  /**
+   * Who took a reference on any of these and may still have it: the newest first, and after
+   * them who had it for a moment.
+   */
   #pinners(pages: readonly Hugepage[]): Suspect[] {
     const { hugepages } = this._leaks.model;
     const pins = pages
-      .flatMap((page) => hugepages.pinsOf(page.folio).map((pin) => ({ page, pin })))
-      .sort((a, b) => b.pin.ts - a.pin.ts);
+      .flatMap((page) =>
+        hugepages.pins.of(page.folio).map((pin) => ({ page, pin, how: howOf(pin.stack) })),
+      )
+      .sort((a, b) => Number(isBrief(a.how)) - Number(isBrief(b.how)) || b.pin.ts - a.pin.ts);
     const out = new Map<string, Suspect>();
-    for (const { page, pin } of pins) {
-      const how = howOf(pin.stack);
+    for (const { page, pin, how } of pins) {
       const key = `${pin.pid} ${how}`;
       if (out.has(key) || out.size >= MAX_SUSPECTS) continue;
       const ms = Math.round((page.removedAt - pin.ts) / 1e6);
@@ -267,6 +276,11 @@ export class PinnedWatch implements LeakWatch {
     }
     return [...out.values()];
   }
+}
+
+/** Without those who took a reference for a moment only. */
+function holdersAmong(pinners: readonly Suspect[]): Suspect[] {
+  return pinners.filter(({ how }) => !isBrief(how));
 }
 
 /**
