@@ -11,6 +11,8 @@ export interface ModelGap {
   lost: number;
   readonly where: Gap['where'];
   readonly detail: string;
+  /** Only some of what happens is not seen. */
+  readonly inPart?: boolean;
 }
 
 /** Gaps kept; older ones are merged into one. */
@@ -40,6 +42,13 @@ export class Gaps {
         detail: 'older gaps, merged',
       });
     }
+  }
+
+  /** Whether nobody watches at the moment: tracing is down, or blind. */
+  get isDown(): boolean {
+    return this.list.some(({ where, to, inPart = false }) => {
+      return where === 'tracer_down' && !Number.isFinite(to) && !inPart;
+    });
   }
 
   /** Whether any loss falls between the two times. */

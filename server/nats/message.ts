@@ -28,6 +28,7 @@ const STATUS = [
   'planning',
   'attaching',
   'ready',
+  'blind',
   'restarting',
   'stopped',
   'failed',

@@ -9,7 +9,8 @@ export type TracerStatus =
   | 'planning' // asking the host what it offers
   | 'attaching' // bpftrace runs; no canary has come through yet
   | 'ready' // a canary inode has come through every planned stage
-  | 'restarting' // bpftrace or the connection was lost, or no probe runs; a gap is open
+  | 'blind' // bpftrace runs, and none of its probes does; a gap is open
+  | 'restarting' // bpftrace or the connection was lost; a gap is open
   | 'stopped' // ended on purpose
   | 'failed'; // cannot trace; `message` says why and what to do
 

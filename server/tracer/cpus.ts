@@ -122,7 +122,8 @@ export class Cpus {
     if (this.deaf !== null) return null;
     const from = Math.min(...cpus.map((cpu) => this._unheard.get(cpu)!));
     const detail = `bpftrace ${this._bpftrace} does not hear CPU ${cpus.join(', ')}, which came online after it was started`;
-    this.deaf = { from, to: Number.POSITIVE_INFINITY, lost: 0, where: 'tracer_down', detail };
+    const to = Number.POSITIVE_INFINITY;
+    this.deaf = { from, to, lost: 0, where: 'tracer_down', detail, inPart: true };
     return this.deaf;
   }
 

@@ -242,7 +242,7 @@ export class Tracer {
       if (again !== null) return void child.stdin.end('q');
       if (pipeline.readyAt !== null) {
         const { blindness } = pipeline;
-        if (blindness !== null && this.status === 'ready') this.#set('restarting', blindness);
+        if (blindness !== null && this.status === 'ready') this.#set('blind', blindness);
         // of a host that says nothing it is asked whether it would
         if (info.canaries.length > 0 && quiet.isLong(pipeline.ledger.events))
           child.stdin.write('c');
@@ -309,8 +309,8 @@ export class Tracer {
     }
     // what still comes after the end of bpftrace says nothing of the next one
     if (pipeline.readyAt !== null && this.#attached && kind !== 'begin' && kind !== 'end') {
-      const waits = this.status === 'attaching' || this.status === 'restarting';
-      if (waits && pipeline.blindness === null) {
+      const isBack = this.status === 'blind' && pipeline.blindness === null;
+      if (isBack || this.status === 'attaching' || this.status === 'restarting') {
         this.#backoffMs = 250;
         if (this.#startedAt !== null) this.attachMs = performance.now() - this.#startedAt;
         this.#startedAt = null;

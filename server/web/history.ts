@@ -21,6 +21,8 @@ interface Point {
   readonly pools: ReadonlyMap<string, readonly (number | null)[]>;
   readonly events: number;
   readonly lost: number;
+  /** Hosts that nobody watches. */
+  readonly down: ReadonlySet<string>;
   /** Events and losses by host. */
   readonly rates: ReadonlyMap<string, number>;
   readonly losses: ReadonlyMap<string, number>;
@@ -51,6 +53,10 @@ export class History {
   sample(now: number, pipelines = this.#source.pipelines()): void {
     if (now === 0 || now - this.#at < 1000) return;
     const { mode } = this.#source;
+    const current = [...currentEpochs(pipelines)];
+    const down = new Set(current.flatMap(([host, { model }]) => (model.gaps.isDown ? [host] : [])));
+    // a point would say that nothing happened
+    if (current.length > 0 && down.size === current.length) return;
     // on whole seconds as far as the caller comes in time, so that a point is not lost to jitter;
     // a replay passes several at once: they are no hole
     const late = now - this.#at >= 2000;
@@ -76,7 +82,7 @@ export class History {
       losses.set(host, (losses.get(host) ?? 0) + lostHere);
       lost += lostHere;
     });
-    for (const [host, pipeline] of currentEpochs(pipelines)) {
+    for (const [host, pipeline] of current) {
       for (const pool of pipeline.model.pools.latest()) {
         if (pool.total === 0 && pool.reserved === 0 && pool.surplus === 0) continue;
         const values = POOL_FIELDS.map((field) => pool[field]);
@@ -87,7 +93,8 @@ export class History {
     const latencies = many
       ? this.#latencies.secondOfAll(pipelines)
       : this.#latencies.second(pipelines);
-    this.#points.push({ t: this.#at, ended, pools, events, lost, rates, losses, latencies });
+    const values = { ended, pools, events, lost, rates, losses, latencies };
+    this.#points.push({ t: this.#at, down, ...values });
     const old = this.#points.at(-1 - POINTS);
     if (old !== undefined) old.latencies = NONE;
     const at = this.#points.length - 1 - POINTS_OF_EACH;
@@ -117,7 +124,10 @@ export class History {
     const end = this.#points.length - this.#ahead();
     const most = host !== undefined && this.#isMany() ? POINTS_OF_EACH : POINTS;
     const taken = this.#points.slice(Math.max(0, end - Math.min(missing, most)), end);
-    const points = host === undefined ? this.#ofAll(taken) : taken.map((p) => ofHost(p, host));
+    const points =
+      host === undefined
+        ? this.#ofAll(taken)
+        : taken.filter(({ down }) => !down.has(host)).map((p) => ofHost(p, host));
     const reset = known === 0 || missing > points.length;
     return {
       reset,

@@ -85,6 +85,7 @@ describe('a CPU that comes back', () => {
   it('is not heard: a gap, from before it was seen, and none of the others waits', () => {
     const host = back();
     expect(host.pipeline.model.now).toBe(7.8e9);
+    expect(host.pipeline.model.gaps.isDown).toBe(false);
     expect(host.gaps).toEqual([
       {
         from: 6e9,
@@ -92,6 +93,7 @@ describe('a CPU that comes back', () => {
         lost: 0,
         where: 'tracer_down',
         detail: 'bpftrace 0.17.0 does not hear CPU 1, which came online after it was started',
+        inPart: true,
       },
     ]);
   });

@@ -9,6 +9,7 @@ import type { Source } from '../../server/web/source.ts';
 class Host {
   readonly counts = { ended: 0, live: 0, lost: 0 };
   readonly ledger = { events: 0, lostEvents: 0 };
+  readonly gaps = { isDown: false };
   readonly latencies = new Map([['evict..evict_end hugetlbfs', new Histogram()]]);
   readonly pipeline: Pipeline;
 
@@ -25,6 +26,7 @@ class Host {
           },
         },
         pools: { latest: () => [pool] },
+        gaps: this.gaps,
       },
     } as unknown as Pipeline;
   }
@@ -89,5 +91,27 @@ describe('the charts', () => {
     const { cells, p50 } = latency.by[' hugetlbfs']!;
     expect(cells[300]![1]).toBe(20);
     expect(p50[300]).toBeGreaterThan(900);
+  });
+
+  it('have a hole, and no zero, where nobody watches: of one host, and of all of them', () => {
+    const hosts = hostsOf(2);
+    const history = new History(sourceOf(hosts));
+    const watched = [
+      [true, true],
+      [true, false],
+      [false, false],
+      [false, false],
+      [false, false],
+      [true, true],
+    ];
+    watched.forEach((states, second) => {
+      states.forEach((sees, i) => {
+        hosts[i]!.gaps.isDown = !sees;
+      });
+      history.sample((second + 1) * 1000);
+    });
+    expect(history.since(0)!.t).toEqual([1000, 2000, 6000]);
+    expect(history.since(0, 'h 0')!.t).toEqual([1000, 2000, 6000]);
+    expect(history.since(0, 'h 1')!.t).toEqual([1000, 6000]);
   });
 });

@@ -61,11 +61,13 @@ describe('kernel.ftrace_enabled', () => {
     const host = new Host().seconds(3).says('ftrace', '0');
     expect(host.gaps).toEqual([[4, Number.POSITIVE_INFINITY, 'tracer_down']]);
     expect(host.pipeline.blindness).toMatch(/^kernel\.ftrace_enabled is 0/);
+    expect(host.pipeline.model.gaps.isDown).toBe(true);
     host.seconds(60);
     // to take probes off and on now breaks the kernel's function tracer
     expect(host.pipeline.wantsRestart).toBeNull();
     host.says('ftrace', '1').seconds(1);
     expect(host.gaps).toEqual([[4, 65, 'tracer_down']]);
+    expect(host.pipeline.model.gaps.isDown).toBe(false);
     expect(host.pipeline.blindness).toBeNull();
   });
 

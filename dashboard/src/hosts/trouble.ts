@@ -29,6 +29,7 @@ export function troubleOf(host: HostState): Trouble {
     [leaks.certain, 'bad', `${plural(leaks.firing, 'leak')}, ${plural(leaks.pages, 'hugepage')}`],
     [broken > 0, 'bad', `${plural(broken, 'breach', 'breaches')} of the contract`],
     [ledger.balanced === false, 'bad', 'ledger does not add up'],
+    [host.status === 'blind', 'bad', 'no probe runs'],
     [host.status === 'restarting', 'bad', 'tracing is down'],
     [silent, 'warn', `silent for ${formatAge(host.silent_ms ?? 0)}`],
     [!leaks.certain && leaks.firing > 0, 'warn', `${plural(leaks.firing, 'suspected leak')}`],

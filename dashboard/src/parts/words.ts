@@ -25,6 +25,7 @@ export const STATUS_TONE: Record<TracerStatus, 'good' | 'warn' | 'bad' | 'idle'>
   planning: 'warn',
   attaching: 'warn',
   ready: 'good',
+  blind: 'bad',
   restarting: 'bad',
   stopped: 'idle',
   failed: 'bad',

@@ -104,7 +104,7 @@ function Progress() {
   );
 }
 
-const BUSY = new Set<string>(['connecting', 'planning', 'attaching', 'restarting']);
+const BUSY = new Set<string>(['connecting', 'planning', 'attaching', 'blind', 'restarting']);
 
 /** A tracer that cannot trace: its whole reason, and what to do, until it is mended. */
 function FailedTracers() {

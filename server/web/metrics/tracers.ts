@@ -8,6 +8,7 @@ const STATES: readonly TracerStatus[] = [
   'planning',
   'attaching',
   'ready',
+  'blind',
   'restarting',
   'stopped',
   'failed',
