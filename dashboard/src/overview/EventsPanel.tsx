@@ -5,7 +5,7 @@ import { store } from '../session.ts';
 /** Events that were decoded, and those that were lost; seconds with losses are shaded in every chart. */
 export function EventsPanel() {
   return (
-    <Panel title="Events per second" side={<span class="dim">shaded: events were lost</span>}>
+    <Panel title="Events per second" side={<span class="dim">shaded: not all was seen</span>}>
       <TimeChartView label="Events decoded and lost per second" lines={LINES} />
     </Panel>
   );
