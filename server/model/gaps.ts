@@ -33,8 +33,11 @@ export class Gaps {
     }
     this.list.push(gap);
     if (this.list.length > MAX_GAPS) {
-      const [a, b] = this.list.splice(0, 2) as [ModelGap, ModelGap];
-      this.list.unshift({
+      // one that is open will be closed by who opened it
+      const open = this.list.findIndex(({ to }) => !Number.isFinite(to));
+      const at = open === 0 || open === 1 ? open + 1 : 0;
+      const [a, b] = this.list.splice(at, 2) as [ModelGap, ModelGap];
+      this.list.splice(at, 0, {
         from: Math.min(a.from, b.from),
         to: Math.max(a.to, b.to),
         lost: a.lost + b.lost,

@@ -11,6 +11,8 @@ export interface Pin {
   readonly ts: number;
   /** Kernel functions, innermost first, `sym+off`; may be empty. */
   readonly stack: readonly string[];
+  /** What that was, once it was asked. */
+  how?: string;
 }
 
 /** Hugepages whose pins are remembered, and how many of each. */
@@ -44,12 +46,18 @@ export class Pins {
   }
 }
 
+/** How it was done, of one whose frames have come. */
+function wayOf(pin: Pin): string {
+  pin.how ??= howOf(pin.stack);
+  return pin.how;
+}
+
 /**
  * What says least: that which its task did again since, or else what is over as soon as it
  * is done, or else the oldest. The newest is spared, since its frames are to come.
  */
 function leastTelling(pins: readonly Pin[]): number {
-  const ways = pins.slice(0, -1).map(({ pid, stack }) => ({ pid, how: howOf(stack) }));
+  const ways = pins.slice(0, -1).map((pin) => ({ pid: pin.pid, how: wayOf(pin) }));
   const again = ways.findIndex(({ pid, how }, i) =>
     ways.some((other, j) => j > i && other.pid === pid && other.how === how),
   );

@@ -1,5 +1,6 @@
 /** Probes that somebody turns off while bpftrace runs. */
 import { describe, expect, it } from 'vitest';
+import { Gaps, type ModelGap } from '../../server/model/gaps.ts';
 import type { EpochInfo } from '../../server/protocol/recording.ts';
 import type { Plan } from '../../server/protocol/stages.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
@@ -118,4 +119,19 @@ describe('a canary of a quiet host', () => {
     host.seconds(2);
     expect(host.gaps).toHaveLength(1);
   });
+});
+
+it.each([0, 1, 2])('an open gap ends though hundreds came after it (%i before it)', (before) => {
+  const gaps = new Gaps();
+  const closed = (from: number): ModelGap => {
+    return { from, to: from + 1e9, lost: 1, where: 'rejected', detail: '' };
+  };
+  const open: ModelGap = { ...closed(0), to: Number.POSITIVE_INFINITY, where: 'tracer_down' };
+  for (let i = 0; i < before; i++) gaps.add(closed(i * 10e9));
+  gaps.add(open);
+  for (let i = before; i < 600; i++) gaps.add(closed(i * 10e9));
+  expect(gaps.isDown).toBe(true);
+  open.to = 5;
+  expect(gaps.isDown).toBe(false);
+  expect(gaps.list.reduce((sum, { lost }) => sum + lost, 0)).toBe(601);
 });

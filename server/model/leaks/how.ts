@@ -3,20 +3,20 @@
 /** What memory failure does: it never comes back. */
 export const POISONED = 'poisoned (memory failure)';
 
-/** Functions, any of which says what it was; the first row that matches. */
+/** Functions, a line each, any of which says what it was; the first row that matches. */
 const WAYS: readonly (readonly [RegExp, string])[] = [
   [/get_futex_key/, 'futex'],
   [/get_dump_page|dump_user_range/, 'core dump'],
   [/vmsplice/, 'vmsplice'],
   [/io_sqe_buffer|io_pin_pages|io_register|__io_uring_register/, 'io_uring registered buffer'],
-  [/^io_uring|^io_submit_sqes|^io_(read|write|issue)/, 'io_uring'],
-  [/iommufd|^iopt_/, 'iommufd'],
+  [/^io_uring|^io_submit_sqes|^io_(read|write|issue)/m, 'io_uring'],
+  [/iommufd|^iopt_/m, 'iommufd'],
   [/vfio|vaddr_get_pfns/, 'vfio'],
-  [/^ib_umem|^rdma/, 'RDMA'],
+  [/^ib_umem|^rdma/m, 'RDMA'],
   [/udmabuf|memfd_pin_folios/, 'udmabuf'],
   [/process_vm_rw/, 'process_vm_readv'],
   [/access_remote_vm|mem_rw|ptrace/, 'ptrace or /proc/PID/mem'],
-  [/^kvm_|^hva_to_pfn/, 'kvm'],
+  [/^kvm_|^hva_to_pfn/m, 'kvm'],
   [/direct_IO|iomap_dio|bio_iov_iter_get_pages|dio_/, 'direct I/O'],
   [/tcp_zerocopy|zerocopy_sg|msg_zerocopy/i, 'zero-copy send'],
   [/splice/, 'splice'],
@@ -27,9 +27,8 @@ const WAYS: readonly (readonly [RegExp, string])[] = [
 /** A frame is `sym+off`. The words are those of the field; else the system call's name. */
 export function howOf(stack: readonly string[]): string {
   const functions = stack.map((frame) => frame.replace(/\+\d+$/, ''));
-  for (const [pattern, way] of WAYS) {
-    if (functions.some((name) => pattern.test(name))) return way;
-  }
+  const text = functions.join('\n');
+  for (const [pattern, way] of WAYS) if (pattern.test(text)) return way;
   for (const name of functions) {
     const call = /^(?:__)?(?:do_sys|se_sys|x64_sys|arm64_sys)_(\w+)$/.exec(name)?.[1];
     if (call !== undefined) return call;
