@@ -64,10 +64,18 @@ export class Cpus {
     for (const cpu of online) if (!this._unheard.has(cpu)) yield cpu;
   }
 
-  /** bpftrace starts, and has a buffer for each CPU. */
+  /** bpftrace starts, and opens a buffer for each CPU before it attaches anything. */
   begin(): void {
     this._unheard.clear();
+    this._online = null;
     this.deaf = null;
+  }
+
+  /** It is ready, which ends all gaps of before: one that lasts begins anew. */
+  ready(now: number): ModelGap | null {
+    this.deaf = null;
+    for (const cpu of this._unheard.keys()) this._unheard.set(cpu, now);
+    return this.gap(now);
   }
 
   /** Those that are online, ascending; null when the host has not told yet. */
@@ -75,15 +83,12 @@ export class Cpus {
     return this._online === null ? null : [...this._online];
   }
 
-  /** `ts` and `since`: when the host was looked at, and before that; `ready`: bpftrace had its buffers. */
-  told(
-    cpus: readonly number[],
-    { since, ts, ready }: { since: number; ts: number; ready: boolean },
-  ): void {
+  /** These are online at `ts`; before that the host was looked at at `since`. */
+  told(cpus: readonly number[], since: number, ts: number): void {
     const before = this._online;
     this._online = new Set(cpus);
     this._changedAt = ts;
-    if (!this._perCpu || !ready || before === null) return;
+    if (!this._perCpu || before === null) return;
     for (const cpu of cpus) {
       // the kernel took its buffer away when it went
       if (!before.has(cpu)) this._unheard.set(cpu, since);

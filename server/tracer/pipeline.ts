@@ -222,7 +222,7 @@ export class Pipeline {
     this._clock = frame.clock;
     this.model.resume(frame.steps, frame.newest, INHERITED_NS);
     this._readiness.at = 0;
-    if (frame.online !== null) this._senses.online(frame.online, 0, true, this._reorder);
+    if (frame.online !== null) this._senses.online(frame.online, 0, this._reorder);
     this.model.inodes.packFrom = LATE_CANARY_NS;
   }
 
@@ -369,7 +369,7 @@ export class Pipeline {
       }
       case 'online': {
         const ts = this.#sinceOrigin(line.uptimeNs) || 0;
-        this._senses.online(line.cpus, ts, this.readyAt !== null, this._reorder);
+        this._senses.online(line.cpus, ts, this._reorder);
         break;
       }
       case 'ftrace':
@@ -431,6 +431,7 @@ export class Pipeline {
     this.model.inodes.packFrom = this.model.now + LATE_CANARY_NS;
     this.model.contract.ready(this.model.now);
     this.#closeDown();
+    this._senses.ready(this.model.now);
   }
 }
 

@@ -26,14 +26,19 @@ export class Senses {
     order.waitFor(this.cpus.buffers());
   }
 
+  /** bpftrace is ready, and every gap of before has ended. */
+  ready(now: number): void {
+    this.#open(this.cpus.ready(now));
+  }
+
   /** The agent has looked at the host's counters. */
   looked(ts: number): void {
     this._lookedAt = ts;
   }
 
   /** These CPUs were online at a time. */
-  online(cpus: readonly number[], ts: number, ready: boolean, order: Reorder): void {
-    this.cpus.told(cpus, { since: this._lookedAt, ts, ready });
+  online(cpus: readonly number[], ts: number, order: Reorder): void {
+    this.cpus.told(cpus, this._lookedAt, ts);
     this.#hear(ts, order);
   }
 

@@ -238,9 +238,9 @@ export class Tracer {
       this.#watchSilence(child);
       if (child.stdin.writableEnded) return;
       child.stdin.write('.');
-      again ??= pipeline.wantsRestart;
-      if (again !== null) return void child.stdin.end('q');
       if (pipeline.readyAt !== null) {
+        again ??= pipeline.wantsRestart;
+        if (again !== null) return void child.stdin.end('q');
         const { blindness } = pipeline;
         if (blindness !== null && this.status === 'ready') this.#set('blind', blindness);
         // of a host that says nothing it is asked whether it would

@@ -113,6 +113,21 @@ describe('a CPU that comes back', () => {
     expect(host.pipeline.wantsRestart).toBeNull();
   });
 
+  it('while bpftrace attaches keeps nobody waiting, and is a gap from when it is ready', () => {
+    const plan = planOf(['evict']);
+    const host = new Host({ fs: ['hugetlbfs'], canaries: ['hugetlbfs'], plan });
+    host.online('0').beats(1000, [0]).online('0-1').beats(2000, [0]);
+    expect(host.pipeline.model.now).toBe(2.8e9);
+    expect(host.pipeline.readyAt).toBeNull();
+    host.rows('3000 0 a/7 evict A ino=9');
+    host.pipeline.err(Buffer.from('a canary hugetlbfs 17 9\n'));
+    host.beats(1000, [0]);
+    const { readyAt } = host.pipeline;
+    expect(readyAt).not.toBeNull();
+    expect(host.gaps.at(-1)).toMatchObject({ from: readyAt, to: Number.POSITIVE_INFINITY });
+    expect(host.beats(5000, [0]).pipeline.wantsRestart).toMatch(/does not hear CPU 1,/);
+  });
+
   it('ends when another bpftrace is ready, which hears all', () => {
     const host = back();
     host.pipeline.end(false, 'started again');
