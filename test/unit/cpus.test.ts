@@ -2,53 +2,20 @@
 import { describe, expect, it } from 'vitest';
 import type { EpochInfo } from '../../server/protocol/recording.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
-import { BOOT_NS, epochOf, lines, planOf } from '../fixtures/trace.ts';
+import { LiveHost } from '../fixtures/live-host.ts';
+import { epochOf, lines, planOf } from '../fixtures/trace.ts';
 
 const OLD: Partial<EpochInfo> = { bpftrace: '0.17.0', cpus: 2 };
 /** Tracing begins where nothing has to come through before it is ready. */
 const READY: Partial<EpochInfo> = { fs: [], canaries: [], plan: planOf([]) };
 
-/** A host whose time goes on by what its CPUs say, in milliseconds. */
-class Host {
-  readonly pipeline: Pipeline;
-  #ms = 0;
-  #seq = 0;
-
+class Host extends LiveHost {
   constructor(info: Partial<EpochInfo> = {}) {
-    this.pipeline = new Pipeline(epochOf({ ...OLD, ...READY, ...info }), { keep: 100 });
-    this.pipeline.begin([['evict'], []]);
+    super({ ...OLD, ...READY, ...info });
   }
 
   online(list: string): this {
-    this.#says('online', list);
-    return this;
-  }
-
-  #says(what: string, words: string): void {
-    const uptime = (Number(BOOT_NS) / 1e9 + this.#ms / 1e3).toFixed(2);
-    this.pipeline.err(Buffer.from(`a ${what} ${uptime} ${words}\n`));
-  }
-
-  rows(table: string): this {
-    this.pipeline.out(Buffer.from(lines(table)));
-    return this;
-  }
-
-  /** So long these CPUs beat, ten times a second. */
-  beats(ms: number, cpus: readonly number[]): this {
-    const rows: string[] = [];
-    for (const until = this.#ms + ms; this.#ms < until; this.#ms += 100) {
-      if (this.#ms % 1000 === 0) this.#says('pool', '2048 -1 4 4 0 0');
-      rows.push(`${this.#ms} ${cpus[0]} a/0 tick seq=${++this.#seq}`);
-      for (const track of [0, 1]) {
-        rows.push(...cpus.map((cpu) => `${this.#ms} ${cpu} a/0 beat track=${track}`));
-      }
-    }
-    return this.rows(rows.join('\n'));
-  }
-
-  get gaps() {
-    return this.pipeline.model.gaps.list;
+    return this.says('online', list);
   }
 }
 
