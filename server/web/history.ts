@@ -128,7 +128,7 @@ export class History {
       host === undefined
         ? this.#ofAll(taken)
         : taken.filter(({ down }) => !down.has(host)).map((p) => ofHost(p, host));
-    const reset = known === 0 || missing > points.length;
+    const reset = known === 0 || missing > taken.length;
     return {
       reset,
       t: points.map((p) => p.t),

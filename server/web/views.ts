@@ -75,7 +75,8 @@ export class Views {
       fs: pipeline?.info.fs ?? [],
       plan: pipeline?.info.plan ?? null,
       silent_ms: heardAt === null ? null : Math.max(0, Math.round((now - heardAt) / 100) * 100),
-      events_per_s: this.#eventsPerS(host),
+      // while nobody watches there is no newer point
+      events_per_s: pipeline?.model.gaps.isDown === true ? 0 : this.#eventsPerS(host),
       ledger: pipeline?.ledger.totals() ?? NO_EVENTS,
       gaps: pipeline?.model.gaps.list.length ?? 0,
       ...breaches(pipeline),

@@ -113,5 +113,11 @@ describe('the charts', () => {
     expect(history.since(0)!.t).toEqual([1000, 2000, 6000]);
     expect(history.since(0, 'h 0')!.t).toEqual([1000, 2000, 6000]);
     expect(history.since(0, 'h 1')!.t).toEqual([1000, 6000]);
+    // what a page has stays, also where nothing is added to it
+    expect(history.since(1, 'h 1')).toMatchObject({ reset: false, t: [6000] });
+    hosts[1]!.gaps.isDown = true;
+    history.sample(7000);
+    expect(history.since(3, 'h 1')).toMatchObject({ reset: false, t: [], events: [] });
+    expect(history.since(3, 'h 0')).toMatchObject({ reset: false, t: [7000] });
   });
 });

