@@ -15,7 +15,7 @@ export async function doctor(
     const { facts } = prepared;
     const { plan, probes } = prepared.plan();
     if (options.json) {
-      const { traceable, symbols, tracepoints, types, ...rest } = facts;
+      const { traceable, symbols, tracepoints, types, moduleOf, filesystems, ...rest } = facts;
       process.stdout.write(`${JSON.stringify({ host: host.name, ...rest, plan }, null, 2)}\n`);
     } else {
       process.stdout.write(

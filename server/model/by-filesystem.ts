@@ -30,6 +30,8 @@ export const LATENCY_PAIRS = [
 const FROM = LATENCY_PAIRS.map(([from]) => STAGE_PLACE[from]);
 const TO = LATENCY_PAIRS.map(([, to]) => STAGE_PLACE[to]);
 
+const PAIR_TO_RETURN = LATENCY_PAIRS.findIndex(([a, b]) => a === 'evict' && b === 'evict_end');
+
 /** The pairs that end with free_inode, by the stage they begin with. */
 const PAIR_TO_FREE = {
   i_callback: LATENCY_PAIRS.findIndex(([a, b]) => a === 'i_callback' && b === 'free_inode'),
@@ -91,6 +93,11 @@ export class ByFilesystem {
   measureFree(inode: Incarnation, from: 'i_callback' | 'evict_inode'): void {
     if (inode.canary) return;
     this.#measure(inode, PAIR_TO_FREE[from], this.#of(inode.fs).latencies);
+  }
+
+  /** evict() returned after the end: its filesystem frees it by itself. */
+  measureReturn(inode: Incarnation): void {
+    if (!inode.canary) this.#measure(inode, PAIR_TO_RETURN, this.#of(inode.fs).latencies);
   }
 
   #measure(inode: Incarnation, pair: number, ofFs: (Histogram | null)[]): void {

@@ -186,14 +186,9 @@ export class Model {
     destroy_op: (m, event) => m._stages.stage(event, event.inode, 'destroy_op'),
     destroy_inode: (m, event) => {
       m._stages.stage(event, event.inode, 'destroy_inode');
-      const inode = m.inodes.current(event.inode);
-      if (inode?.state === 'evicting') inode.state = 'grace';
       m._teardown.evicting.delete(event.tid); // the last thing evict() does
     },
-    evict_end: (m, event) => {
-      m._stages.stage(event, event.inode, 'evict_end');
-      m._teardown.evicting.delete(event.tid);
-    },
+    evict_end: (m, event) => m._stages.evictEnd(event),
     i_callback: (m, event) => m._stages.callback(event),
     free_inode: (m, event) => m._stages.freed(event),
     hugepage_add: (m, event) => m.promises.added(event, m._stages.ofInode(event)),

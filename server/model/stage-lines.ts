@@ -1,12 +1,12 @@
 /** Lines that tell a stage of an inode, or something of its pages, at once. */
 import type { EventOf, TraceEvent } from '../protocol/events.ts';
-import { INODE_STAGES, type InodeStage } from '../protocol/stages.ts';
+import { INODE_STAGES, type InodeStage, isObserved } from '../protocol/stages.ts';
 import type { Address } from '../protocol/units.ts';
 import { callbackContext } from './context.ts';
 import type { GuestMemfds } from './guest-memfds.ts';
 import { type Incarnation, STAGE_PLACE } from './incarnation.ts';
 import type { File } from './inodes.ts';
-import { HUGETLBFS } from './superblocks.ts';
+import { freesItself, HUGETLBFS } from './superblocks.ts';
 import type { Teardown } from './teardown.ts';
 
 /** The stages inside evict(), which all run in one task, in this order. */
@@ -17,13 +17,19 @@ type EventOfInode = EventOf<'hugepage_add' | 'hugepage_remove' | 'reserve' | 'un
 export class StageLines {
   private readonly _teardown: Teardown;
   private readonly _gmem: GuestMemfds;
+  /** The last stage that is seen of an inode that its filesystem frees by itself. */
+  private readonly _last: EvictStage;
 
   constructor(teardown: Teardown, gmem: GuestMemfds) {
     this._teardown = teardown;
     this._gmem = gmem;
+    const { plan } = teardown;
+    const last = (['evict_end', 'destroy_op'] as const).find((stage) => isObserved(plan[stage]));
+    this._last = last ?? 'destroy_inode';
   }
 
   evict(event: EventOf<'evict'>): void {
+    this._teardown.evictBegins(event.tid);
     let inode = this._teardown.inodes.current(event.inode);
     if (inode === undefined || inode.state !== 'open' || !isOfFile(inode, event)) {
       inode = this._teardown.begin(event.inode, event.dev, event.magic, event.ino, event);
@@ -56,6 +62,8 @@ export class StageLines {
     // without any earlier line the filesystem is not known: tracing began inside it, or a gap
     if (inode === undefined || (inode.state === 'open' && event.ts < inode.first)) return;
     if (inode.state === 'open') {
+      // that of the one before, which was freed inside evict()
+      if (stage === 'evict_end' && this._teardown.superblocks.someFree) return;
       // the line of evict() itself was lost, or tracing began after it
       this._teardown.evicted(inode, event.ts);
       inode.pid = event.pid;
@@ -65,7 +73,24 @@ export class StageLines {
     }
     inode.reach(stage, event.ts);
     inode.note(event);
+    if (stage === 'destroy_inode' && inode.state === 'evicting') inode.state = 'grace';
+    if (stage === this._last && freesItself(inode.superblock)) {
+      this._teardown.endByItself(inode);
+      this._teardown.inodes.release(address, inode);
+    }
     this._teardown.touch();
+  }
+
+  evictEnd(event: EventOf<'evict_end'>): void {
+    const freed = this._teardown.returned(event.inode, event.tid);
+    if (freed === undefined) this.stage(event, event.inode, 'evict_end');
+    else {
+      freed.reach('evict_end', event.ts);
+      freed.note(event);
+      this._teardown.inodes.filesystems.measureReturn(freed);
+      this._teardown.touch();
+    }
+    this._teardown.evicting.delete(event.tid);
   }
 
   callback(event: EventOf<'i_callback'>): void {

@@ -9,7 +9,7 @@ import type { SbDev } from '../protocol/units.ts';
 export const HUGETLBFS = 0x958458f6;
 export const GUEST_MEMFD = 0x474d454d;
 
-/** To the names of the types. */
+/** To the names of the types, where a superblock's own line was lost. */
 const FS_OF_MAGIC = new Map<number, string>([
   [HUGETLBFS, 'hugetlbfs'],
   [0x01021994, 'tmpfs'],
@@ -17,6 +17,16 @@ const FS_OF_MAGIC = new Map<number, string>([
   [0xef53, 'ext4'],
   [0x9fa0, 'proc'],
   [0x09041934, 'anon_inodefs'],
+  [0x50495045, 'pipefs'],
+  [0x534f434b, 'sockfs'],
+  [0x858458f6, 'ramfs'],
+  [0x794c7630, 'overlay'],
+  [0x58465342, 'xfs'],
+  [0x9123683e, 'btrfs'],
+  [0xf2f52010, 'f2fs'],
+  [0x65735546, 'fuse'],
+  [0x6969, 'nfs'],
+  [0x01021997, '9p'],
 ]);
 
 export interface Superblock {
@@ -33,6 +43,8 @@ export interface Superblock {
 }
 
 export class Superblocks {
+  /** Some filesystem was seen that frees its inodes by itself. */
+  someFree = false;
   private readonly _byDev = new Map<number, Superblock>();
 
   /** A superblock was seen in evict(). A device number may be given to another type later. */
@@ -47,7 +59,7 @@ export class Superblocks {
     ) {
       return;
     }
-    this._byDev.set(event.dev, {
+    const superblock: Superblock = {
       dev: event.dev as SbDev,
       magic: event.magic,
       fs: event.fstype,
@@ -57,7 +69,9 @@ export class Superblocks {
       free_inode: event.free_inode,
       confirmed: 0,
       contradicted: 0,
-    });
+    };
+    this._byDev.set(event.dev, superblock);
+    this.someFree ||= freesItself(superblock);
   }
 
   get(dev: number): Superblock | undefined {
@@ -86,6 +100,14 @@ export class Superblocks {
     if (sb.free_inode === freeInode) sb.confirmed++;
     else sb.contradicted++;
   }
+}
+
+/**
+ * s_op->destroy_inode frees the inode by itself: evict() ends with it, and no call_rcu() nor
+ * i_callback() follows (destroy_inode() of fs/inode.c).
+ */
+export function freesItself(sb: Superblock | undefined): boolean {
+  return sb !== undefined && sb.destroy_inode !== '0' && sb.free_inode === '0';
 }
 
 /** Which combination of destroy_inode and free_inode applies (Documentation/filesystems/porting.rst). */

@@ -15,7 +15,7 @@ import { NumberMap } from './number-map.ts';
 import { NumberedSet } from './numbered-set.ts';
 import type { PageSizes } from './page-sizes.ts';
 import type { Promises } from './promises.ts';
-import type { Superblocks } from './superblocks.ts';
+import { freesItself, type Superblocks } from './superblocks.ts';
 
 /**
  * An end that lies this far back and overlaps a gap is taken as lost in it. Lazy
@@ -52,6 +52,11 @@ export class Teardown {
   now = 0;
   /** Whose evict() runs in which task. */
   readonly evicting = new NumberMap<number, Incarnation>();
+  /**
+   * By task: what its evict() was doing when the inode had ended, since its filesystem frees it by
+   * itself; its address may be another's before evict() returns.
+   */
+  private readonly _returning = new NumberMap<number, Incarnation>();
   /** In evict() or waiting for RCU, oldest first. */
   readonly waiting = new NumberedSet<Incarnation>();
   /**
@@ -119,12 +124,36 @@ export class Teardown {
   /** Another life goes on at this address: the end of this one was not seen. */
   displace(key: number | string, inode: Incarnation): void {
     this.inodes.release(key, inode);
-    if (inode.state !== 'ended') this.lose(inode);
+    if (inode.state === 'ended') return;
+    const destroyed = inode.at('destroy_op') !== null || inode.at('destroy_inode') !== null;
+    if (destroyed && freesItself(inode.superblock)) this.endByItself(inode);
+    else this.lose(inode);
+  }
+
+  /** s_op->destroy_inode has freed it; that evict() returned may be told later. */
+  endByItself(inode: Incarnation): void {
+    this.end(inode, 'ended');
+    if (inode.at('evict_end') !== null) return;
+    this._returning.set(inode.tid, inode);
+    if (this._returning.size > MAX_TASKS) this._returning.takeOldest();
+  }
+
+  /** Another evict() begins in this task: the one before returned. */
+  evictBegins(tid: number): void {
+    if (this._returning.size > 0) this._returning.delete(tid);
+  }
+
+  /** evict() returned in this task, and had an inode at this address that has ended; see endByItself. */
+  returned(address: Address, tid: number): Incarnation | undefined {
+    if (this._returning.size === 0 || this._returning.get(tid)?.address !== address)
+      return undefined;
+    return this._returning.take(tid);
   }
 
   /** No line of any inode will come. */
   forget(): void {
     this.evicting.clear();
+    this._returning.clear();
     this.waiting.clear();
     this._freedOf.clear();
     this._presumed.clear();
@@ -234,6 +263,7 @@ export class Teardown {
       const sb = inode.superblock;
       for (const stage of ['destroy_inode', 'evict_end', 'i_callback', 'free_inode'] as const) {
         if (stage === 'free_inode' && (sb === undefined || sb.free_inode === '0')) continue;
+        if (stage === 'i_callback' && freesItself(sb)) continue;
         if (isObserved(this.plan[stage]) && inode.at(stage) === null) missing.push(stage);
       }
     }

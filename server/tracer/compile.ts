@@ -2,10 +2,10 @@
 import { GRAMMAR_VERSION, LINES, type LineName } from '../protocol/grammar.ts';
 import { HITS_PER_LINE, TRACKS, trackOf } from '../protocol/line-kinds.ts';
 import type { Btf } from './btf.ts';
-import { dialect, gmemMark, marksGmem } from './dialect.ts';
+import { dialect } from './dialect.ts';
 import type { HostFacts } from './facts.ts';
-import { FILESYSTEMS } from './filesystems.ts';
 import { mapKeys } from './map-keys.ts';
+import { markedMagics, marks } from './marks.ts';
 import { ON_STACK, STEP_LINES, type TracePlan } from './plan.ts';
 import type { ProbeBlock } from './programs.ts';
 import { hasRingBuffer } from './versions.ts';
@@ -75,12 +75,12 @@ function compileTrack(
   const probes = plan.probes
     .filter((probe) => trackOf(probe.line) === track)
     .map((probe) => inDetail(withoutUnreadNotes(probe, plan), plan));
-  if (track === 1 && probes.length > 0 && marksGmem(plan, facts)) probes.unshift(gmemMark(plan));
+  if (track === 1 && probes.length > 0) probes.unshift(...marks(plan, facts));
   const texts = countedApart(probes.map((probe) => dialect(probe, plan, facts, btf)))
     .map((ofProbe) => (hasRingBuffer(facts.bpftrace) ? ofProbe.map(withoutKeys) : ofProbe))
     .map((ofProbe) => ofProbe.map((text) => withPlaces(text, facts)));
   const filters = [
-    ...fsFilter(plan),
+    ...fsFilter(plan, facts),
     ...(track === 1 && probes.some(looksAtOps) ? freeInodeFilter(plan, facts) : []),
     ...(track === 0 && plan.detail === 'auto'
       ? ['\t@steps = 1; @evicts = 0; @before = 0; @calm = 0;']
@@ -244,8 +244,9 @@ function inDetail(probe: ProbeBlock, plan: TracePlan): ProbeBlock {
 }
 
 /** Which superblocks are wanted, by their magic. */
-function fsFilter(plan: TracePlan): string[] {
-  return plan.fs.map((name) => `\t@fs[0x${FILESYSTEMS[name]!.magic.toString(16)}] = 1;`);
+function fsFilter(plan: TracePlan, { filesystems }: HostFacts): string[] {
+  const magics = new Set(plan.fs.map((name) => filesystems[name]!.magic));
+  return [...magics].map((magic) => `\t@fs[0x${magic.toString(16)}] = 1;`);
 }
 
 /**
@@ -256,14 +257,15 @@ function fsFilter(plan: TracePlan): string[] {
 function freeInodeFilter(plan: TracePlan, facts: HostFacts): string[] {
   const rows: string[] = [];
   for (const name of plan.fs) {
-    const { magic, module, ops } = FILESYSTEMS[name]!;
+    const { magic, ops } = facts.filesystems[name]!;
     const target = ops.free_inode;
     if (target === undefined || !facts.symbols.includes(target)) continue;
-    if (module === 'vmlinux') rows.push(`\t@free_inode[kaddr("${target}")] = 1;`);
+    if (facts.moduleOf[target] === undefined) rows.push(`\t@free_inode[kaddr("${target}")] = 1;`);
     const probed = plan.probes.some((probe) => probe.lifecycle && probe.target === target);
     if (probed) rows.push(`\t@free_op[0x${magic.toString(16)}] = 1;`);
   }
-  return rows;
+  rows.push(...markedMagics(plan, facts).map((magic) => `\t@rcu[0x${magic.toString(16)}] = 1;`));
+  return [...new Set(rows)];
 }
 
 /** Whether it asks which s_op->free_inode an inode has. */

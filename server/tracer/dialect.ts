@@ -5,6 +5,7 @@
 import type { Btf, BtfFunction, BtfValue } from './btf.ts';
 import type { HostFacts } from './facts.ts';
 import { argumentOf } from './kernels.ts';
+import { withMarks } from './marks.ts';
 import type { TracePlan } from './plan.ts';
 import type { ProbeBlock } from './programs.ts';
 import { isRaw, withRawArguments } from './raw-tracepoints.ts';
@@ -18,16 +19,11 @@ export function dialect(
   btf: Btf | null,
 ): string[] {
   const proto = facts.types.functions?.get(probe.target) ?? null;
-  let { predicate, body } = probe;
+  let { predicate, body } = withMarks(probe, plan, facts);
   const both = (change: (text: string) => string) => {
     predicate = change(predicate);
     body = change(body);
   };
-  if (marksGmem(plan, facts)) {
-    const marked = withGmem(probe, predicate, body);
-    predicate = marked.predicate;
-    body = marked.body;
-  }
   if (proto !== null) {
     both((text) => withArguments(text, probe.target, proto));
     body = withReturn(body, probe, proto);
@@ -120,52 +116,4 @@ function cast(register: string, arg: BtfValue): string {
 function returned({ pointsTo, size, signed }: BtfValue): string {
   if (pointsTo !== '' || size === 8 || size === 0) return 'retval';
   return `(${signed ? 'int' : 'uint'}${size * 8})retval`;
-}
-
-/**
- * Up to 6.18 a guest_memfd is an inode of anon_inodefs among many: kvm_gmem_release()
- * marks it, and the probes of its end take the marked ones. Later its i_callback()
- * cannot be told by the address of kvm_gmem_free_inode(), which is in a module.
- */
-export function marksGmem(plan: TracePlan, facts: HostFacts): boolean {
-  return (
-    plan.fs.includes('guest_memfd') &&
-    plan.probes.some(isGmemRelease) &&
-    (plan.detail === 'steps' || !facts.symbols.includes('kvm_gmem_free_inode'))
-  );
-}
-
-/** In the program of the other track, which does not see the first one's marks. */
-export function gmemMark(plan: TracePlan): ProbeBlock {
-  const release = plan.probes.find(isGmemRelease)!;
-  return { ...release, predicate: '', body: '\t@gmem[(uint64)args->inode] = 1;\n' };
-}
-
-function isGmemRelease(probe: ProbeBlock): boolean {
-  return probe.line === 'gmem_release';
-}
-
-function withGmem(
-  probe: ProbeBlock,
-  predicate: string,
-  body: string,
-): { predicate: string; body: string } {
-  const filtered = predicate.replace(
-    /@fs\[((?:args->\w+)(?:->host)?)->i_sb->s_magic\]/,
-    (whole, inode) => `(${whole} || @gmem[(uint64)${inode}])`,
-  );
-  let text = body;
-  if (probe.line === 'evict_end' && !probe.lifecycle) {
-    text += '\tif (@gmem[(uint64)args->inode]) { delete(@gmem[(uint64)args->inode]); }\n';
-  }
-  if (probe.target === 'i_callback' && !probe.lifecycle) {
-    text = text.replace(
-      'if (@free_inode[(uint64)$i->free_inode]) {',
-      'if (@free_inode[(uint64)$i->free_inode] || @gmem[(uint64)$i]) {\n\t\tif (@gmem[(uint64)$i]) { delete(@gmem[(uint64)$i]); }',
-    );
-  }
-  if (probe.target === 'i_callback' && probe.lifecycle) {
-    text += '\tif (@gmem[$k]) { delete(@gmem[$k]); }\n';
-  }
-  return { predicate: filtered, body: text };
 }

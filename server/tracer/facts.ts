@@ -2,6 +2,7 @@
 import { quote, withTracefs } from '../host/agent.ts';
 import { type Host, HostError } from '../host/host.ts';
 import type { BtfFunction } from './btf.ts';
+import { FILESYSTEMS, type Filesystems } from './filesystems.ts';
 
 export interface HostFacts {
   /** `uname -r`. */
@@ -24,6 +25,8 @@ export interface HostFacts {
   readonly traceableWhy: string;
   /** Wanted functions that are in /proc/kallsyms at all. */
   readonly symbols: readonly string[];
+  /** Of these, the module of those that are in one. */
+  readonly moduleOf: Readonly<Record<string, string>>;
   /** Those of the modules with wanted functions that are loaded, or built in. */
   readonly modules: readonly string[];
   /** `hugetlbfs:hugetlbfs_evict_inode`, ... */
@@ -35,6 +38,8 @@ export interface HostFacts {
   /** kernel.ftrace_enabled is 0: probes on functions attach, and never run. */
   readonly ftraceOff: boolean;
   readonly types: KernelTypes;
+  /** Those that can be asked for: prepare() adds what was asked for and is mounted. */
+  readonly filesystems: Filesystems;
 }
 
 /** What the kernel's BTF says; prepare() adds it. */
@@ -68,7 +73,7 @@ function discoveryScript(functions: readonly string[], bpftrace: string): string
       'echo "== direct"; { cat "/boot/config-$(uname -r)" || zcat /proc/config.gz; } 2>/dev/null | sed -n "s/^CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=//p; s/^# CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS is not set/n/p"',
       'echo "== ftrace"; cat /proc/sys/kernel/ftrace_enabled 2>/dev/null',
       'echo "== traceable"; { grep -oE "^($want)( |\t|\\$)" $t/available_filter_functions || [ $? = 1 ]; } 2>&1 | tr -d " \t"',
-      'echo "== symbols"; awk \'{print $3}\' /proc/kallsyms | grep -xE "$want|vmemmap_base" | sort -u',
+      'echo "== symbols"; awk \'{print $3 $4}\' /proc/kallsyms | grep -E "^($want|vmemmap_base)(\\[|\\$)" | sort -u',
       'echo "== modules"; cd /sys/module && ls -d kvm 2>/dev/null',
       'echo "== tracepoints"; cd $t/events 2>/dev/null && ls -d hugetlbfs/*/ filemap/mm_filemap_*/ 2>/dev/null | sed "s,/$,,; s,/,:,"',
     ].join('\n'),
@@ -118,6 +123,11 @@ export function parseFacts(text: string): HostFacts | null {
   const complaint = listed.find((line) => line.includes(':'));
   const traceable = listed.filter((line) => /^[\w.]+$/.test(line));
   const known = complaint === undefined && traceable.length > 0;
+  // `xfs_fs_destroy_inode[xfs]` in a module
+  const symbols = (sections.get('symbols') ?? []).map((line) => line.split(/[[\]]/));
+  const builtIn = new Set(symbols.filter(({ length }) => length === 1).map(([name]) => name));
+  const inModules = symbols.filter(([name, module]) => module !== undefined && !builtIn.has(name));
+  const moduleOf = Object.fromEntries(inModules.map(([name, module]) => [name!, module!]));
   return {
     kernel,
     machine: first('machine'),
@@ -130,13 +140,15 @@ export function parseFacts(text: string): HostFacts | null {
     btf: first('btf') === 'yes',
     traceable: known ? traceable : null,
     traceableWhy: complaint === undefined ? 'ftrace lists no function' : reason(complaint),
-    symbols: sections.get('symbols') ?? [],
-    modules: sections.get('modules') ?? [],
+    symbols: [...new Set(symbols.map(([name]) => name!))],
+    moduleOf,
+    modules: [...new Set([...(sections.get('modules') ?? []), ...Object.values(moduleOf)])],
     tracepoints: sections.get('tracepoints') ?? [],
     kprobes: first('kprobes') === 'yes',
     directCalls: first('direct') === '' ? null : first('direct') === 'y',
     ftraceOff: first('ftrace') === '0',
     types: NO_TYPES,
+    filesystems: FILESYSTEMS,
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { type Plan, type PlanEntry, STAGES, type Stage } from '../protocol/stages.ts';
 import type { HostFacts } from './facts.ts';
-import { FILESYSTEMS } from './filesystems.ts';
+import { freesItself, OP_STAGES } from './filesystems.ts';
 import { argumentOf, namesOf } from './kernels.ts';
 import { FAMILIES, type Family, type ProbeBlock, type ProgramFile } from './programs.ts';
 import { asRaw, canBeRaw, isRaw, wouldBeRaw } from './raw-tracepoints.ts';
@@ -47,13 +47,6 @@ interface Reason {
   readonly help: string;
 }
 
-/** Stages that have one function per filesystem. */
-export const OP_STAGES: readonly Stage[] = [
-  'evict_inode',
-  'evict_inode_end',
-  'destroy_op',
-  'free_inode',
-];
 /** Lines whose part the line at the end takes over. */
 const OF_RCU: readonly string[] = ['i_callback', 'free_inode', 'tp_free_inode'];
 
@@ -76,7 +69,11 @@ export function makePlan(
     (p) =>
       p.stages.includes('evict') || (p.family === 'tracepoint' && p.stages.includes('evict_inode')),
   );
-  if (options.detail === 'steps' || (complete && begins)) {
+  const ends = options.fs
+    .map((name) => facts.filesystems[name]!)
+    .filter(freesItself)
+    .every(({ ops }) => lives.some(({ target }) => target === ops.destroy_op));
+  if (options.detail === 'steps' || (complete && begins && ends)) {
     return { ...chosen, onStack, fs: options.fs, detail: options.detail };
   }
   return { ...choose(facts, blocks, options, false), onStack, fs: options.fs, detail: 'steps' };
@@ -101,7 +98,7 @@ function choose(
       (lifecycle ? block.lifecycle || !OF_RCU.includes(block.line) : !block.lifecycle),
   );
   const detail = lifecycle ? options.detail : 'steps';
-  const copies = forFilesystems(wanted, fs);
+  const copies = forFilesystems(wanted, fs, facts);
   const candidates = copies.filter(
     (block) => !block.body.includes(WITHOUT_FREE_OP) || needsLastStep(copies, facts, options),
   );
@@ -163,7 +160,8 @@ function needsLastStep(
 ): boolean {
   return fs.some((name) => {
     if (name === 'guest_memfd' && !facts.symbols.includes('kvm_gmem_release')) return false;
-    const target = FILESYSTEMS[name]!.ops.free_inode;
+    if (freesItself(facts.filesystems[name]!)) return false;
+    const target = facts.filesystems[name]!.ops.free_inode;
     const block = blocks.find((b) => b.lifecycle && b.family === 'fentry' && b.target === target);
     return (
       block === undefined || 'missing' in forHost(block, facts, families, dropped ?? new Map())
@@ -192,23 +190,34 @@ export const STEP_LINES: readonly string[] = [
   'tp_evict_inode',
 ];
 
-/** The s_op probes of the files are hugetlbfs' own: each filesystem asked for gets its copy. */
-function forFilesystems(blocks: readonly ProbeBlock[], fs: readonly string[]): ProbeBlock[] {
+/**
+ * The s_op probes of the files are hugetlbfs' own, and that of pipefs for what frees its inodes by
+ * itself: each filesystem asked for gets its copy.
+ */
+function forFilesystems(
+  blocks: readonly ProbeBlock[],
+  fs: readonly string[],
+  { filesystems, moduleOf }: HostFacts,
+): ProbeBlock[] {
   const out: ProbeBlock[] = [];
+  const copied = new Set<string>();
   for (const block of blocks) {
-    const stage = block.stages[0]!;
+    const stage = OP_STAGES.find((of) => of === block.stages[0]);
     if (block.target.startsWith('kvm_gmem_') && !fs.includes('guest_memfd')) continue;
-    if (block.family !== 'fentry' || !OP_STAGES.includes(stage)) {
+    if (block.family !== 'fentry' || stage === undefined) {
       out.push(block);
       continue;
     }
-    if (block.target !== FILESYSTEMS.hugetlbfs!.ops[stage]) continue; // another filesystem's copy in the file
     for (const name of fs) {
-      const { ops, module } = FILESYSTEMS[name]!;
-      const target = ops[stage];
-      if (target === undefined) continue;
-      const attach = `${block.attach.split(':')[0]}:${module}:${target}`;
-      out.push({ ...block, attach, target });
+      const of = filesystems[name]!;
+      const own = filesystems[freesItself(of) && stage === 'destroy_op' ? 'pipefs' : 'hugetlbfs']!;
+      const target = of.ops[stage];
+      if (target === undefined || block.target !== own.ops[stage]) continue; // another's copy in the file
+      const attach = `${block.attach.split(':')[0]}:${moduleOf[target] ?? of.module}:${target}`;
+      // two types may have it in common
+      const key = `${block.file} ${stage} ${attach}`;
+      if (!copied.has(key)) out.push({ ...block, attach, target });
+      copied.add(key);
     }
   }
   return out;

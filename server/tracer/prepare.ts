@@ -4,10 +4,11 @@ import { type Host, HostError } from '../host/host.ts';
 import { Btf } from './btf.ts';
 import { compile, type Program } from './compile.ts';
 import { discover, type HostFacts, type KernelTypes } from './facts.ts';
-import { FILESYSTEMS } from './filesystems.ts';
+import type { Filesystems } from './filesystems.ts';
 import { namesOf } from './kernels.ts';
 import { type Detail, makePlan, type TracePlan } from './plan.ts';
 import { type Family, loadProbes, type ProbeBlock } from './programs.ts';
+import { survey } from './survey.ts';
 
 export interface TraceOptions {
   readonly fs: readonly string[];
@@ -28,23 +29,35 @@ export interface Prepared {
 }
 
 /** Every kernel function that a plan for these filesystems may want, under each of its names. */
-export function wantedFunctions(blocks: readonly ProbeBlock[], fs: readonly string[]): string[] {
+export function wantedFunctions(
+  blocks: readonly ProbeBlock[],
+  fs: readonly string[],
+  filesystems: Filesystems,
+): string[] {
   const functions = blocks.filter((b) => b.family === 'fentry').map((b) => b.target);
-  for (const name of fs) functions.push(...Object.values(FILESYSTEMS[name]!.ops));
+  for (const name of fs) functions.push(...Object.values(filesystems[name]!.ops));
   return [...new Set(functions.flatMap(namesOf))];
 }
 
-/** Asks the host. Throws HostError when it does not answer or has no bpftrace. */
-export async function prepare(host: Host, options: TraceOptions): Promise<Prepared> {
+/**
+ * Asks the host. `before`: what was known of its filesystems. Throws HostError when it does not answer, or has no filesystem of a type that
+ * was asked for.
+ */
+export async function prepare(
+  host: Host,
+  options: TraceOptions,
+  before?: Filesystems,
+): Promise<Prepared> {
   const blocks = loadProbes();
-  const functions = wantedFunctions(blocks, options.fs);
-  const said = await discover(host, functions, options.bpftrace);
-  const btf = said.btf ? await readBtf(host, said) : null;
-  const facts = btf === null ? said : { ...said, types: typesOf(btf, functions) };
+  const filesystems = await survey(host, options.fs, options.bpftrace, before);
+  const functions = wantedFunctions(blocks, options.fs, filesystems);
+  const said = { ...(await discover(host, functions, options.bpftrace)), filesystems };
+  const btf = said.btf ? await readBtf(host, said) : [];
+  const facts = btf.length === 0 ? said : { ...said, types: typesOf(btf, functions) };
   return {
     facts,
     plan: (dropped) => makePlan(facts, blocks, { ...options, dropped: dropped ?? new Map() }),
-    compile: (plan) => compile(plan, facts, btf, options),
+    compile: (plan) => compile(plan, facts, btf[0] ?? null, options),
   };
 }
 
@@ -65,12 +78,16 @@ export function requireBpftrace(host: Host, facts: HostFacts, bpftrace: string):
   );
 }
 
-/** Exported for tests. */
-export function typesOf(btf: Btf, functions: readonly string[]): KernelTypes {
+/** `btfs`: that of vmlinux, then those of modules. Exported for tests. */
+export function typesOf(btfs: readonly Btf[], functions: readonly string[]): KernelTypes {
   const found = functions.flatMap((name) => {
-    const proto = btf.functionOf(name);
-    return proto === null ? [] : [[name, proto] as const];
+    for (const btf of btfs) {
+      const proto = btf.functionOf(name);
+      if (proto !== null) return [[name, proto] as const];
+    }
+    return [];
   });
+  const btf = btfs[0]!;
   const state = btf.memberOf('inode', 'i_state');
   const freeing = btf.enumerator('I_FREEING');
   const clear = btf.enumerator('I_CLEAR');
@@ -87,27 +104,28 @@ export function typesOf(btf: Btf, functions: readonly string[]): KernelTypes {
 const MAX_BTF_BYTES = 64 * 1024 * 1024;
 
 /** BTF of the kernels met so far: 5 MB each, which a restart of the tracer need not fetch again. */
-const known = new Map<string, Btf>();
+const known = new Map<string, readonly Btf[]>();
 
-/** That of vmlinux, and on top of it that of kvm where it is loaded. */
-async function readBtf(host: Host, facts: HostFacts): Promise<Btf> {
-  const parts = facts.modules.includes('kvm') ? ['vmlinux', 'kvm'] : ['vmlinux'];
-  const key = `${facts.bootId} ${parts.join(' ')}`;
-  let btf = known.get(key) ?? null;
-  if (btf !== null) return btf;
+/** That of vmlinux, and those of the modules with wanted functions, which go on where it ends. */
+async function readBtf(host: Host, facts: HostFacts): Promise<readonly Btf[]> {
+  const modules = facts.modules.filter((name) => /^\w+$/.test(name));
+  const key = `${facts.bootId} ${modules.join(' ')}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
   const answer = await host.run(
-    `for f in ${parts.join(' ')}; do [ -r /sys/kernel/btf/$f ] && gzip -1 < /sys/kernel/btf/$f | base64; echo ==; done`,
+    `for f in vmlinux ${modules.join(' ')}; do [ -r /sys/kernel/btf/$f ] && gzip -1 < /sys/kernel/btf/$f | base64; echo ==; done`,
     { root: true, timeoutMs: 120_000 },
   );
+  const btfs: Btf[] = [];
   for (const text of answer.stdout.split('==\n').filter((part) => part !== '')) {
-    btf = new Btf(unpack(host, text), btf);
+    btfs.push(new Btf(unpack(host, text), btfs[0]));
   }
-  if (btf === null) {
+  if (btfs.length === 0) {
     throw new HostError(host.name, `the BTF of ${host.name}'s kernel could not be read`, '');
   }
   if (known.size > 16) known.clear();
-  known.set(key, btf);
-  return btf;
+  known.set(key, btfs);
+  return btfs;
 }
 
 /** What a host sends may be no archive, or one that grows without end. */

@@ -5,7 +5,7 @@
 import type { Model } from '../model/model.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
 import { INODE_STAGES, isByTracepoint, isObserved, type PlanEntry } from '../protocol/stages.ts';
-import { FILESYSTEMS } from './filesystems.ts';
+import { FILESYSTEMS, OP_STAGES } from './filesystems.ts';
 
 export class Readiness {
   /** Since when, ns of the epoch; null: not yet. */
@@ -49,13 +49,13 @@ export class Readiness {
 
   #cameThrough(fs: string, canary: { dev: number; ino: number }): boolean {
     const { plan } = this._model;
-    const ops: readonly string[] = ['evict_inode', 'evict_inode_end', 'destroy_op', 'free_inode'];
-    const expected = INODE_STAGES.filter(
-      (stage) =>
-        isObserved(plan[stage]) &&
-        stage !== 'truncate_final' && // neither filesystem of a canary calls it
-        (!ops.includes(stage) || observesOp(plan[stage], FILESYSTEMS[fs]!.ops[stage])),
-    );
+    const { ops } = FILESYSTEMS[fs]!;
+    const expected = INODE_STAGES.filter((stage) => {
+      // neither filesystem of a canary calls it
+      if (!isObserved(plan[stage]) || stage === 'truncate_final') return false;
+      const op = OP_STAGES.find((of) => of === stage);
+      return op === undefined || observesOp(plan[stage], ops[op]);
+    });
     for (const inode of this._model.inodes.ofFile(canary)) {
       if (expected.every((stage) => inode.at(stage) !== null)) return true;
     }

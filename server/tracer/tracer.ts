@@ -153,7 +153,7 @@ export class Tracer {
     if (first) this.#set('planning', `asking ${this.host.name} what it offers`);
     // a guest that died is booted anew
     else await this.host.open((text) => this.#set('restarting', text));
-    const prepared = await prepare(this.host, this.#options.trace);
+    const prepared = await prepare(this.host, this.#options.trace, this.facts?.filesystems);
     const { facts } = prepared;
     this.facts = facts;
     requireBpftrace(this.host, facts, this.#options.trace.bpftrace);

@@ -229,7 +229,7 @@ describe('the types of a kernel', () => {
     const files = btfOfKernel(kernel);
     const btf = new Btf(files.kvm, new Btf(files.vmlinux));
     const there = new Map([...vmlinuxOf(kernel), ...kvmOf(kernel)]);
-    const { functions } = typesOf(btf, [...there.keys(), 'not_there']);
+    const { functions } = typesOf([btf], [...there.keys(), 'not_there']);
     expect([...functions!.keys()]).toEqual([...there.keys()]);
     for (const [name, { args, returns }] of there) {
       const found = functions!.get(name)!;
@@ -250,12 +250,12 @@ describe('the types of a kernel', () => {
     ['6.18', false, 0x300],
     ['7.3', true, 0x300],
   ] as const)('%s: i_state of an inode in destroy_inode()', (kernel, stateIsStruct, freedState) => {
-    const types = typesOf(new Btf(btfOfKernel(kernel).vmlinux), []);
+    const types = typesOf([new Btf(btfOfKernel(kernel).vmlinux)], []);
     expect(types).toMatchObject({ stateIsStruct, freedState });
   });
 
   it('of which nothing is known', () => {
-    const types = typesOf(new Btf(btfOf([])), ['evict']);
+    const types = typesOf([new Btf(btfOf([]))], ['evict']);
     expect(types).toEqual({ ...NO_TYPES, functions: new Map() });
   });
 });

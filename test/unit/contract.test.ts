@@ -20,7 +20,8 @@ it('every rule is checked on the clean table, and holds', () => {
   const contract = contractOfRows(CLEAN);
   expect(contract.findings.map((f) => f.sentence)).toEqual([]);
   for (const { rule, checked, notCheckable } of contract.results()) {
-    expect([rule.id, notCheckable, checked > 0]).toEqual([rule.id, null, true]);
+    // of R5 only the callback that should not come can be seen
+    expect([rule.id, notCheckable, checked > 0]).toEqual([rule.id, null, rule.id !== 'R5']);
   }
 });
 

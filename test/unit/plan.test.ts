@@ -434,7 +434,8 @@ describe('any subset of refusals', () => {
 describe('--fs', () => {
   it('takes names, tmpfs for shmem, each once', () => {
     expect(parseFilesystems('hugetlbfs, tmpfs,shmem')).toEqual(['hugetlbfs', 'shmem']);
-    expect(() => parseFilesystems('hugetlbfs,xfs')).toThrow('unknown filesystem "xfs"; known are');
+    expect(parseFilesystems('hugetlbfs,xfs, fuse')).toEqual(['hugetlbfs', 'xfs', 'fuse']);
+    expect(() => parseFilesystems('hugetlbfs,x s')).toThrow('"x s" is no type of a filesystem');
     expect(() => parseFilesystems('')).toThrow(RangeError);
   });
 });

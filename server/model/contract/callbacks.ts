@@ -94,6 +94,8 @@ export class CallbackRules {
 
   /** i_callback() of an address that is free: freed twice, or never given to anybody. */
   again(event: EventOf<'i_callback'>): void {
+    const last = this._lives.freshlyFreed(event.inode);
+    if (last?.freesItself === true) return this.#notCalledFor(last, event);
     const freed = this._lives.freedAt(event.inode);
     if (freed === undefined || !freed.born || freed.calledBack === null) return;
     this._lives.unfree(event.inode);
@@ -114,9 +116,8 @@ export class CallbackRules {
       if (destroy === null || now - destroy.ts < CALLBACK_NS) return;
       if (returned !== null && now - returned.ts < CALLBACK_NS) continue;
       if (life.freesItself) {
-        if (this._lives.callbacksSeen.has('0')) this._verdicts.held('R5', life);
         this._waiting.delete(life);
-        this._lives.forget(life);
+        this._lives.free(life);
       } else if (now - destroy.ts > GIVEN_UP_NS || !this._lives.freeIsSeen(life)) {
         this._waiting.delete(life);
       } else this.#overdue(life, destroy, now);

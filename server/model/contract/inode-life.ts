@@ -6,7 +6,7 @@
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import type { Address } from '../../protocol/units.ts';
 import type { Incarnation } from '../incarnation.ts';
-import type { Superblock } from '../superblocks.ts';
+import { freesItself, type Superblock } from '../superblocks.ts';
 import type { Claim, Subject } from './verdicts.ts';
 
 /** Lines kept before evict(), and from it on. */
@@ -86,8 +86,7 @@ export class InodeLife implements Subject {
 
   /** s_op->destroy_inode frees the inode by itself: no i_callback(). */
   get freesItself(): boolean {
-    const sb = this.superblock;
-    return sb !== undefined && sb.destroy_inode !== '0' && sb.free_inode === '0';
+    return freesItself(this.superblock);
   }
 }
 

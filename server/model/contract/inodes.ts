@@ -5,6 +5,7 @@
  */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import { type Address, formatAddress } from '../../protocol/units.ts';
+import { sawRcu } from '../life-line.ts';
 import { CallbackRules } from './callbacks.ts';
 import { type InodeLife, subject } from './inode-life.ts';
 import { asFreed, type Freed, type Lives } from './lives.ts';
@@ -150,6 +151,10 @@ export class InodeRules {
       this.#wrongOrder(life, life.evict!.ts, event, 'evict() returned without destroy_inode()');
     }
     this.#empty(life, event);
+    if (!life.freesItself) return;
+    // nothing more is to come of it; its address may be another's already
+    if (this._lives.at(life.address) === life) this.#end(life, event);
+    else this.callbacks.forget(life);
   }
 
   /** evict_inode, truncate_final and their like: part of the story only. */
@@ -180,7 +185,7 @@ export class InodeRules {
 
   /** All stages in one line: what it says is checked where the stages did not come. */
   oneLine(event: EventOf<'life'>): void {
-    this._lives.callbacksSeen.add(event.free_inode);
+    if (sawRcu(event)) this._lives.callbacksSeen.add(event.free_inode);
     let life = this._lives.at(event.inode);
     const began = event.ts - event.evict;
     const other = Math.abs((life?.evict?.ts ?? began) - began) > SAME_EVICT_NS;

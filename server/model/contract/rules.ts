@@ -61,7 +61,7 @@ export const RULES = [
     id: 'R5',
     name: 'no RCU callback',
     statement:
-      'Where s_op->destroy_inode is set and s_op->free_inode is NULL, the VFS calls no i_callback(): the filesystem frees the inode itself.',
+      'Where s_op->destroy_inode is set and s_op->free_inode is NULL, the VFS calls no i_callback(): the filesystem frees the inode itself. Counted only where one comes: that none does shows nowhere.',
     source: 'fs/inode.c: destroy_inode(); Documentation/filesystems/porting.rst',
     kernels: 'none yet: by the sources of 6.1, 6.12 and 7.3',
     needs: ['callbacks', 'destroy_inode', 'i_callback'],
