@@ -50,6 +50,10 @@ interface Reason {
 /** Lines whose part the line at the end takes over. */
 const OF_RCU: readonly string[] = ['i_callback', 'free_inode', 'tp_free_inode'];
 
+/** Filesystems whose inodes have hugepages of the pool, and the programs about those. */
+const OF_HUGEPAGES: readonly string[] = ['hugetlbfs', 'guest_memfd'];
+const HUGEPAGE_FILES: readonly ProgramFile[] = ['hugetlb.bt', 'reservations.bt', 'pins.bt'];
+
 const NEEDS_FENTRY =
   'needs a kernel with fentry (CONFIG_DEBUG_INFO_BTF, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, not locked down)';
 
@@ -92,9 +96,11 @@ function choose(
   const { fs, families } = options;
   const dropped = options.dropped ?? new Map<string, string>();
   const other: ProgramFile = canUseStack(facts, options) ? 'lifecycle-maps.bt' : 'lifecycle.bt';
+  const pages = fs.some((name) => OF_HUGEPAGES.includes(name));
   const wanted = blocks.filter(
     (block) =>
       block.file !== other &&
+      (pages || !HUGEPAGE_FILES.includes(block.file)) &&
       (lifecycle ? block.lifecycle || !OF_RCU.includes(block.line) : !block.lifecycle),
   );
   const detail = lifecycle ? options.detail : 'steps';
@@ -112,6 +118,13 @@ function choose(
       observed.set(stage, [...(observed.get(stage) ?? []), block]);
     }
   };
+  if (!pages) {
+    const help = `--fs ${[...fs, 'hugetlbfs'].join(',')}`;
+    for (const block of blocks.filter(({ file }) => HUGEPAGE_FILES.includes(file))) {
+      for (const stage of block.stages)
+        why.set(stage, { missing: 'no hugetlbfs was asked for', help });
+    }
+  }
   for (const block of candidates.filter((b) => b.family === 'fentry')) {
     if (detail === 'lifecycle' && isStep(block)) continue;
     const found = forHost(block, facts, families, dropped);

@@ -36,8 +36,8 @@ const BLOCKS = loadProbes();
 const NAMES = Object.keys(HOSTS);
 
 function planOf(host: HostKind, some: Partial<PlanOptions> = {}): TracePlan {
-  const { facts, families } = host;
-  return makePlan(facts, BLOCKS, { fs: DEFAULT_FILESYSTEMS, detail: 'steps', families, ...some });
+  const { facts, families, fs } = host;
+  return makePlan(facts, BLOCKS, { fs, detail: 'steps', families, ...some });
 }
 
 /** A host that is told by its text alone: nothing is known of its types. */
@@ -45,6 +45,7 @@ const bare = (text: string): HostKind => ({
   facts: parseFacts(text)!,
   btf: null,
   families: FAMILIES,
+  fs: DEFAULT_FILESYSTEMS,
 });
 
 const attachOf = (plan: TracePlan) => plan.probes.map((probe) => probe.attach);
@@ -74,7 +75,7 @@ describe('the plan of', () => {
   it.each(KERNELS)('%s observes every function that the kernel has, and no other', (kernel) => {
     const host = hostOf(kernel, { kvm: true });
     const there = new Set([...vmlinuxOf(kernel).keys(), ...kvmOf(kernel).keys()]);
-    const { plan, probes } = planOf(host);
+    const { plan, probes } = planOf(host, { fs: [...DEFAULT_FILESYSTEMS, 'pipefs'] });
     for (const probe of probes) expect(there).toContain(probe.target);
     const attached = probes.map((probe) => probe.target);
     for (const block of BLOCKS.filter((b) => b.family === 'fentry' && !b.lifecycle)) {
@@ -267,7 +268,8 @@ describe('the plan of', () => {
       };
       const host = HOSTS[name] ?? bare(texts[name]!);
       for (const detail of DETAILS) {
-        for (const fs of [...Object.keys(FILESYSTEMS).map((one) => [one]), DEFAULT_FILESYSTEMS]) {
+        const known = Object.keys(host.facts.filesystems);
+        for (const fs of [...known.map((one) => [one]), known, DEFAULT_FILESYSTEMS]) {
           const { plan, probes } = planOf(host, { fs, detail });
           expect(Object.keys(plan).sort()).toEqual([...STAGES].sort());
           for (const entry of Object.values(plan)) {

@@ -1,0 +1,168 @@
+/** Filesystems that are not in the table: asked of the host's kernel, and planned as it says. */
+import { describe, expect, it } from 'vitest';
+import { type Host, HostError, type RunResult } from '../../server/host/host.ts';
+import { compile } from '../../server/tracer/compile.ts';
+import { parseFacts } from '../../server/tracer/facts.ts';
+import { FILESYSTEMS } from '../../server/tracer/filesystems.ts';
+import { type Detail, makePlan, type TracePlan } from '../../server/tracer/plan.ts';
+import { loadProbes } from '../../server/tracer/programs.ts';
+import { parseSurvey, survey } from '../../server/tracer/survey.ts';
+import { factsText, HOSTS, type HostKind, SURVEY } from '../fixtures/hosts.ts';
+
+const BLOCKS = loadProbes();
+const OPTIONS = { stepsBelow: 5000 };
+
+/** A host that answers every script so. */
+function answering(some: Partial<RunResult>): Host & { readonly scripts: string[] } {
+  const scripts: string[] = [];
+  const run = async (script: string) => {
+    scripts.push(script);
+    return { code: 0, stdout: '', stderr: '', timedOut: false, ...some };
+  };
+  return { name: 'box', scripts, run } as unknown as Host & { readonly scripts: string[] };
+}
+
+const refusal = (host: Host, fs: readonly string[]): Promise<HostError> =>
+  survey(host, fs, 'bpftrace').then(
+    () => expect.unreachable(),
+    (error) => error as HostError,
+  );
+
+describe('the survey', () => {
+  it('has the magic and the operations of each type, once, and none that is NULL', () => {
+    const found = parseSurvey(SURVEY);
+    expect(Object.keys(found)).toHaveLength(12);
+    expect(found.overlay).toEqual({
+      magic: 0x794c7630,
+      module: 'vmlinux',
+      ops: { destroy_op: 'ovl_destroy_inode', free_inode: 'ovl_free_inode' },
+    });
+    expect(found.ramfs!.ops).toEqual({});
+    expect(found.xfs!.ops).toEqual({ destroy_op: 'xfs_fs_destroy_inode' });
+    expect(found.ext4!.ops).toEqual(FILESYSTEMS.ext4!.ops);
+  });
+
+  it('takes the first of a type, and no line that is none', () => {
+    const two =
+      'sb 1 a_evict 0 0 afs\nsb 2 b_evict 0 0 afs\nsb 3 c d\nsb zz a b c bfs\nsb 1 a b c d e\n';
+    expect(Object.entries(parseSurvey(two)).map(([name, { magic }]) => [name, magic])).toEqual([
+      ['afs', 1],
+    ]);
+    expect(parseSurvey('sb 7 rm;-rf $(x) 0 evil`x`\nsb 7 f"x" 0 0 dfs\n')).toEqual({
+      dfs: { magic: 7, module: 'vmlinux', ops: {} },
+    });
+  });
+
+  it('asks nothing of a host for what is known', async () => {
+    const host = answering({ stdout: SURVEY });
+    expect(await survey(host, ['hugetlbfs', 'ext4'], 'bpftrace')).toBe(FILESYSTEMS);
+    expect(host.scripts).toEqual([]);
+    const found = await survey(host, ['hugetlbfs', 'xfs'], '/opt/b t/bpftrace');
+    expect(Object.keys(found)).toEqual([...Object.keys(FILESYSTEMS), 'xfs']);
+    expect(host.scripts).toHaveLength(1);
+    expect(host.scripts[0]).toMatch(/'\/opt\/b t\/bpftrace'\S* -e \S*BEGIN/);
+  });
+
+  it('that knows no such type names those that are mounted', async () => {
+    const error = await refusal(answering({ stdout: SURVEY }), ['xfs', 'f2fs', 'nfs']);
+    expect(error).toBeInstanceOf(HostError);
+    expect(error.message).toContain('no filesystem of the type f2fs, nfs is mounted on box');
+    expect(error.hint).toContain('Types there: btrfs, devtmpfs, ext3,');
+  });
+
+  it('that came to nothing says what bpftrace said', async () => {
+    const stderr = 'ERROR: Failed to resolve kernel symbol: super_blocks\n';
+    const error = await refusal(answering({ code: 1, stderr }), ['xfs']);
+    expect(error.message).toContain(stderr.trim());
+    expect((await refusal(answering({ code: 127 }), ['xfs'])).message).toContain('it said nothing');
+  });
+
+  it('of a tracer that begins again keeps what has been unmounted since', async () => {
+    const before = await survey(answering({ stdout: SURVEY }), ['xfs', 'btrfs'], 'bpftrace');
+    const now = SURVEY.replace(/^.* xfs\n/m, '');
+    const again = await survey(answering({ stdout: now }), ['xfs', 'btrfs'], 'bpftrace', before);
+    expect(again).toEqual(before);
+    const silent = await survey(answering({ code: 1 }), ['xfs'], 'bpftrace', before);
+    expect(silent.xfs).toEqual(before.xfs);
+  });
+});
+
+it('a function is in the module that kallsyms says, and in vmlinux where it is in both', () => {
+  const symbols = 'evict\nxfs_fs_destroy_inode[xfs]\nevict[other]';
+  const facts = parseFacts(factsText({ symbols, modules: 'kvm' }))!;
+  expect(facts.symbols).toEqual(['evict', 'xfs_fs_destroy_inode']);
+  expect(facts.moduleOf).toEqual({ xfs_fs_destroy_inode: 'xfs' });
+  expect(facts.modules).toEqual(['kvm', 'xfs']);
+});
+
+describe('a plan', () => {
+  const host = HOSTS['6.12-mounted']!;
+  const planOf = (
+    fs: readonly string[],
+    detail: Detail = 'steps',
+    dropped: readonly string[] = [],
+    of: HostKind = host,
+  ) =>
+    makePlan(of.facts, BLOCKS, {
+      fs,
+      detail,
+      families: of.families,
+      dropped: new Map(dropped.map((attach) => [attach, 'bpftrace: refused'])),
+    });
+  const attachOf = ({ probes }: TracePlan) => probes.map(({ attach }) => attach);
+  const textsOf = (plan: TracePlan, of: HostKind = host) =>
+    compile(plan, of.facts, of.btf, OPTIONS).map(({ text }) => text);
+
+  it('attaches to the functions of a module, and to one that two types have once', () => {
+    const attached = attachOf(planOf(['overlay', 'ext4', 'ext3', 'xfs']));
+    expect(attached).toContain('kfunc:overlay:ovl_destroy_inode');
+    expect(attached).toContain('kfunc:overlay:ovl_free_inode');
+    expect(attached).toContain('kfunc:xfs:xfs_fs_destroy_inode');
+    expect(attached.filter((attach) => attach.endsWith('ext4_destroy_inode'))).toHaveLength(1);
+    expect(attached.filter((attach) => /hugetlbfs_\w+_inode$/.test(attach))).toEqual([]);
+    const kprobes = HOSTS['6.12-mounted-family-kprobe']!;
+    expect(attachOf(planOf(['xfs'], 'steps', [], kprobes))).toContain(
+      'kprobe:xfs_fs_destroy_inode',
+    );
+  });
+
+  it('knows an inode again by its mark where i_callback() has nothing to tell it by', () => {
+    const [steps, rcu] = textsOf(planOf(['overlay', 'ramfs', 'xfs', 'sockfs', 'pipefs', 'proc']));
+    expect(steps).not.toContain('@mine');
+    // in a module, and NULL; no callback comes of xfs and pipefs
+    for (const magic of ['794c7630', '858458f6']) expect(rcu).toContain(`@rcu[0x${magic}] = 1;`);
+    expect(rcu!.match(/@rcu\[0x\w+\] = 1;/g)).toHaveLength(2);
+    expect(rcu).toContain('@free_inode[kaddr("sock_free_inode")] = 1;');
+    expect(rcu!.match(/kaddr\("\w+"\)/g)).toHaveLength(2);
+    expect(rcu).toMatch(/kfunc:vmlinux:evict\n\/@rcu\[args->inode->i_sb->s_magic\]\/\n/);
+    expect(rcu).toContain('|| @mine[(uint64)$i]) {');
+    expect(rcu).toContain('delete(@mine[(uint64)$i]);');
+    // one for which there is no room has no end: that is told
+    expect(rcu).toContain('@full = count();');
+    expect(rcu).toContain('print(@full);');
+    for (const fs of [['sockfs'], ['xfs'], ['hugetlbfs']]) {
+      expect(textsOf(planOf(fs)).join('')).not.toContain('@mine');
+    }
+    // evict() has kept it
+    expect(textsOf(planOf(['overlay'], 'auto')).join('')).not.toContain('@mine');
+  });
+
+  it('tells of an inode that is freed by its filesystem when that does so', () => {
+    const plan = planOf(['xfs', 'btrfs'], 'lifecycle');
+    expect(plan.detail).toBe('lifecycle');
+    const printing = plan.probes.filter((p) => p.lifecycle && p.body.includes('printf("life '));
+    expect(printing.map(({ attach }) => attach)).toEqual([
+      'kfunc:xfs:xfs_fs_destroy_inode',
+      'kfunc:btrfs:btrfs_free_inode',
+    ]);
+    expect(attachOf(planOf(['xfs'], 'steps'))).not.toContain('kfunc:vmlinux:free_inode_nonrcu');
+  });
+
+  it('tells each stage at once where that function cannot be probed', () => {
+    const refused = ['kfunc:xfs:xfs_fs_destroy_inode', 'kprobe:xfs_fs_destroy_inode'];
+    const plan = planOf(['xfs', 'btrfs'], 'auto', refused);
+    expect(plan.detail).toBe('steps');
+    expect(plan.plan.destroy_op).toEqual({ probe: 'fentry:btrfs:btrfs_destroy_inode' });
+    expect(planOf(['btrfs'], 'auto', refused).detail).toBe('auto');
+  });
+});
