@@ -283,6 +283,17 @@ export class Model {
     this.contract.pool(sample);
   }
 
+  /** Probes are being attached, one by one. */
+  attaching(): void {
+    this._teardown.attaching();
+  }
+
+  /** All of them are attached. */
+  ready(ts: number): void {
+    this._teardown.ready(ts);
+    this.contract.ready(ts);
+  }
+
   /**
    * The trace begins in the middle, all probes attached: what was under way is seen in
    * part, and judged by nobody before `inheritedNs`. Lines up to `readNs` may have been read

@@ -68,7 +68,8 @@ export class Teardown {
   /** Of those, the lines at the end of inodes that were taken as lost. */
   readonly lostEnds = { count: 0 };
   /**
-   * The trace begins in the middle, and lines up to this time may have been read before it: one
+   * What was evicted until this time owes no line. Probes attach one by one until the tracer is ready
+   * for the first time. Where the trace begins in the middle, lines may have been read before it: one
    * bpftrace is read ahead of the other.
    */
   readBefore = Number.NEGATIVE_INFINITY;
@@ -148,6 +149,16 @@ export class Teardown {
     if (this._returning.size === 0 || this._returning.get(tid)?.address !== address)
       return undefined;
     return this._returning.take(tid);
+  }
+
+  /** For the first time; later that is in a gap. */
+  attaching(): void {
+    if (this.readBefore === Number.NEGATIVE_INFINITY) this.readBefore = Number.POSITIVE_INFINITY;
+  }
+
+  /** All probes are attached. */
+  ready(ts: number): void {
+    if (this.readBefore === Number.POSITIVE_INFINITY) this.readBefore = ts;
   }
 
   /** No line of any inode will come. */

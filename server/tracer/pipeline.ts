@@ -179,6 +179,7 @@ export class Pipeline {
     this._hits.begin();
     // probes attach one by one: a gap lasts until a canary has come through again
     this._readiness.begin();
+    this.model.attaching();
     this.model.inodes.packFrom = Number.POSITIVE_INFINITY;
     this._scan.begin();
     this._senses.begin(this._reorder);
@@ -429,7 +430,7 @@ export class Pipeline {
 
   #ready(): void {
     this.model.inodes.packFrom = this.model.now + LATE_CANARY_NS;
-    this.model.contract.ready(this.model.now);
+    this.model.ready(this.model.now);
     this.#closeDown();
     this._senses.ready(this.model.now);
   }

@@ -61,3 +61,32 @@ describe('bpftrace that was gone and is back', () => {
     expect(pipeline.model.gaps.list[0]!.to).toBe(pipeline.readyAt);
   });
 });
+
+it('what was evicted while probes were being attached owes no line of its end', () => {
+  for (const detail of ['steps', 'auto'] as const) {
+    // one at an address that is used again before all are attached, one after that
+    const pipeline = new Pipeline(epochOf({ canaries: ['hugetlbfs'], detail }), { keep: 10 });
+    const out = (table: string) => pipeline.out(Buffer.from(lines(table)));
+    pipeline.begin([]);
+    // those of RCU are not attached yet
+    out(`
+      10 0 sh/1 alloc_inode B dev=17
+      11 0 sh/1 alloc_inode C dev=17
+      12 0 sh/1 evict C dev=17 ino=4 blocks=0
+      13 0 sh/1 alloc_inode C dev=17
+      20 0 sh/1 evict B dev=17 ino=5 blocks=0
+      21 0 sh/1 destroy_inode B`);
+    pipeline.err(Buffer.from('a canary hugetlbfs 17 7\n'));
+    out(canary(300) + ticks(400));
+    expect(pipeline.readyAt).not.toBeNull();
+    out(`1000 0 sh/1 alloc_inode B dev=17 ${ticks(1100)}`);
+    const { lost } = pipeline.model.inodes.filesystems.countsOf('hugetlbfs');
+    expect([lost, [...pipeline.model.unseen]]).toEqual([2, []]);
+    // from now on one does
+    out(`
+      2000 0 sh/1 evict B dev=17 ino=6 blocks=0
+      2100 0 sh/1 alloc_inode B dev=17
+      ${ticks(2200)}`);
+    expect(pipeline.model.unseen.size).toBeGreaterThan(0);
+  }
+});
