@@ -1,0 +1,104 @@
+/** Inodes of a filesystem with a destroy_inode and no free_inode: it frees them by itself. */
+import { describe, expect, it } from 'vitest';
+import type { Incarnation } from '../../server/model/incarnation.ts';
+import type { Model } from '../../server/model/model.ts';
+import { whyUnseen } from '../../server/model/unseen.ts';
+import { makeReport } from '../../server/tracer/report.ts';
+import { pipelineOf } from '../fixtures/trace.ts';
+
+const SB =
+  'sb U dev=15 magic=50495045 fstype=pipefs evict_inode=0 destroy_inode=free_inode_nonrcu free_inode=0';
+const OF = 'dev=15 magic=50495045';
+const STEPS = `
+  0     0 sh/5 alloc_inode A ${OF}
+  10    0 sh/5 ${SB}
+  10    0 sh/5 evict A ${OF} ino=7
+  10.1  0 sh/5 truncate_final A
+  10.2  0 sh/5 clear_inode A
+  10.3  0 sh/5 destroy_inode A
+  10.4  0 sh/5 destroy_op A`;
+const LIFE = `life A ${OF} ino=7 free_inode=0 evict=400000 clear_inode=200000 destroy_inode=100000 destroy_op=1 i_callback=0 free_op=0`;
+
+const all = (model: Model) => [...model.inodes.all()];
+const states = (model: Model) => all(model).map(({ ino, state }: Incarnation) => `${ino} ${state}`);
+
+describe('an inode that its filesystem frees', () => {
+  it('has ended when evict() returns, and waits for nothing', () => {
+    const before = pipelineOf(STEPS).model;
+    expect(states(before)).toEqual(['7 grace']);
+    const pipeline = pipelineOf(`${STEPS}
+      10.5 0 sh/5 evict_end A`);
+    const { model } = pipeline;
+    expect(states(model)).toEqual(['7 ended']);
+    expect([...model.waiting()]).toEqual([]);
+    expect(model.superblocks.all()).toMatchObject([{ confirmed: 0, contradicted: 0 }]);
+    const { inodes, stages } = makeReport([pipeline]);
+    expect(inodes.by_fs.pipefs).toMatchObject({ ended: 1, live: 0 });
+    expect(stages['evict..evict_end pipefs']).toMatchObject({ count: 1, max_ns: 500_000 });
+    const [inode] = all(model);
+    expect(inode!.freeContext).toBe('unknown');
+    expect(whyUnseen(model, inode!, 'i_callback')).toBe(
+      'not called: free_inode_nonrcu() frees the inode by itself',
+    );
+  });
+
+  it('has ended also when its address is used again before evict() returns', () => {
+    for (const next of [`alloc_inode A ${OF}`, `evict A ${OF} ino=8`]) {
+      const { model } = pipelineOf(`${STEPS}
+        10.45 1 sh/6 ${next}
+        10.5  0 sh/5 evict_end A`);
+      expect(states(model)).toEqual([
+        '7 ended',
+        next.startsWith('evict') ? '8 evicting' : '0 open',
+      ]);
+      expect(all(model)[0]!.at('evict_end')).toBe(10.5e6);
+      expect(model.unseen.size).toBe(0);
+      expect(model.inodes.filesystems.countsOf('pipefs').lost).toBe(0);
+    }
+  });
+
+  it('whose destroy_inode() was lost does not make an end of the next one at its address', () => {
+    const lost = STEPS.split('\n').slice(0, -2).join('\n');
+    const { model } = pipelineOf(`${lost}
+      10.45 1 sh/6 alloc_inode A ${OF}
+      10.5  0 sh/5 evict_end A`);
+    expect(states(model)).toEqual(['7 lost', '0 open']);
+  });
+
+  it('is over with the line at its end, to which the return of evict() is added', () => {
+    const told = { detail: 'auto' } as const;
+    const { model } = pipelineOf(
+      `${STEPS}
+      10.41 0 sh/5 ${LIFE}
+      10.45 1 sh/6 alloc_inode A ${OF}
+      10.5  0 sh/5 evict_end A`,
+      told,
+    );
+    expect(states(model)).toEqual(['7 ended', '0 open']);
+    expect(all(model)[0]!.at('evict_end')).toBe(10.5e6);
+    const alone = pipelineOf(`0 0 sh/5 ${SB}\n10.41 0 sh/5 ${LIFE}`, { detail: 'lifecycle' }).model;
+    const [inode] = all(alone);
+    expect(inode).toMatchObject({ state: 'ended', freeContext: 'unknown', fs: 'pipefs' });
+    expect(inode!.at('destroy_op')).toBe(10.41e6);
+    expect(whyUnseen(alone, inode!, 'evict_end')).toBe(
+      'not told: the line at the end came before evict() returned',
+    );
+    expect(alone.superblocks.all()).toMatchObject([{ confirmed: 0, contradicted: 0 }]);
+    expect(alone.contract.findings).toEqual([]);
+  });
+
+  it('keeps no older return of evict() for a later inode of its task', () => {
+    const { model } = pipelineOf(
+      `${STEPS}
+      10.41 0 sh/5 ${LIFE}
+      20 0 sh/5 alloc_inode A ${OF}
+      21 0 sh/5 evict A ${OF} ino=8
+      22 0 sh/5 destroy_inode A
+      23 0 sh/5 destroy_op A
+      24 0 sh/5 evict_end A`,
+      { detail: 'auto' },
+    );
+    expect(all(model).map((inode) => inode.at('evict_end'))).toEqual([null, 24e6]);
+    expect(states(model)).toEqual(['7 ended', '8 ended']);
+  });
+});
