@@ -3,7 +3,7 @@ import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
 import type { GuestMemfds } from './guest-memfds.ts';
 import { fileKey, type Incarnation } from './incarnation.ts';
-import { beginOf, sawRcu, tell } from './life-line.ts';
+import { beginOf, tell } from './life-line.ts';
 import type { Teardown } from './teardown.ts';
 
 /** Two programs note the time of evict(), one after the other; a guest's CPU may stop in between. */
@@ -44,13 +44,10 @@ export class EndLines {
       inode.freedBefore = inode.freed - since;
     }
     tell(inode, event);
-    if (inode.superblock !== undefined && sawRcu(event)) {
-      superblocks.ran(inode.superblock, event.free_inode);
-    }
+    if (inode.superblock !== undefined) superblocks.ran(inode.superblock, event.free_inode);
     this._teardown.disownCanary(inode);
     hugepages.unmapped(inode, begin);
-    if (sawRcu(event)) this._teardown.end(inode, 'ended');
-    else this._teardown.endByItself(inode);
+    this._teardown.end(inode, 'ended');
     inodes.filesystems.measureFree(inode, 'i_callback');
     inodes.release(event.inode, inode);
   }

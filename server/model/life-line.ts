@@ -7,11 +7,6 @@ import { isLife } from '../protocol/line-kinds.ts';
 import { lifeContext } from './context.ts';
 import { type Incarnation, STAGE_PLACE } from './incarnation.ts';
 
-/** Whether RCU called back: not where s_op->destroy_inode frees the inode by itself. */
-export function sawRcu({ i_callback, free_op }: EventOf<'life'>): boolean {
-  return i_callback > 0 || free_op > 0;
-}
-
 /** A line that tells of all stages. */
 export type LifeEvent = EventOf<'life' | 'tp_life' | 'raw_life'>;
 
@@ -31,7 +26,7 @@ export function tell(inode: Incarnation, event: LifeEvent): void {
   inode.mode = event.mode;
   inode.size = event.size;
   inode.usedBy(event);
-  if (event.kind !== 'life' || sawRcu(event)) inode.freeContext = lifeContext(event);
+  inode.freeContext = lifeContext(event);
   if (event.kind === 'life') tellStages(inode, event);
   else {
     inode.reach('evict_inode', beginOf(event));
@@ -54,6 +49,5 @@ function tellStages(inode: Incarnation, event: EventOf<'life'>): void {
   // the last step is at the time of the line
   if (event.free_op > 0) inode.reach('free_inode', ts);
   else if (event.i_callback > 0) inode.reach('i_callback', ts);
-  else if (event.destroy_op > 0) inode.reach('destroy_op', ts);
   inode.freeCpu = event.cpu;
 }

@@ -5,7 +5,7 @@
 import type { EventOf } from '../protocol/events.ts';
 import type { Address, Nanos } from '../protocol/units.ts';
 import { fileKey, Incarnation } from './incarnation.ts';
-import { beginOf, isLifeEvent, type LifeEvent, sawRcu, tell } from './life-line.ts';
+import { beginOf, isLifeEvent, type LifeEvent, tell } from './life-line.ts';
 import type { Superblock } from './superblocks.ts';
 
 /** Doubles of each inode, beside its number: where each of them is. */
@@ -219,9 +219,7 @@ function isWhole(inode: Incarnation, event: LifeEvent): boolean {
     !inode.born &&
     inode.removed === 0 &&
     inode.freed === 0 &&
-    inode.hugepages.length === 0 &&
-    // that evict() returned is told after it, where the filesystem frees it by itself
-    (event.kind !== 'life' || sawRcu(event))
+    inode.hugepages.length === 0
   );
 }
 

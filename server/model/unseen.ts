@@ -1,7 +1,6 @@
 /** What is missing of an inode: hugepages that it owes, and stages that were not seen. */
 import { INODE_STAGES, type InodeStage } from '../protocol/stages.ts';
 import type { Incarnation } from './incarnation.ts';
-import { isLifeEvent } from './life-line.ts';
 import type { Model } from './model.ts';
 import { freesItself } from './superblocks.ts';
 
@@ -27,7 +26,7 @@ export function whyUnseen(model: Model, inode: Incarnation, stage: InodeStage): 
   if (sb !== undefined && name !== undefined && sb[name] === '0') {
     return `not called: s_op->${name} is NULL`;
   }
-  if (sb !== undefined && stage === 'i_callback' && freesItself(sb)) {
+  if (stage === 'i_callback' && sb !== undefined && freesItself(sb)) {
     return `not called: ${sb.destroy_inode}() frees the inode by itself`;
   }
   if (inode.state === 'open') return 'not reached: the inode is in use';
@@ -35,9 +34,6 @@ export function whyUnseen(model: Model, inode: Incarnation, stage: InodeStage): 
   const passed = inode.state === 'ended' || later.some((s) => inode.at(s) !== null);
   if (inode.state === 'lost') return 'lost: its end fell into a gap';
   if (!passed) return inode.state === 'grace' ? 'not reached: waiting for RCU' : 'not reached yet';
-  if (stage === 'evict_end' && inode.evidence.some(isLifeEvent) && freesItself(sb)) {
-    return 'not told: the line at the end came before evict() returned';
-  }
   if (model.doubtful(inode)) return 'lost: events were lost while this inode lived';
   return 'not seen, though nothing is known to be lost: tracing may have begun in between';
 }

@@ -73,14 +73,19 @@ export function makePlan(
     (p) =>
       p.stages.includes('evict') || (p.family === 'tracepoint' && p.stages.includes('evict_inode')),
   );
-  const ends = options.fs
-    .map((name) => facts.filesystems[name]!)
-    .filter(freesItself)
-    .every(({ ops }) => lives.some(({ target }) => target === ops.destroy_op));
+  const ends = freeingThemselves(facts, options).length === 0;
   if (options.detail === 'steps' || (complete && begins && ends)) {
     return { ...chosen, onStack, fs: options.fs, detail: options.detail };
   }
   return { ...choose(facts, blocks, options, false), onStack, fs: options.fs, detail: 'steps' };
+}
+
+/**
+ * Those asked for that free their inodes by themselves: no RCU callback comes at which a line could
+ * tell of one. Printed in a task, it could be overwritten by that of a softirq (see TRACKS).
+ */
+function freeingThemselves({ filesystems }: HostFacts, { fs }: PlanOptions): string[] {
+  return fs.filter((name) => freesItself(filesystems[name]!));
 }
 
 function canUseStack(facts: HostFacts, { dropped }: PlanOptions): boolean {
@@ -173,7 +178,6 @@ function needsLastStep(
 ): boolean {
   return fs.some((name) => {
     if (name === 'guest_memfd' && !facts.symbols.includes('kvm_gmem_release')) return false;
-    if (freesItself(facts.filesystems[name]!)) return false;
     const target = facts.filesystems[name]!.ops.free_inode;
     const block = blocks.find((b) => b.lifecycle && b.family === 'fentry' && b.target === target);
     return (
@@ -367,9 +371,10 @@ function entry(
   stage: Stage,
   observed: ReadonlyMap<Stage, readonly ProbeBlock[]>,
   why: ReadonlyMap<Stage, Reason>,
-  { fs, detail }: PlanOptions,
+  options: PlanOptions,
   facts: HostFacts,
 ): PlanEntry {
+  const { fs, detail } = options;
   if (stage === 'last_reference') {
     return {
       missing: 'iput_final() is inlined into iput() on every known kernel, and iput() is too hot',
@@ -398,6 +403,13 @@ function entry(
   }
   if (stage === 'lifecycle') {
     if (detail === 'steps') return { missing: 'not asked for', help: '--detail lifecycle or auto' };
+    const themselves = freeingThemselves(facts, options);
+    if (themselves.length > 0) {
+      return {
+        missing: `no callback of RCU tells of the end of inodes that their filesystem frees by itself (${themselves.join(', ')})`,
+        help: 'each stage is told at once; another session with the other filesystems can do without',
+      };
+    }
     return {
       missing: 'needs evict() and what RCU calls for each inode, and not both are observed here',
       help: 'each stage that is observed is told at once',

@@ -147,22 +147,16 @@ describe('a plan', () => {
     expect(textsOf(planOf(['overlay'], 'auto')).join('')).not.toContain('@mine');
   });
 
-  it('tells of an inode that is freed by its filesystem when that does so', () => {
-    const plan = planOf(['xfs', 'btrfs'], 'lifecycle');
-    expect(plan.detail).toBe('lifecycle');
-    const printing = plan.probes.filter((p) => p.lifecycle && p.body.includes('printf("life '));
-    expect(printing.map(({ attach }) => attach)).toEqual([
-      'kfunc:xfs:xfs_fs_destroy_inode',
-      'kfunc:btrfs:btrfs_free_inode',
-    ]);
-    expect(attachOf(planOf(['xfs'], 'steps'))).not.toContain('kfunc:vmlinux:free_inode_nonrcu');
-  });
-
-  it('tells each stage at once where that function cannot be probed', () => {
-    const refused = ['kfunc:xfs:xfs_fs_destroy_inode', 'kprobe:xfs_fs_destroy_inode'];
-    const plan = planOf(['xfs', 'btrfs'], 'auto', refused);
-    expect(plan.detail).toBe('steps');
-    expect(plan.plan.destroy_op).toEqual({ probe: 'fentry:btrfs:btrfs_destroy_inode' });
-    expect(planOf(['btrfs'], 'auto', refused).detail).toBe('auto');
+  it('tells each stage at once where no callback of RCU comes at which a line could tell all', () => {
+    for (const detail of ['auto', 'lifecycle'] as const) {
+      const plan = planOf(['xfs', 'btrfs'], detail);
+      expect(plan.detail).toBe('steps');
+      expect(plan.plan.lifecycle).toMatchObject({
+        missing: expect.stringContaining('frees by itself (xfs)'),
+      });
+      expect(attachOf(plan)).toContain('kfunc:xfs:xfs_fs_destroy_inode');
+      expect(attachOf(plan)).not.toContain('kfunc:vmlinux:free_inode_nonrcu');
+      expect(planOf(['btrfs', 'ramfs', 'sockfs'], detail).detail).toBe(detail);
+    }
   });
 });

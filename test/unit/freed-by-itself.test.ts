@@ -17,7 +17,6 @@ const STEPS = `
   10.2  0 sh/5 clear_inode A
   10.3  0 sh/5 destroy_inode A
   10.4  0 sh/5 destroy_op A`;
-const LIFE = `life A ${OF} ino=7 free_inode=0 evict=400000 clear_inode=200000 destroy_inode=100000 destroy_op=1 i_callback=0 free_op=0`;
 
 const all = (model: Model) => [...model.inodes.all()];
 const states = (model: Model) => all(model).map(({ ino, state }: Incarnation) => `${ino} ${state}`);
@@ -65,40 +64,16 @@ describe('an inode that its filesystem frees', () => {
     expect(states(model)).toEqual(['7 lost', '0 open']);
   });
 
-  it('is over with the line at its end, to which the return of evict() is added', () => {
-    const told = { detail: 'auto' } as const;
-    const { model } = pipelineOf(
-      `${STEPS}
-      10.41 0 sh/5 ${LIFE}
-      10.45 1 sh/6 alloc_inode A ${OF}
-      10.5  0 sh/5 evict_end A`,
-      told,
-    );
-    expect(states(model)).toEqual(['7 ended', '0 open']);
-    expect(all(model)[0]!.at('evict_end')).toBe(10.5e6);
-    const alone = pipelineOf(`0 0 sh/5 ${SB}\n10.41 0 sh/5 ${LIFE}`, { detail: 'lifecycle' }).model;
-    const [inode] = all(alone);
-    expect(inode).toMatchObject({ state: 'ended', freeContext: 'unknown', fs: 'pipefs' });
-    expect(inode!.at('destroy_op')).toBe(10.41e6);
-    expect(whyUnseen(alone, inode!, 'evict_end')).toBe(
-      'not told: the line at the end came before evict() returned',
-    );
-    expect(alone.superblocks.all()).toMatchObject([{ confirmed: 0, contradicted: 0 }]);
-    expect(alone.contract.findings).toEqual([]);
-  });
-
   it('keeps no older return of evict() for a later inode of its task', () => {
-    const { model } = pipelineOf(
-      `${STEPS}
-      10.41 0 sh/5 ${LIFE}
-      20 0 sh/5 alloc_inode A ${OF}
-      21 0 sh/5 evict A ${OF} ino=8
-      22 0 sh/5 destroy_inode A
-      23 0 sh/5 destroy_op A
-      24 0 sh/5 evict_end A`,
-      { detail: 'auto' },
-    );
-    expect(all(model).map((inode) => inode.at('evict_end'))).toEqual([null, 24e6]);
-    expect(states(model)).toEqual(['7 ended', '8 ended']);
+    const { model } = pipelineOf(`${STEPS}
+      15 1 sh/6 alloc_inode A ${OF}
+      20 0 sh/5 alloc_inode B ${OF}
+      21 0 sh/5 evict B ${OF} ino=8
+      22 0 sh/5 destroy_inode B
+      23 0 sh/5 destroy_op B
+      24 0 sh/5 evict_end B
+      25 0 sh/5 evict_end A`);
+    expect(states(model)).toEqual(['7 ended', '0 open', '8 ended']);
+    expect(all(model).map((inode) => inode.at('evict_end'))).toEqual([null, null, 24e6]);
   });
 });

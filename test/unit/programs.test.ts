@@ -5,7 +5,11 @@ import { COUNTED_LINES, HITS_PER_LINE } from '../../server/protocol/line-kinds.t
 import { INODE_STAGES } from '../../server/protocol/stages.ts';
 import type { BtfFunction } from '../../server/tracer/btf.ts';
 import { blame, compile, type Program } from '../../server/tracer/compile.ts';
-import { DEFAULT_FILESYSTEMS, FILESYSTEMS } from '../../server/tracer/filesystems.ts';
+import {
+  DEFAULT_FILESYSTEMS,
+  FILESYSTEMS,
+  type Filesystem,
+} from '../../server/tracer/filesystems.ts';
 import { mapKeys } from '../../server/tracer/map-keys.ts';
 import { DETAILS, makePlan, type PlanOptions, type TracePlan } from '../../server/tracer/plan.ts';
 import { loadProbes } from '../../server/tracer/programs.ts';
@@ -204,6 +208,8 @@ function check(program: Program, host: HostKind): void {
   expect(text.includes('profile:hz:')).toBe(old);
   if (!host.facts.btf) expect(text).not.toMatch(/struct|\$c/);
 }
+
+const freeInodeOf = ({ ops }: Filesystem) => ops.free_inode;
 
 describe.each(NAMES)('the programs for %s', (name) => {
   const host = HOSTS[name]!;
@@ -455,9 +461,29 @@ describe('the program', () => {
   });
 
   it.each(Object.entries(HOSTS))(
+    '%s: the track of RCU prints where RCU calls back, and in no task',
+    (_, host) => {
+      const ofRcu = ['i_callback', ...Object.values(host.facts.filesystems).map(freeInodeOf)];
+      for (const fs of [host.fs, DEFAULT_FILESYSTEMS, Object.keys(host.facts.filesystems)]) {
+        for (const detail of DETAILS) {
+          const [, rcu] = programsOf(host, { detail, fs });
+          if (rcu === undefined) continue;
+          const printing = blocksOf(rcu).filter(({ text }) => text.includes('printf('));
+          const targets = printing.map(({ attach }) =>
+            attach.split(/[:]|hugetlbfs_(?=free)/).at(-1),
+          );
+          const others = targets.filter((of) => !ofRcu.includes(of) && of !== 'free_inode');
+          expect(others, `${detail} of ${fs.join(',')}`).toEqual([]);
+        }
+      }
+    },
+  );
+
+  it.each(Object.entries(HOSTS))(
     '%s: nothing of a task is put together where another one writes',
     (_, host) => {
       for (const detail of DETAILS) {
+        const plan = planOf(host, { detail });
         const texts = programsOf(host, { detail }).map(({ text }) => text.trim());
         const limited = hasStackLimit(host.facts.bpftrace);
         texts.forEach((text, track) => {
@@ -472,7 +498,7 @@ describe('the program', () => {
           ]);
           const sizes = parts.map(([, list]) => 8 * splitArguments(list!).length);
           expect(Math.max(0, ...sizes)).toBeLessThanOrEqual(Number(limit));
-          if (track === 0 || detail !== 'steps') expect(sizes.length).toBeGreaterThan(0);
+          if (track === 0 || plan.detail !== 'steps') expect(sizes.length).toBeGreaterThan(0);
         });
       }
     },

@@ -5,7 +5,6 @@
  */
 import type { EventOf, TraceEvent } from '../../protocol/events.ts';
 import { type Address, formatAddress } from '../../protocol/units.ts';
-import { sawRcu } from '../life-line.ts';
 import { CallbackRules } from './callbacks.ts';
 import { type InodeLife, subject } from './inode-life.ts';
 import { asFreed, type Freed, type Lives } from './lives.ts';
@@ -185,7 +184,7 @@ export class InodeRules {
 
   /** All stages in one line: what it says is checked where the stages did not come. */
   oneLine(event: EventOf<'life'>): void {
-    if (sawRcu(event)) this._lives.callbacksSeen.add(event.free_inode);
+    this._lives.callbacksSeen.add(event.free_inode);
     let life = this._lives.at(event.inode);
     const began = event.ts - event.evict;
     const other = Math.abs((life?.evict?.ts ?? began) - began) > SAME_EVICT_NS;

@@ -1,6 +1,5 @@
 /** The rules on the one line that tells all stages of an inode (R1 to R4, R7, R9). */
 import type { EventOf } from '../../protocol/events.ts';
-import { sawRcu } from '../life-line.ts';
 import { HUGETLBFS } from '../superblocks.ts';
 import type { InodeLife } from './inode-life.ts';
 import type { Verdicts } from './verdicts.ts';
@@ -18,7 +17,7 @@ export class OneLine {
   check(life: InodeLife, event: EventOf<'life'>): void {
     if (life.clear === null) this.#contents(life, event);
     if (life.destroy === null) this.#order(life, event);
-    if (sawRcu(event)) this.#callback(life, event);
+    this.#callback(life, event);
     if (life.magic === HUGETLBFS) this._verdicts.held('R9', life);
   }
 
