@@ -46,6 +46,8 @@ const WATCHES = [
 
 export interface ModelOptions extends PageFacts {
   readonly plan: Plan;
+  /** Types of filesystems by the magic number of their superblocks, in hexadecimal. */
+  readonly magics?: Readonly<Record<string, string>>;
   /** Ended incarnations kept in memory. */
   readonly keep: number;
   /** After how long each kind of leak is one, ns. */
@@ -66,7 +68,7 @@ export interface DetailNow {
 }
 
 export class Model {
-  readonly superblocks = new Superblocks();
+  readonly superblocks: Superblocks;
   readonly inodes: Inodes;
   readonly hugepages: Hugepages;
   readonly gaps = new Gaps();
@@ -89,6 +91,7 @@ export class Model {
 
   constructor(options: ModelOptions) {
     this.plan = options.plan;
+    this.superblocks = new Superblocks(options.magics);
     this.inodes = new Inodes(options.keep);
     this._seesFree = isObserved(options.plan.hugepage_free);
     const { plan, freedState = null, detail: asked = 'steps' } = options;

@@ -9,7 +9,7 @@ import type { SbDev } from '../protocol/units.ts';
 export const HUGETLBFS = 0x958458f6;
 export const GUEST_MEMFD = 0x474d454d;
 
-/** To the names of the types, where a superblock's own line was lost. */
+/** To the names of the types, before a superblock's own line tells its type. */
 const FS_OF_MAGIC = new Map<number, string>([
   [HUGETLBFS, 'hugetlbfs'],
   [0x01021994, 'tmpfs'],
@@ -18,15 +18,6 @@ const FS_OF_MAGIC = new Map<number, string>([
   [0x9fa0, 'proc'],
   [0x09041934, 'anon_inodefs'],
   [0x50495045, 'pipefs'],
-  [0x534f434b, 'sockfs'],
-  [0x858458f6, 'ramfs'],
-  [0x794c7630, 'overlay'],
-  [0x58465342, 'xfs'],
-  [0x9123683e, 'btrfs'],
-  [0xf2f52010, 'f2fs'],
-  [0x65735546, 'fuse'],
-  [0x6969, 'nfs'],
-  [0x01021997, '9p'],
 ]);
 
 export interface Superblock {
@@ -46,6 +37,12 @@ export class Superblocks {
   /** Some filesystem was seen that frees its inodes by itself. */
   someFree = false;
   private readonly _byDev = new Map<number, Superblock>();
+  private readonly _magics: Readonly<Record<string, string>>;
+
+  /** `magics`: other types by their magic number, in hexadecimal. */
+  constructor(magics: Readonly<Record<string, string>> = {}) {
+    this._magics = magics;
+  }
 
   /** A superblock was seen in evict(). A device number may be given to another type later. */
   seen(event: EventOf<'sb'>): void {
@@ -92,7 +89,8 @@ export class Superblocks {
   fsName(dev: number, magic: number): string {
     const known = this._byDev.get(dev);
     if (known?.magic === magic) return known.fs;
-    return FS_OF_MAGIC.get(magic) ?? `0x${magic.toString(16)}`;
+    const hex = magic.toString(16);
+    return FS_OF_MAGIC.get(magic) ?? this._magics[hex] ?? `0x${hex}`;
   }
 
   /** i_callback() ran with this free_inode (`0`: NULL) for an inode of this superblock. */

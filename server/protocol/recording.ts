@@ -31,6 +31,8 @@ export const EpochInfo = z.object({
   page_bytes: z.int().positive().default(4096),
   hugepage_kb: z.int().positive(),
   fs: z.array(z.string()),
+  /** Types of filesystems by the magic number of their superblocks, in hexadecimal. */
+  magics: z.record(z.string(), z.string()).default({}),
   /** Filesystems of which a canary must come through before the tracer is ready. */
   canaries: z.array(z.string()),
   /** Whether each stage was told at once, in a line at the end, or as the rate allowed. */

@@ -212,6 +212,7 @@ function epochOf(seen: Survey, probes: readonly Behind[], startedMs: number): Ep
     machine: 'unknown',
     bpftrace: 'unknown',
     cpus: seen.cpus,
+    magics: {},
     page_bytes: 4096,
     hugepage_kb: seen.hugepageKb,
     fs: [...seen.fs],

@@ -22,6 +22,9 @@ export function epochInfo(
     page_bytes: facts.pageBytes,
     hugepage_kb: facts.hugepageKb,
     fs: [...plan.fs],
+    magics: Object.fromEntries(
+      plan.fs.map((name) => [facts.filesystems[name]!.magic.toString(16), name]),
+    ),
     canaries: canariesFor(plan),
     detail: plan.detail,
     map_keys: mapKeys(facts),

@@ -92,6 +92,7 @@ export class Pipeline {
     this._onAgent = options.onAgent ?? (() => {});
     this.model = new Model({
       plan: info.plan,
+      magics: info.magics,
       pageBytes: info.page_bytes,
       hugepageKb: info.hugepage_kb,
       keep: options.keep,

@@ -1,13 +1,17 @@
 /** Filesystems that are not in the table: asked of the host's kernel, and planned as it says. */
 import { describe, expect, it } from 'vitest';
 import { type Host, HostError, type RunResult } from '../../server/host/host.ts';
+import { DEFAULT_ALERTING } from '../../server/protocol/config.ts';
+import { EpochInfo } from '../../server/protocol/recording.ts';
 import { compile } from '../../server/tracer/compile.ts';
+import { epochInfo } from '../../server/tracer/epoch-info.ts';
 import { parseFacts } from '../../server/tracer/facts.ts';
 import { FILESYSTEMS } from '../../server/tracer/filesystems.ts';
 import { type Detail, makePlan, type TracePlan } from '../../server/tracer/plan.ts';
 import { loadProbes } from '../../server/tracer/programs.ts';
 import { parseSurvey, survey } from '../../server/tracer/survey.ts';
 import { factsText, HOSTS, type HostKind, SURVEY } from '../fixtures/hosts.ts';
+import { pipelineOf } from '../fixtures/trace.ts';
 
 const BLOCKS = loadProbes();
 const OPTIONS = { stepsBelow: 5000 };
@@ -93,6 +97,18 @@ it('a function is in the module that kallsyms says, and in vmlinux where it is i
   expect(facts.symbols).toEqual(['evict', 'xfs_fs_destroy_inode']);
   expect(facts.moduleOf).toEqual({ xfs_fs_destroy_inode: 'xfs' });
   expect(facts.modules).toEqual(['kvm', 'xfs']);
+});
+
+it('an inode has the name of its type before its superblock was told', () => {
+  const alloc = '0 0 sh/5 alloc_inode A dev=40 magic=794c7630';
+  const [inode] = pipelineOf(alloc, { magics: { '794c7630': 'overlay' } }).model.inodes.all();
+  expect(inode!.fs).toBe('overlay');
+  const [other] = pipelineOf(alloc).model.inodes.all();
+  expect(other!.fs).toBe('0x794c7630');
+  const { facts, fs } = HOSTS['6.12-mounted']!;
+  const plan = makePlan(facts, BLOCKS, { fs, detail: 'steps', families: ['fentry'] });
+  const info = epochInfo(facts, plan, { number: 1, host: 'box', alerts: DEFAULT_ALERTING });
+  expect(EpochInfo.parse(info).magics).toMatchObject({ '794c7630': 'overlay', '58465342': 'xfs' });
 });
 
 describe('a plan', () => {
