@@ -48,6 +48,8 @@ export interface ModelOptions extends PageFacts {
   readonly plan: Plan;
   /** Types of filesystems by the magic number of their superblocks, in hexadecimal. */
   readonly magics?: Readonly<Record<string, string>>;
+  /** Types that free their inodes by themselves. */
+  readonly freeThemselves?: readonly string[];
   /** Ended incarnations kept in memory. */
   readonly keep: number;
   /** After how long each kind of leak is one, ns. */
@@ -91,7 +93,7 @@ export class Model {
 
   constructor(options: ModelOptions) {
     this.plan = options.plan;
-    this.superblocks = new Superblocks(options.magics);
+    this.superblocks = new Superblocks(options.magics, options.freeThemselves);
     this.inodes = new Inodes(options.keep);
     this._seesFree = isObserved(options.plan.hugepage_free);
     const { plan, freedState = null, detail: asked = 'steps' } = options;
@@ -152,6 +154,11 @@ export class Model {
   /** Those of them whose end has not gone on for so long, ns. */
   waitingFor(ns: number): Iterable<Incarnation> {
     return this._teardown.waitingFor(ns);
+  }
+
+  /** Whether all probes were attached when it began to end. */
+  wasWatched(inode: Incarnation): boolean {
+    return inode.began > this._teardown.readBefore;
   }
 
   /** Since when a loss would explain that the end of this inode does not come; see Teardown. */

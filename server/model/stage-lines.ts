@@ -6,7 +6,7 @@ import { callbackContext } from './context.ts';
 import type { GuestMemfds } from './guest-memfds.ts';
 import { type Incarnation, STAGE_PLACE } from './incarnation.ts';
 import type { File } from './inodes.ts';
-import { freesItself, HUGETLBFS } from './superblocks.ts';
+import { HUGETLBFS } from './superblocks.ts';
 import type { Teardown } from './teardown.ts';
 
 /** The stages inside evict(), which all run in one task, in this order. */
@@ -74,7 +74,7 @@ export class StageLines {
     inode.reach(stage, event.ts);
     inode.note(event);
     if (stage === 'destroy_inode' && inode.state === 'evicting') inode.state = 'grace';
-    if (stage === this._last && freesItself(inode.superblock)) {
+    if (stage === this._last && this._teardown.superblocks.freesItself(inode)) {
       this._teardown.endByItself(inode);
       this._teardown.inodes.release(address, inode);
     }
@@ -168,11 +168,20 @@ export class StageLines {
 /** Whether a stage at this time cannot be this incarnation's: its address was used again. */
 function isOfAnotherLife(inode: Incarnation, event: TraceEvent, stage: EvictStage): boolean {
   if (event.tid !== inode.tid) return true;
+  if (inode.state === 'ended' && !wasInEvict(inode)) return true;
   const { ts } = event;
   // RCU may be faster than the task
   const until = stage === 'evict_end' ? STAGE_PLACE.i_callback : INODE_STAGES.length;
   for (let place = STAGE_PLACE[stage]; place < until; place++) {
     if (inode.timeAt(place) < ts) return true;
+  }
+  return false;
+}
+
+/** Whether it was seen there: destroy_inode() is also called of one that never came to evict(). */
+function wasInEvict(inode: Incarnation): boolean {
+  for (let place = STAGE_PLACE.evict; place < STAGE_PLACE.destroy_inode; place++) {
+    if (!Number.isNaN(inode.timeAt(place))) return true;
   }
   return false;
 }

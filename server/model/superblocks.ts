@@ -4,6 +4,7 @@
  */
 import type { EventOf } from '../protocol/events.ts';
 import type { SbDev } from '../protocol/units.ts';
+import type { Incarnation } from './incarnation.ts';
 
 /** Superblock magic numbers: include/uapi/linux/magic.h. */
 export const HUGETLBFS = 0x958458f6;
@@ -35,13 +36,24 @@ export interface Superblock {
 
 export class Superblocks {
   /** Some filesystem was seen that frees its inodes by itself. */
-  someFree = false;
+  someFree: boolean;
   private readonly _byDev = new Map<number, Superblock>();
   private readonly _magics: Readonly<Record<string, string>>;
+  private readonly _themselves: readonly string[];
 
-  /** `magics`: other types by their magic number, in hexadecimal. */
-  constructor(magics: Readonly<Record<string, string>> = {}) {
+  /**
+   * What was known before their own lines tell of them. `magics`: other types by their magic number,
+   * in hexadecimal; `themselves`: types that free their inodes by themselves.
+   */
+  constructor(magics: Readonly<Record<string, string>> = {}, themselves: readonly string[] = []) {
     this._magics = magics;
+    this._themselves = themselves;
+    this.someFree = themselves.length > 0;
+  }
+
+  /** Whether its filesystem frees this inode by itself. */
+  freesItself({ superblock, fs }: Pick<Incarnation, 'superblock' | 'fs'>): boolean {
+    return superblock === undefined ? this._themselves.includes(fs) : freesItself(superblock);
   }
 
   /** A superblock was seen in evict(). A device number may be given to another type later. */

@@ -15,7 +15,7 @@ import { NumberMap } from './number-map.ts';
 import { NumberedSet } from './numbered-set.ts';
 import type { PageSizes } from './page-sizes.ts';
 import type { Promises } from './promises.ts';
-import { freesItself, type Superblocks } from './superblocks.ts';
+import type { Superblocks } from './superblocks.ts';
 
 /**
  * An end that lies this far back and overlaps a gap is taken as lost in it. Lazy
@@ -127,7 +127,7 @@ export class Teardown {
     this.inodes.release(key, inode);
     if (inode.state === 'ended') return;
     const destroyed = inode.at('destroy_op') !== null || inode.at('destroy_inode') !== null;
-    if (destroyed && freesItself(inode.superblock)) this.endByItself(inode);
+    if (destroyed && this.superblocks.freesItself(inode)) this.endByItself(inode);
     else this.lose(inode);
   }
 
@@ -210,7 +210,8 @@ export class Teardown {
       const { progress } = inode;
       const from = this.owesSince(inode);
       // without a gap since then it is not lost but stuck, and stays
-      if (from !== null && !this.gaps.overlaps(from, this.now)) {
+      const owes = from !== null && inode.began > this.readBefore;
+      if (owes && !this.gaps.overlaps(from, this.now)) {
         if (!this.#wasLeftOut(inode)) continue;
         const detail = LEFT_OUT;
         this.gaps.add({
@@ -274,7 +275,7 @@ export class Teardown {
       const sb = inode.superblock;
       for (const stage of ['destroy_inode', 'evict_end', 'i_callback', 'free_inode'] as const) {
         if (stage === 'free_inode' && (sb === undefined || sb.free_inode === '0')) continue;
-        if (stage === 'i_callback' && freesItself(sb)) continue;
+        if (stage === 'i_callback' && this.superblocks.freesItself(inode)) continue;
         if (isObserved(this.plan[stage]) && inode.at(stage) === null) missing.push(stage);
       }
     }

@@ -33,6 +33,8 @@ export const EpochInfo = z.object({
   fs: z.array(z.string()),
   /** Types of filesystems by the magic number of their superblocks, in hexadecimal. */
   magics: z.record(z.string(), z.string()).default({}),
+  /** Of these types, those that free their inodes by themselves. */
+  free_themselves: z.array(z.string()).default([]),
   /** Filesystems of which a canary must come through before the tracer is ready. */
   canaries: z.array(z.string()),
   /** Whether each stage was told at once, in a line at the end, or as the rate allowed. */

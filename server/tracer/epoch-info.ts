@@ -3,6 +3,7 @@ import { nowMs } from '../protocol/clock.ts';
 import type { RecordedAlerting } from '../protocol/config.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
 import type { HostFacts } from './facts.ts';
+import { freesItself } from './filesystems.ts';
 import { mapKeys } from './map-keys.ts';
 import type { TracePlan } from './plan.ts';
 import { isAtLeast } from './versions.ts';
@@ -25,6 +26,7 @@ export function epochInfo(
     magics: Object.fromEntries(
       plan.fs.map((name) => [facts.filesystems[name]!.magic.toString(16), name]),
     ),
+    free_themselves: plan.fs.filter((name) => freesItself(facts.filesystems[name]!)),
     canaries: canariesFor(plan),
     detail: plan.detail,
     map_keys: mapKeys(facts),

@@ -14,26 +14,40 @@ export function marks(plan: TracePlan, facts: HostFacts): ProbeBlock[] {
     const release = plan.probes.find(isGmemRelease)!;
     out.push({ ...release, predicate: '', body: '\t@gmem[(uint64)args->inode] = 1;\n' });
   }
-  if (markedMagics(plan, facts).length > 0) {
-    const evict = plan.probes.find(isEvict)!;
-    // one without a mark has no i_callback() here: that is a loss, and has to be known as one
+  if (markedMagics(plan, facts).length === 0) return out;
+  const key = '[(uint64)args->inode]';
+  // one without a mark has no i_callback() here: that is a loss, and has to be known as one
+  const mark = `@mine${key} = 1;\n\tif (@mine${key} == 0) { @full = count(); }`;
+  const predicate = '/@rcu[args->inode->i_sb->s_magic]/\n';
+  for (const where of whereToMark(plan)) {
     const body =
-      '\t@mine[(uint64)args->inode] = 1;\n' +
-      '\tif (@mine[(uint64)args->inode] == 0) { @full = count(); }\n';
-    const predicate = '/@rcu[args->inode->i_sb->s_magic]/\n';
-    out.push({ ...evict, line: 'i_callback', predicate, body });
+      plan.detail === 'steps' ? `\t${mark}\n` : `\tif (@evict${key}.0 == 0) {\n\t${mark}\n\t}\n`;
+    out.push({ ...where, line: 'i_callback', lifecycle: false, predicate, body });
   }
   return out;
 }
 
 /**
- * Superblocks whose inodes are marked by evict(), by their magic: s_op->free_inode is NULL, as with
- * many others, or in a module, whose addresses kaddr() does not know. Where a line at the end is
- * told, evict() has kept the inode.
+ * destroy_inode() arms the callback, also of an inode that never came to evict() since another
+ * task had made the same one (iget_locked()). evict() is for a callback that comes too early; where
+ * a line at the end is told, it keeps the inode.
+ */
+function whereToMark({ probes, detail }: TracePlan): ProbeBlock[] {
+  const enters = ({ attach }: ProbeBlock) => /^(kfunc|kprobe):/.test(attach);
+  const targets = detail === 'steps' ? ['evict', 'destroy_inode'] : ['destroy_inode'];
+  return targets.flatMap((target) => {
+    const found = probes.find((probe) => probe.target === target && enters(probe));
+    return found === undefined ? [] : [found];
+  });
+}
+
+/**
+ * Superblocks whose inodes are marked, by their magic: s_op->free_inode is NULL, as with many
+ * others, or in a module, whose addresses kaddr() does not know. Of inodes of which a line at the end
+ * tells, those that evict() has not kept.
  */
 export function markedMagics(plan: TracePlan, { filesystems, moduleOf }: HostFacts): number[] {
-  const wanted = plan.probes.some(({ line, lifecycle }) => line === 'i_callback' && !lifecycle);
-  if (plan.detail !== 'steps' || !wanted || !plan.probes.some(isEvict)) return [];
+  if (!plan.probes.some(({ target }) => target === 'i_callback')) return [];
   const marked = plan.fs
     .filter((name) => name !== 'guest_memfd')
     .map((name) => filesystems[name]!)
@@ -49,10 +63,8 @@ export function withMarks(
   facts: HostFacts,
 ): { predicate: string; body: string } {
   const gmem = marksGmem(plan, facts);
-  const maps = [
-    ...(gmem ? ['@gmem'] : []),
-    ...(markedMagics(plan, facts).length > 0 ? ['@mine'] : []),
-  ];
+  const maps = markedMagics(plan, facts).length > 0 ? ['@mine'] : [];
+  if (gmem && !probe.lifecycle) maps.unshift('@gmem');
   let { predicate, body } = probe;
   if (gmem) {
     predicate = predicate.replace(
@@ -63,9 +75,8 @@ export function withMarks(
   if (gmem && probe.line === 'evict_end' && !probe.lifecycle) {
     body += '\tif (@gmem[(uint64)args->inode]) { delete(@gmem[(uint64)args->inode]); }\n';
   }
-  if (probe.target === 'i_callback' && probe.lifecycle) {
-    if (gmem) body += '\tif (@gmem[$k]) { delete(@gmem[$k]); }\n';
-  } else if (probe.target === 'i_callback') {
+  if (probe.target === 'i_callback') {
+    if (gmem && probe.lifecycle) body += '\tif (@gmem[$k]) { delete(@gmem[$k]); }\n';
     const marked = maps.map((map) => ` || ${map}[(uint64)$i]`).join('');
     const forget = maps.map(
       (map) => `\n\t\tif (${map}[(uint64)$i]) { delete(${map}[(uint64)$i]); }`,
@@ -93,9 +104,4 @@ function marksGmem(plan: TracePlan, facts: HostFacts): boolean {
 
 function isGmemRelease(probe: ProbeBlock): boolean {
   return probe.line === 'gmem_release';
-}
-
-/** The program that prints it, in whose place the other track marks. */
-function isEvict({ line, lifecycle, family }: ProbeBlock): boolean {
-  return line === 'evict' && !lifecycle && family !== 'tracepoint';
 }

@@ -93,6 +93,7 @@ export class Pipeline {
     this.model = new Model({
       plan: info.plan,
       magics: info.magics,
+      freeThemselves: info.free_themselves,
       pageBytes: info.page_bytes,
       hugepageKb: info.hugepage_kb,
       keep: options.keep,

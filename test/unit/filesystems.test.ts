@@ -150,7 +150,9 @@ describe('a plan', () => {
     expect(rcu!.match(/@rcu\[0x\w+\] = 1;/g)).toHaveLength(2);
     expect(rcu).toContain('@free_inode[kaddr("sock_free_inode")] = 1;');
     expect(rcu!.match(/kaddr\("\w+"\)/g)).toHaveLength(2);
-    expect(rcu).toMatch(/kfunc:vmlinux:evict\n\/@rcu\[args->inode->i_sb->s_magic\]\/\n/);
+    for (const target of ['evict', 'destroy_inode']) {
+      expect(rcu).toContain(`kfunc:vmlinux:${target}\n/@rcu[args->inode->i_sb->s_magic]/\n`);
+    }
     expect(rcu).toContain('|| @mine[(uint64)$i]) {');
     expect(rcu).toContain('delete(@mine[(uint64)$i]);');
     // one for which there is no room has no end: that is told
@@ -159,8 +161,12 @@ describe('a plan', () => {
     for (const fs of [['sockfs'], ['xfs'], ['hugetlbfs']]) {
       expect(textsOf(planOf(fs)).join('')).not.toContain('@mine');
     }
-    // evict() has kept it
-    expect(textsOf(planOf(['overlay'], 'auto')).join('')).not.toContain('@mine');
+    // where evict() has kept it there is no need
+    for (const detail of ['auto', 'lifecycle'] as const) {
+      const [, text] = textsOf(planOf(['overlay'], detail));
+      expect(text).toMatch(/if \(@evict\[\(uint64\)args->inode\]\.0 == 0\) \{\n\t@mine\[/);
+      expect(text).toMatch(/\} else if \(@free_inode\[.*\] \|\| @mine\[\(uint64\)\$i\]\) \{/);
+    }
   });
 
   it('tells each stage at once where no callback of RCU comes at which a line could tell all', () => {

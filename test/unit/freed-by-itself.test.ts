@@ -64,6 +64,15 @@ describe('an inode that its filesystem frees', () => {
     expect(states(model)).toEqual(['7 lost', '0 open']);
   });
 
+  it('is known to be one though its superblock was never told', () => {
+    const { model } = pipelineOf(`${STEPS.split('\n')
+      .filter((row) => !row.includes(' sb '))
+      .join('\n')}
+      10.5 0 sh/5 evict_end A`);
+    expect(states(model)).toEqual(['7 ended']);
+    expect(model.unseen.size).toBe(0);
+  });
+
   it('keeps no older return of evict() for a later inode of its task', () => {
     const { model } = pipelineOf(`${STEPS}
       15 1 sh/6 alloc_inode A ${OF}

@@ -73,6 +73,7 @@ it('what was evicted while probes were being attached owes no line of its end', 
       10 0 sh/1 alloc_inode B dev=17
       11 0 sh/1 alloc_inode C dev=17
       12 0 sh/1 evict C dev=17 ino=4 blocks=0
+      12 0 sh/1 evict D dev=17 ino=3 blocks=0
       13 0 sh/1 alloc_inode C dev=17
       20 0 sh/1 evict B dev=17 ino=5 blocks=0
       21 0 sh/1 destroy_inode B`);
@@ -82,11 +83,21 @@ it('what was evicted while probes were being attached owes no line of its end', 
     out(`1000 0 sh/1 alloc_inode B dev=17 ${ticks(1100)}`);
     const { lost } = pipeline.model.inodes.filesystems.countsOf('hugetlbfs');
     expect([lost, [...pipeline.model.unseen]]).toEqual([2, []]);
+    // nor is one stuck whose address is not used again
+    const seconds = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => ticks((from + i) * 1000)).join('\n');
+    out(seconds(2, 60));
+    expect(pipeline.leaks()).toEqual([]);
+    expect([...pipeline.model.inodes.all()].map(({ ino, state }) => `${ino} ${state}`)).toContain(
+      '3 lost',
+    );
     // from now on one does
     out(`
-      2000 0 sh/1 evict B dev=17 ino=6 blocks=0
-      2100 0 sh/1 alloc_inode B dev=17
-      ${ticks(2200)}`);
+      61000 0 sh/1 evict B dev=17 ino=6 blocks=0
+      61100 0 sh/1 alloc_inode B dev=17
+      61100 0 sh/1 evict E dev=17 ino=8 blocks=0
+      ${seconds(62, 130)}`);
     expect(pipeline.model.unseen.size).toBeGreaterThan(0);
+    expect(pipeline.leaks()).toMatchObject([{ kind: 'stuck', state: 'firing' }]);
   }
 });

@@ -25,7 +25,7 @@ export class StuckWatch implements LeakWatch {
       }
     }
     for (const inode of model.waitingFor(after.stuck)) {
-      if (inode.canary || this._byInode.has(inode)) continue;
+      if (inode.canary || this._byInode.has(inode) || !model.wasWatched(inode)) continue;
       const waits = inode.at('destroy_inode') !== null;
       const since = inode.progress;
       const leak = this._leaks.fire(
@@ -50,8 +50,9 @@ export class StuckWatch implements LeakWatch {
   }
 
   pending(): boolean {
-    for (const inode of this._leaks.model.waiting()) {
-      if (!inode.canary && !this._byInode.has(inode)) return true;
+    const { model } = this._leaks;
+    for (const inode of model.waiting()) {
+      if (!inode.canary && !this._byInode.has(inode) && model.wasWatched(inode)) return true;
     }
     return false;
   }
