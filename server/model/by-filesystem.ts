@@ -82,6 +82,15 @@ export class ByFilesystem {
     if (state === 'lost') counts.lost--;
   }
 
+  /** Nothing was counted of it: it has no row. */
+  dropEmpty(fs: string): void {
+    const { ended, lost, live } = this.countsOf(fs);
+    if (ended + lost + live > 0) return;
+    this.counts.delete(fs);
+    this._latencies.delete(fs);
+    this._last = null;
+  }
+
   /** One of which tracepoints told at its end, so many ns after s_op->evict_inode began. */
   passed(fs: string, ns: number): void {
     const { counts, latencies } = this.#of(fs);

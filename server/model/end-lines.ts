@@ -31,6 +31,7 @@ export class EndLines {
     if (inode === undefined) {
       const fs = superblocks.fsName(event.dev, event.magic);
       inode = inodes.beginPast(fs, event.dev, event.inode, event.ino, begin);
+      this._teardown.hide(inode, event.magic);
     }
     inode.superblock = superblocks.of(event.dev, event.magic) ?? inode.superblock;
     this._gmem.nameFs(inode, event);

@@ -262,6 +262,12 @@ export class Inodes {
     this.revision++;
   }
 
+  /** It is of a filesystem of which nothing is shown, and just began. */
+  hide(inode: Incarnation): void {
+    this.disown(inode);
+    this.filesystems.dropEmpty(inode.fs);
+  }
+
   /** The name of its filesystem was only guessed until now. */
   rename(inode: Incarnation, fs: string): void {
     if (inode.fs === fs) return;

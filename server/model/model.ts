@@ -50,6 +50,8 @@ export interface ModelOptions extends PageFacts {
   readonly magics?: Readonly<Record<string, string>>;
   /** Types that free their inodes by themselves. */
   readonly freeThemselves?: readonly string[];
+  /** Superblocks that are traced for canaries alone. */
+  readonly hiddenMagic?: number | null;
   /** Ended incarnations kept in memory. */
   readonly keep: number;
   /** After how long each kind of leak is one, ns. */
@@ -103,7 +105,12 @@ export class Model {
     this.pageSizes = new PageSizes(options, this.pools);
     const { inodes, superblocks, hugepages, promises, gaps, pageSizes } = this;
     const parts = { inodes, superblocks, hugepages, promises, gaps, pageSizes };
-    this._teardown = new Teardown({ plan, asked, ...parts });
+    this._teardown = new Teardown({
+      plan,
+      asked,
+      hiddenMagic: options.hiddenMagic ?? null,
+      ...parts,
+    });
     this._gmem = new GuestMemfds(this._teardown);
     this._stages = new StageLines(this._teardown, this._gmem);
     this._ends = new EndLines(this._teardown, this._gmem);

@@ -44,7 +44,15 @@ function isRaw(entry: PlanEntry): boolean {
 /** What the lives of inodes touch. */
 type Parts = Pick<
   Teardown,
-  'plan' | 'asked' | 'pageSizes' | 'inodes' | 'superblocks' | 'hugepages' | 'promises' | 'gaps'
+  | 'plan'
+  | 'asked'
+  | 'hiddenMagic'
+  | 'pageSizes'
+  | 'inodes'
+  | 'superblocks'
+  | 'hugepages'
+  | 'promises'
+  | 'gaps'
 >;
 
 export class Teardown {
@@ -77,6 +85,8 @@ export class Teardown {
   namelessDev: number | null = null;
   readonly plan: Plan;
   readonly asked: AskedDetail;
+  /** Inodes of these superblocks are traced for canaries alone. */
+  readonly hiddenMagic: number | null;
   /** The line at the end of an inode that has no address here. */
   readonly tracepointLife: 'tp_life' | 'raw_life';
   readonly pageSizes: PageSizes;
@@ -98,6 +108,7 @@ export class Teardown {
   constructor(parts: Parts) {
     this.plan = parts.plan;
     this.asked = parts.asked;
+    this.hiddenMagic = parts.hiddenMagic;
     this.tracepointLife = isRaw(parts.plan.lifecycle) ? 'raw_life' : 'tp_life';
     this.pageSizes = parts.pageSizes;
     this.inodes = parts.inodes;
@@ -119,7 +130,13 @@ export class Teardown {
     const inode = this.inodes.begin(address, fs, dev, address, ino, event.ts);
     inode.pid = event.pid;
     inode.tid = event.tid;
+    this.hide(inode, magic);
     return inode;
+  }
+
+  /** Whoever made it: nothing of it is shown, if nobody asked for its filesystem. */
+  hide(inode: Incarnation, magic: number): void {
+    if (magic === this.hiddenMagic) this.inodes.hide(inode);
   }
 
   /** Another life goes on at this address: the end of this one was not seen. */

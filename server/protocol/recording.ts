@@ -37,6 +37,8 @@ export const EpochInfo = z.object({
   free_themselves: z.array(z.string()).default([]),
   /** Filesystems of which a canary must come through before the tracer is ready. */
   canaries: z.array(z.string()),
+  /** Superblocks that are traced for a canary alone, by their magic: nothing else of them is shown. */
+  hidden_magic: z.int().nonnegative().nullable().default(null),
   /** Whether each stage was told at once, in a line at the end, or as the rate allowed. */
   detail: z.enum(['steps', 'lifecycle', 'auto']).default('steps'),
   /** Entries that a map of the kernel side has room for: inodes, mounts, private hugepages. Null: as bpftrace has it. */

@@ -213,6 +213,7 @@ function epochOf(seen: Survey, probes: readonly Behind[], startedMs: number): Ep
     bpftrace: 'unknown',
     cpus: seen.cpus,
     magics: {},
+    hidden_magic: null,
     free_themselves: [],
     page_bytes: 4096,
     hugepage_kb: seen.hugepageKb,

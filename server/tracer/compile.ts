@@ -245,7 +245,7 @@ function inDetail(probe: ProbeBlock, plan: TracePlan): ProbeBlock {
 
 /** Which superblocks are wanted, by their magic. */
 function fsFilter(plan: TracePlan, { filesystems }: HostFacts): string[] {
-  const magics = new Set(plan.fs.map((name) => filesystems[name]!.magic));
+  const magics = new Set(plan.traced.map((name) => filesystems[name]!.magic));
   return [...magics].map((magic) => `\t@fs[0x${magic.toString(16)}] = 1;`);
 }
 
@@ -256,7 +256,7 @@ function fsFilter(plan: TracePlan, { filesystems }: HostFacts): string[] {
  */
 function freeInodeFilter(plan: TracePlan, facts: HostFacts): string[] {
   const rows: string[] = [];
-  for (const name of plan.fs) {
+  for (const name of plan.traced) {
     const { magic, ops } = facts.filesystems[name]!;
     const target = ops.free_inode;
     if (target === undefined || !facts.symbols.includes(target)) continue;

@@ -4,6 +4,7 @@ import type { RecordedAlerting } from '../protocol/config.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
 import type { HostFacts } from './facts.ts';
 import { freesItself } from './filesystems.ts';
+import { OF_CANARIES } from './for-filesystems.ts';
 import { mapKeys } from './map-keys.ts';
 import type { TracePlan } from './plan.ts';
 import { isAtLeast } from './versions.ts';
@@ -27,7 +28,8 @@ export function epochInfo(
       plan.fs.map((name) => [facts.filesystems[name]!.magic.toString(16), name]),
     ),
     free_themselves: plan.fs.filter((name) => freesItself(facts.filesystems[name]!)),
-    canaries: canariesFor(plan),
+    canaries: canariesFor(facts, plan),
+    hidden_magic: hiddenMagic(facts, plan),
     detail: plan.detail,
     map_keys: mapKeys(facts),
     freed_state: facts.types.freedState,
@@ -47,7 +49,16 @@ function countsMisses(facts: HostFacts, plan: TracePlan): boolean {
 }
 
 /** Inodes that can be made from a shell, of those filesystems that the plan shows. */
-function canariesFor(plan: TracePlan): string[] {
-  const whole = 'probe' in plan.plan.evict;
-  return plan.fs.filter((fs) => fs === 'hugetlbfs' || (fs === 'shmem' && whole));
+function canariesFor({ filesystems }: HostFacts, { plan, traced }: TracePlan): string[] {
+  const whole = 'probe' in plan.evict;
+  const magics = traced.map((name) => filesystems[name]!.magic);
+  return OF_CANARIES.filter(
+    (name) => magics.includes(filesystems[name]!.magic) && (name === 'hugetlbfs' || whole),
+  );
+}
+
+/** Of what is traced for the sake of a canary alone. */
+function hiddenMagic({ filesystems }: HostFacts, { fs, traced }: TracePlan): number | null {
+  const hidden = traced.find((name) => !fs.includes(name));
+  return hidden === undefined ? null : filesystems[hidden]!.magic;
 }

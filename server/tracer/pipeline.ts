@@ -94,6 +94,7 @@ export class Pipeline {
       plan: info.plan,
       magics: info.magics,
       freeThemselves: info.free_themselves,
+      hiddenMagic: info.hidden_magic,
       pageBytes: info.page_bytes,
       hugepageKb: info.hugepage_kb,
       keep: options.keep,

@@ -4,7 +4,7 @@
  */
 import { type Plan, type PlanEntry, STAGES, type Stage } from '../protocol/stages.ts';
 import type { HostFacts } from './facts.ts';
-import { freesItself, OP_STAGES } from './filesystems.ts';
+import { canaryOnly, forFilesystems, freeingThemselves } from './for-filesystems.ts';
 import { argumentOf, namesOf } from './kernels.ts';
 import { FAMILIES, type Family, type ProbeBlock, type ProgramFile } from './programs.ts';
 import { asRaw, canBeRaw, isRaw, wouldBeRaw } from './raw-tracepoints.ts';
@@ -36,7 +36,10 @@ export interface TracePlan {
   readonly probes: readonly ProbeBlock[];
   /** bpftrace puts lines and what it keeps together on the stack of a program. */
   readonly onStack: boolean;
+  /** What was asked for. */
   readonly fs: readonly string[];
+  /** The same, and what is traced for the sake of a canary alone; see canaryOnly. */
+  readonly traced: readonly string[];
   /** What was asked for, or `steps` where this host cannot do it. */
   readonly detail: Detail;
 }
@@ -63,7 +66,9 @@ export function makePlan(
   options: PlanOptions,
 ): TracePlan {
   const onStack = canUseStack(facts, options);
-  const chosen = choose(facts, blocks, options, options.detail !== 'steps');
+  const { fs } = options;
+  const traced = [...fs, ...canaryOnly(fs, facts)];
+  const chosen = choose(facts, blocks, options, traced, options.detail !== 'steps');
   // without evict() or what follows RCU there is no line at the end
   const lives = chosen.probes.filter((probe) => probe.lifecycle);
   const complete = ['i_callback', 'free_inode'].some((stage) =>
@@ -73,19 +78,12 @@ export function makePlan(
     (p) =>
       p.stages.includes('evict') || (p.family === 'tracepoint' && p.stages.includes('evict_inode')),
   );
-  const ends = freeingThemselves(facts, options).length === 0;
+  const ends = freeingThemselves(fs, facts).length === 0;
   if (options.detail === 'steps' || (complete && begins && ends)) {
-    return { ...chosen, onStack, fs: options.fs, detail: options.detail };
+    return { ...chosen, onStack, fs, traced, detail: options.detail };
   }
-  return { ...choose(facts, blocks, options, false), onStack, fs: options.fs, detail: 'steps' };
-}
-
-/**
- * Those asked for that free their inodes by themselves: no RCU callback comes at which a line could
- * tell of one. Printed in a task, it could be overwritten by that of a softirq (see TRACKS).
- */
-function freeingThemselves({ filesystems }: HostFacts, { fs }: PlanOptions): string[] {
-  return fs.filter((name) => freesItself(filesystems[name]!));
+  const steps = choose(facts, blocks, options, traced, false);
+  return { ...steps, onStack, fs, traced, detail: 'steps' };
 }
 
 function canUseStack(facts: HostFacts, { dropped }: PlanOptions): boolean {
@@ -96,6 +94,7 @@ function choose(
   facts: HostFacts,
   blocks: readonly ProbeBlock[],
   options: PlanOptions,
+  traced: readonly string[],
   lifecycle: boolean,
 ): { plan: Plan; probes: ProbeBlock[] } {
   const { fs, families } = options;
@@ -109,9 +108,11 @@ function choose(
       (lifecycle ? block.lifecycle || !OF_RCU.includes(block.line) : !block.lifecycle),
   );
   const detail = lifecycle ? options.detail : 'steps';
-  const copies = forFilesystems(wanted, fs, facts);
+  const copies = forFilesystems(wanted, traced, facts);
   const candidates = copies.filter(
-    (block) => !block.body.includes(WITHOUT_FREE_OP) || needsLastStep(copies, facts, options),
+    (block) =>
+      !block.body.includes(WITHOUT_FREE_OP) ||
+      needsLastStep(copies, facts, { ...options, fs: traced }),
   );
   const probes: ProbeBlock[] = [];
   const why = new Map<Stage, Reason>();
@@ -206,39 +207,6 @@ export const STEP_LINES: readonly string[] = [
   'tp_alloc_inode',
   'tp_evict_inode',
 ];
-
-/**
- * The s_op probes of the files are hugetlbfs' own, and that of pipefs for what frees its inodes by
- * itself: each filesystem asked for gets its copy.
- */
-function forFilesystems(
-  blocks: readonly ProbeBlock[],
-  fs: readonly string[],
-  { filesystems, moduleOf }: HostFacts,
-): ProbeBlock[] {
-  const out: ProbeBlock[] = [];
-  const copied = new Set<string>();
-  for (const block of blocks) {
-    const stage = OP_STAGES.find((of) => of === block.stages[0]);
-    if (block.target.startsWith('kvm_gmem_') && !fs.includes('guest_memfd')) continue;
-    if (block.family !== 'fentry' || stage === undefined) {
-      out.push(block);
-      continue;
-    }
-    for (const name of fs) {
-      const of = filesystems[name]!;
-      const own = filesystems[freesItself(of) && stage === 'destroy_op' ? 'pipefs' : 'hugetlbfs']!;
-      const target = of.ops[stage];
-      if (target === undefined || block.target !== own.ops[stage]) continue; // another's copy in the file
-      const attach = `${block.attach.split(':')[0]}:${moduleOf[target] ?? of.module}:${target}`;
-      // two types may have it in common
-      const key = `${block.file} ${stage} ${attach}`;
-      if (!copied.has(key)) out.push({ ...block, attach, target });
-      copied.add(key);
-    }
-  }
-  return out;
-}
 
 /** The probe as this host can have it: its name for the function, the best family. */
 function forHost(
@@ -403,7 +371,7 @@ function entry(
   }
   if (stage === 'lifecycle') {
     if (detail === 'steps') return { missing: 'not asked for', help: '--detail lifecycle or auto' };
-    const themselves = freeingThemselves(facts, options);
+    const themselves = freeingThemselves(fs, facts);
     if (themselves.length > 0) {
       return {
         missing: `no callback of RCU tells of the end of inodes that their filesystem frees by itself (${themselves.join(', ')})`,

@@ -35,7 +35,8 @@ export function wantedFunctions(
   filesystems: Filesystems,
 ): string[] {
   const functions = blocks.filter((b) => b.family === 'fentry').map((b) => b.target);
-  for (const name of fs) functions.push(...Object.values(filesystems[name]!.ops));
+  // shmem: a canary may have to be made on it
+  for (const name of [...fs, 'shmem']) functions.push(...Object.values(filesystems[name]!.ops));
   return [...new Set(functions.flatMap(namesOf))];
 }
 

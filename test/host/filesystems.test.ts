@@ -54,6 +54,8 @@ describe.each(['steps', 'auto', 'lifecycle'])(
       expect(report.epochs[0]!.plan.lifecycle).toHaveProperty(
         detail === 'steps' ? 'missing' : 'probe',
       );
+      // that of the canary is traced, and not shown
+      expect(report.inodes.by_fs).not.toHaveProperty('tmpfs');
       // runs that the kernel skipped are counted, and what they would have told is not known
       if (report.losses.not_run !== 0) return;
       // those that were left, and the root, are evicted by umount

@@ -9,6 +9,7 @@ import { parseFacts } from '../../server/tracer/facts.ts';
 import { FILESYSTEMS } from '../../server/tracer/filesystems.ts';
 import { type Detail, makePlan, type TracePlan } from '../../server/tracer/plan.ts';
 import { loadProbes } from '../../server/tracer/programs.ts';
+import { makeReport } from '../../server/tracer/report.ts';
 import { parseSurvey, survey } from '../../server/tracer/survey.ts';
 import { factsText, HOSTS, type HostKind, SURVEY } from '../fixtures/hosts.ts';
 import { pipelineOf } from '../fixtures/trace.ts';
@@ -111,6 +112,40 @@ it('an inode has the name of its type before its superblock was told', () => {
   expect(EpochInfo.parse(info).magics).toMatchObject({ '794c7630': 'overlay', '58465342': 'xfs' });
 });
 
+it('of a filesystem that is traced for its canaries nothing else is shown', () => {
+  const pipeline = pipelineOf(
+    `
+    0   0 sh/5 alloc_inode A dev=25 magic=1021994
+    1   0 sh/5 evict A dev=25 magic=1021994 ino=7
+    2   0 sh/5 destroy_inode A
+    3   0 sh/5 evict_end A
+    4   0 sh/5 alloc_inode C dev=40 magic=794c7630
+    20  0 rcu/1 i_callback A free_inode=shmem_free_in_core_inode
+    21  0 rcu/1 free_inode A`,
+    { hidden_magic: 0x01021994, magics: { '794c7630': 'overlay' } },
+  );
+  const { by_fs } = makeReport([pipeline]).inodes;
+  expect(by_fs).toEqual({ overlay: expect.objectContaining({ ended: 0, live: 1 }) });
+  const [hidden] = pipeline.model.inodes.all();
+  expect(hidden).toMatchObject({ state: 'ended', canary: true });
+});
+
+it('a canary is made on shmem where none can be made on what was asked for', () => {
+  const { facts } = HOSTS['6.12-mounted']!;
+  const info = (fs: readonly string[]) => {
+    const plan = makePlan(facts, BLOCKS, { fs, detail: 'steps', families: ['fentry'] });
+    return epochInfo(facts, plan, { number: 1, host: 'box', alerts: DEFAULT_ALERTING });
+  };
+  expect(info(['xfs'])).toMatchObject({
+    fs: ['xfs'],
+    canaries: ['shmem'],
+    hidden_magic: 0x1021994,
+  });
+  expect(info(['xfs', 'hugetlbfs'])).toMatchObject({ canaries: ['hugetlbfs'], hidden_magic: null });
+  // of the same magic
+  expect(info(['devtmpfs'])).toMatchObject({ canaries: ['shmem'], hidden_magic: null });
+});
+
 describe('a plan', () => {
   const host = HOSTS['6.12-mounted']!;
   const planOf = (
@@ -149,7 +184,8 @@ describe('a plan', () => {
     for (const magic of ['794c7630', '858458f6']) expect(rcu).toContain(`@rcu[0x${magic}] = 1;`);
     expect(rcu!.match(/@rcu\[0x\w+\] = 1;/g)).toHaveLength(2);
     expect(rcu).toContain('@free_inode[kaddr("sock_free_inode")] = 1;');
-    expect(rcu!.match(/kaddr\("\w+"\)/g)).toHaveLength(2);
+    // proc's, sockfs', and shmem's, which has the canary
+    expect(rcu!.match(/kaddr\("\w+"\)/g)).toHaveLength(3);
     for (const target of ['evict', 'destroy_inode']) {
       expect(rcu).toContain(`kfunc:vmlinux:${target}\n/@rcu[args->inode->i_sb->s_magic]/\n`);
     }
