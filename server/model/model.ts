@@ -27,7 +27,7 @@ import { type PoolSample, Pools } from './pools.ts';
 import { Promises } from './promises.ts';
 import { StageLines } from './stage-lines.ts';
 import { Subpools } from './subpools.ts';
-import { Superblocks } from './superblocks.ts';
+import { type KnownTypes, Superblocks } from './superblocks.ts';
 import { type AskedDetail, Teardown } from './teardown.ts';
 import { TracepointLines } from './tracepoint-lines.ts';
 
@@ -44,14 +44,8 @@ const WATCHES = [
   SurplusWatch,
 ] as const;
 
-export interface ModelOptions extends PageFacts {
+export interface ModelOptions extends PageFacts, KnownTypes {
   readonly plan: Plan;
-  /** Types of filesystems by the magic number of their superblocks, in hexadecimal. */
-  readonly magics?: Readonly<Record<string, string>>;
-  /** Types that free their inodes by themselves. */
-  readonly freeThemselves?: readonly string[];
-  /** Superblocks that are traced for canaries alone. */
-  readonly hiddenMagic?: number | null;
   /** Ended incarnations kept in memory. */
   readonly keep: number;
   /** After how long each kind of leak is one, ns. */
@@ -95,7 +89,7 @@ export class Model {
 
   constructor(options: ModelOptions) {
     this.plan = options.plan;
-    this.superblocks = new Superblocks(options.magics, options.freeThemselves);
+    this.superblocks = new Superblocks(options);
     this.inodes = new Inodes(options.keep);
     this._seesFree = isObserved(options.plan.hugepage_free);
     const { plan, freedState = null, detail: asked = 'steps' } = options;

@@ -21,6 +21,16 @@ const FS_OF_MAGIC = new Map<number, string>([
   [0x50495045, 'pipefs'],
 ]);
 
+/** What is known of types of filesystems before a line tells of a superblock. */
+export interface KnownTypes {
+  /** By the magic number of their superblocks, in hexadecimal. */
+  readonly magics?: Readonly<Record<string, string>>;
+  /** Those that free their inodes by themselves. */
+  readonly freeThemselves?: readonly string[];
+  /** The magic number of what is traced for canaries alone. */
+  readonly hiddenMagic?: number | null;
+}
+
 export interface Superblock {
   readonly dev: SbDev;
   readonly magic: number;
@@ -38,22 +48,17 @@ export class Superblocks {
   /** Some filesystem was seen that frees its inodes by itself. */
   someFree: boolean;
   private readonly _byDev = new Map<number, Superblock>();
-  private readonly _magics: Readonly<Record<string, string>>;
-  private readonly _themselves: readonly string[];
+  private readonly _types: KnownTypes;
 
-  /**
-   * What was known before their own lines tell of them. `magics`: other types by their magic number,
-   * in hexadecimal; `themselves`: types that free their inodes by themselves.
-   */
-  constructor(magics: Readonly<Record<string, string>> = {}, themselves: readonly string[] = []) {
-    this._magics = magics;
-    this._themselves = themselves;
-    this.someFree = themselves.length > 0;
+  constructor(types: KnownTypes = {}) {
+    this._types = types;
+    this.someFree = (types.freeThemselves ?? []).length > 0;
   }
 
   /** Whether its filesystem frees this inode by itself. */
   freesItself({ superblock, fs }: Pick<Incarnation, 'superblock' | 'fs'>): boolean {
-    return superblock === undefined ? this._themselves.includes(fs) : freesItself(superblock);
+    if (superblock !== undefined) return freesItself(superblock);
+    return this._types.freeThemselves?.includes(fs) === true;
   }
 
   /** A superblock was seen in evict(). A device number may be given to another type later. */
@@ -93,8 +98,12 @@ export class Superblocks {
     return known?.magic === magic ? known : undefined;
   }
 
+  /** Those that are shown, by device. */
   all(): Superblock[] {
-    return [...this._byDev.values()].sort((a, b) => a.dev - b.dev);
+    const shown = [...this._byDev.values()].filter(
+      ({ magic }) => magic !== this._types.hiddenMagic,
+    );
+    return shown.sort((a, b) => a.dev - b.dev);
   }
 
   /** The type of a superblock by its device, or by its magic number, or as a number. */
@@ -102,7 +111,7 @@ export class Superblocks {
     const known = this._byDev.get(dev);
     if (known?.magic === magic) return known.fs;
     const hex = magic.toString(16);
-    return FS_OF_MAGIC.get(magic) ?? this._magics[hex] ?? `0x${hex}`;
+    return FS_OF_MAGIC.get(magic) ?? this._types.magics?.[hex] ?? `0x${hex}`;
   }
 
   /** i_callback() ran with this free_inode (`0`: NULL) for an inode of this superblock. */
