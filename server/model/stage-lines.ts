@@ -73,12 +73,18 @@ export class StageLines {
     }
     inode.reach(stage, event.ts);
     inode.note(event);
-    if (stage === 'destroy_inode' && inode.state === 'evicting') inode.state = 'grace';
-    if (stage === this._last && this._teardown.superblocks.freesItself(inode)) {
-      this._teardown.endByItself(inode);
-      this._teardown.inodes.release(address, inode);
-    }
+    if (stage === 'destroy_inode' || stage === this._last) this.#destroyed(inode, stage);
     this._teardown.touch();
+  }
+
+  /** RCU has it from now on, or its filesystem frees it by itself before evict() returns. */
+  #destroyed(inode: Incarnation, stage: EvictStage): void {
+    if (!this._teardown.superblocks.freesItself(inode)) {
+      if (stage === 'destroy_inode' && inode.state === 'evicting') inode.state = 'grace';
+    } else if (stage === this._last) {
+      this._teardown.endByItself(inode);
+      this._teardown.inodes.release(inode.address, inode);
+    }
   }
 
   evictEnd(event: EventOf<'evict_end'>): void {

@@ -24,7 +24,7 @@ const states = (model: Model) => all(model).map(({ ino, state }: Incarnation) =>
 describe('an inode that its filesystem frees', () => {
   it('has ended when evict() returns, and waits for nothing', () => {
     const before = pipelineOf(STEPS).model;
-    expect(states(before)).toEqual(['7 grace']);
+    expect(states(before)).toEqual(['7 evicting']);
     const pipeline = pipelineOf(`${STEPS}
       10.5 0 sh/5 evict_end A`);
     const { model } = pipeline;
@@ -71,6 +71,14 @@ describe('an inode that its filesystem frees', () => {
       10.5 0 sh/5 evict_end A`);
     expect(states(model)).toEqual(['7 ended']);
     expect(model.unseen.size).toBe(0);
+  });
+
+  it('is stuck in evict() when its destroy_inode does not return', () => {
+    const seconds = Array.from({ length: 70 }, (_, i) => `${1000 + i * 1000} 0 a/1 tick`);
+    const pipeline = pipelineOf(`${STEPS}\n${seconds.join('\n')}`);
+    expect(pipeline.leaks()).toMatchObject([
+      { kind: 'stuck', text: 'evict() began, and the inode has not ended' },
+    ]);
   });
 
   it('keeps no older return of evict() for a later inode of its task', () => {

@@ -26,7 +26,7 @@ export class StuckWatch implements LeakWatch {
     }
     for (const inode of model.waitingFor(after.stuck)) {
       if (inode.canary || this._byInode.has(inode) || !model.wasWatched(inode)) continue;
-      const waits = inode.at('destroy_inode') !== null;
+      const waits = inode.at('destroy_inode') !== null && !model.superblocks.freesItself(inode);
       const since = inode.progress;
       const leak = this._leaks.fire(
         {
