@@ -239,7 +239,12 @@ describe('what stands in the way is told on one screen', () => {
       3,
       'Could not resolve',
     ],
-    [['live', '--host', 'local', '--fs', 'nosuchfs', '--port', '0'], 2, 'unknown filesystem'],
+    [
+      ['live', '--host', 'local', '--fs', 'no such fs', '--port', '0'],
+      2,
+      'is no type of a filesystem',
+    ],
+    [['live', '--host', 'local', '--fs', 'nosuchfs', '--port', '0', '--no-open'], 3, 'nosuchfs'],
     [['live', '--host', 'vm:1.0', '--port', '0', '--no-open'], 3, '6.12'],
     [['replay', '/nonexistent.lastref'], 2, 'no such file'],
     [['replay', 'samples/demo-6.12.lastref', '--at', 'noon'], 2, 'as 2026-11-27T03:14:05Z'],
