@@ -31,6 +31,8 @@ const CUTS = 16;
 
 const MADE = [
   'a corrupted 477.71 4096',
+  'a online 477.71 0-3,6',
+  'a ftrace 477.71 0',
   'a nocanary shmem /dev/shm is not writable',
   'a holder 17 1396629 1 8192 2097152 391 71656d750a fd 5',
   'a holder 2049 7 0 0 2097152 1 6120686f6c6465720a310a mapping 7f7886a00000-7f7886c00000',
@@ -54,6 +56,8 @@ const MADE = [
 const FORMS: Readonly<Partial<Record<AgentLine['kind'], RegExp>>> = {
   clock: /^a clock \d+(\.\d+)? \d+$/,
   pool: /^a pool \d+(\.\d+)? \d+ -?\d+ \d+ \d+ (\d+|-) \d+$/,
+  online: /^a online \d+(\.\d+)? \d+(-\d+)?(,\d+(-\d+)?)*$/,
+  ftrace: /^a ftrace \d+(\.\d+)? [01]$/,
   corrupted: /^a corrupted \d+(\.\d+)? \d+$/,
   misses: /^a misses \d+(\.\d+)? [01]( \d+:\d+:\d+)*$/,
   canary: /^a canary \w+ \d+ \d+$/,
