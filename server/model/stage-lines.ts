@@ -63,7 +63,7 @@ export class StageLines {
     if (inode === undefined || (inode.state === 'open' && event.ts < inode.first)) return;
     if (inode.state === 'open') {
       // that of the one before, which was freed inside evict()
-      if (stage === 'evict_end' && this._teardown.superblocks.someFree) return;
+      if (stage === 'evict_end' && this._teardown.superblocks.someFreeThemselves()) return;
       // the line of evict() itself was lost, or tracing began after it
       this._teardown.evicted(inode, event.ts);
       inode.pid = event.pid;

@@ -45,14 +45,17 @@ export interface Superblock {
 }
 
 export class Superblocks {
-  /** Some filesystem was seen that frees its inodes by itself. */
-  someFree: boolean;
   private readonly _byDev = new Map<number, Superblock>();
   private readonly _types: KnownTypes;
 
   constructor(types: KnownTypes = {}) {
     this._types = types;
-    this.someFree = (types.freeThemselves ?? []).length > 0;
+  }
+
+  /** Whether some filesystem is known that frees its inodes by itself. */
+  someFreeThemselves(): boolean {
+    if ((this._types.freeThemselves ?? []).length > 0) return true;
+    return [...this._byDev.values()].some(freesItself);
   }
 
   /** Whether its filesystem frees this inode by itself. */
@@ -73,7 +76,7 @@ export class Superblocks {
     ) {
       return;
     }
-    const superblock: Superblock = {
+    this._byDev.set(event.dev, {
       dev: event.dev as SbDev,
       magic: event.magic,
       fs: event.fstype,
@@ -83,9 +86,7 @@ export class Superblocks {
       free_inode: event.free_inode,
       confirmed: 0,
       contradicted: 0,
-    };
-    this._byDev.set(event.dev, superblock);
-    this.someFree ||= freesItself(superblock);
+    });
   }
 
   get(dev: number): Superblock | undefined {

@@ -3,8 +3,7 @@ import { nowMs } from '../protocol/clock.ts';
 import type { RecordedAlerting } from '../protocol/config.ts';
 import type { EpochInfo } from '../protocol/recording.ts';
 import type { HostFacts } from './facts.ts';
-import { freesItself } from './filesystems.ts';
-import { OF_CANARIES } from './for-filesystems.ts';
+import { freeingThemselves, OF_CANARIES } from './for-filesystems.ts';
 import { mapKeys } from './map-keys.ts';
 import type { TracePlan } from './plan.ts';
 import { isAtLeast } from './versions.ts';
@@ -27,7 +26,7 @@ export function epochInfo(
     magics: Object.fromEntries(
       plan.fs.map((name) => [facts.filesystems[name]!.magic.toString(16), name]),
     ),
-    free_themselves: plan.fs.filter((name) => freesItself(facts.filesystems[name]!)),
+    free_themselves: freeingThemselves(plan.fs, facts),
     canaries: canariesFor(facts, plan),
     hidden_magic: hiddenMagic(facts, plan),
     detail: plan.detail,

@@ -41,16 +41,16 @@ export function wantedFunctions(
 }
 
 /**
- * Asks the host. `before`: what was known of its filesystems. Throws HostError when it does not answer, or has no filesystem of a type that
- * was asked for.
+ * Asks the host. `known`: what it said of its filesystems before. Throws HostError when it does
+ * not answer, or has no filesystem of a type that was asked for.
  */
 export async function prepare(
   host: Host,
   options: TraceOptions,
-  before?: Filesystems,
+  known?: Filesystems,
 ): Promise<Prepared> {
   const blocks = loadProbes();
-  const filesystems = await survey(host, options.fs, options.bpftrace, before);
+  const filesystems = await survey(host, options.fs, options.bpftrace, known);
   const functions = wantedFunctions(blocks, options.fs, filesystems);
   const said = { ...(await discover(host, functions, options.bpftrace)), filesystems };
   const btf = said.btf ? await readBtf(host, said) : [];
@@ -105,13 +105,13 @@ export function typesOf(btfs: readonly Btf[], functions: readonly string[]): Ker
 const MAX_BTF_BYTES = 64 * 1024 * 1024;
 
 /** BTF of the kernels met so far: 5 MB each, which a restart of the tracer need not fetch again. */
-const known = new Map<string, readonly Btf[]>();
+const kept = new Map<string, readonly Btf[]>();
 
 /** That of vmlinux, and those of the modules with wanted functions, which go on where it ends. */
 async function readBtf(host: Host, facts: HostFacts): Promise<readonly Btf[]> {
   const modules = facts.modules.filter((name) => /^\w+$/.test(name));
   const key = `${facts.bootId} ${modules.join(' ')}`;
-  const before = known.get(key);
+  const before = kept.get(key);
   if (before !== undefined) return before;
   const answer = await host.run(
     `for f in vmlinux ${modules.join(' ')}; do [ -r /sys/kernel/btf/$f ] && gzip -1 < /sys/kernel/btf/$f | base64; echo ==; done`,
@@ -119,13 +119,18 @@ async function readBtf(host: Host, facts: HostFacts): Promise<readonly Btf[]> {
   );
   const btfs: Btf[] = [];
   for (const text of answer.stdout.split('==\n').filter((part) => part !== '')) {
-    btfs.push(new Btf(unpack(host, text), btfs[0]));
+    try {
+      btfs.push(new Btf(unpack(host, text), btfs[0]));
+    } catch (error) {
+      // of a module that was built elsewhere: its functions have none, and the plan says so
+      if (btfs.length === 0) throw error;
+    }
   }
   if (btfs.length === 0) {
     throw new HostError(host.name, `the BTF of ${host.name}'s kernel could not be read`, '');
   }
-  if (known.size > 16) known.clear();
-  known.set(key, btfs);
+  if (kept.size > 16) kept.clear();
+  kept.set(key, btfs);
   return btfs;
 }
 

@@ -37,21 +37,21 @@ END { clear(@at); clear(@n); }
 const TIMEOUT_MS = 120_000;
 
 /**
- * Those in the table, and those of `fs` that are not. `before`: as they were when tracing began,
- * for what has been unmounted since. Throws HostError when the host has no superblock of such a
- * type, or does not say.
+ * Those that are `known`, and those of `fs` that are not. What was asked once stays known: it may
+ * have been unmounted since, and a tracer that begins again loses no time. Throws HostError when
+ * the host has no superblock of such a type, or does not say.
  */
 export async function survey(
   host: Host,
   fs: readonly string[],
   bpftrace: string,
-  before: Filesystems = {},
+  known: Filesystems = FILESYSTEMS,
 ): Promise<Filesystems> {
-  const asked = fs.filter((name) => !Object.hasOwn(FILESYSTEMS, name));
-  if (asked.length === 0) return FILESYSTEMS;
+  const asked = fs.filter((name) => !Object.hasOwn(known, name));
+  if (asked.length === 0) return known;
   const script = withTracefs(`${quote(bpftrace)} -e ${quote(PROGRAM)}`);
   const answer = await host.run(script, { root: true, timeoutMs: TIMEOUT_MS });
-  const mounted = { ...before, ...parseSurvey(answer.stdout) };
+  const mounted = parseSurvey(answer.stdout);
   if (Object.keys(mounted).length === 0) {
     throw new HostError(
       host.name,
@@ -68,7 +68,7 @@ export async function survey(
     );
   }
   const found = asked.map((name): [string, Filesystem] => [name, mounted[name]!]);
-  return { ...FILESYSTEMS, ...Object.fromEntries(found) };
+  return { ...known, ...Object.fromEntries(found) };
 }
 
 const LINE = /^sb ([0-9a-f]{1,16}) (\S+) (\S+) (\S+) ([A-Za-z0-9_][A-Za-z0-9_.-]{0,31})$/;

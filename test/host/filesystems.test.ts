@@ -47,6 +47,12 @@ describe.each(['steps', 'auto', 'lifecycle'])(
       report = await recorded(detail);
     });
 
+    /** As many as there were, but for one at most with each run that the kernel skipped and counted. */
+    function expectAll(found: number, there: number): void {
+      expect(found).toBeLessThanOrEqual(there);
+      expect(found).toBeGreaterThanOrEqual(there - report.losses.not_run!);
+    }
+
     it('has the end of each inode, and no loss', () => {
       expect(report.losses).toMatchObject({ map_full: 0, ring_buffer: 0, rejected: 0 });
       expect(report.losses.balanced).toBe(true);
@@ -56,33 +62,31 @@ describe.each(['steps', 'auto', 'lifecycle'])(
       );
       // that of the canary is traced, and not shown
       expect(report.inodes.by_fs).not.toHaveProperty('tmpfs');
-      // runs that the kernel skipped are counted, and what they would have told is not known
-      if (report.losses.not_run !== 0) return;
       // those that were left, and the root, are evicted by umount
-      expect(ramfs!.ended).toBe(ROUNDS + 4);
-      expect(overlay!.ended).toBe(ROUNDS);
-      expect([ramfs!.live, overlay!.live]).toEqual([0, 0]);
+      expectAll(ramfs!.ended, ROUNDS + 4);
+      expectAll(overlay!.ended, ROUNDS);
+      expectAll(ROUNDS - ramfs!.live, ROUNDS);
+      expectAll(ROUNDS - overlay!.live, ROUNDS);
       if (detail !== 'steps') return;
-      expect(pipefs!.ended).toBeGreaterThanOrEqual(ROUNDS);
+      expect(pipefs!.ended).toBeGreaterThanOrEqual(ROUNDS - report.losses.not_run!);
       // those of others in the guest are in use
       expect(pipefs!.live).toBeLessThan(ROUNDS);
     });
 
     it('knows which callbacks each has, and that RCU calls back where it should', () => {
-      if (report.losses.not_run !== 0) return;
       const of = (fs: string) => report.callbacks.find((sb) => sb.fs === fs)!;
       expect(of('ramfs')).toMatchObject({ destroy_inode: '0', free_inode: '0', contradicted: 0 });
-      expect(of('ramfs').confirmed).toBe(ROUNDS + 4);
+      expectAll(of('ramfs').confirmed, ROUNDS + 4);
       expect(of('overlay')).toMatchObject({
         destroy_inode: 'ovl_destroy_inode',
         free_inode: 'ovl_free_inode',
-        confirmed: ROUNDS,
         contradicted: 0,
       });
+      expectAll(of('overlay').confirmed, ROUNDS);
       const times = report.stages;
-      expect(times['destroy_inode..i_callback overlay']!.count).toBe(ROUNDS);
-      expect(times['i_callback..free_inode overlay']!.count).toBe(ROUNDS);
-      expect(times['destroy_inode..i_callback ramfs']!.count).toBe(ROUNDS + 4);
+      expectAll(times['destroy_inode..i_callback overlay']!.count, ROUNDS);
+      expectAll(times['i_callback..free_inode overlay']!.count, ROUNDS);
+      expectAll(times['destroy_inode..i_callback ramfs']!.count, ROUNDS + 4);
       if (detail !== 'steps') return;
       expect(of('pipefs')).toMatchObject({
         destroy_inode: 'free_inode_nonrcu',

@@ -1,4 +1,5 @@
 /** Filesystems that are not in the table: asked of the host's kernel, and planned as it says. */
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type Host, HostError, type RunResult } from '../../server/host/host.ts';
 import { DEFAULT_ALERTING } from '../../server/protocol/config.ts';
@@ -8,10 +9,12 @@ import { epochInfo } from '../../server/tracer/epoch-info.ts';
 import { parseFacts } from '../../server/tracer/facts.ts';
 import { FILESYSTEMS } from '../../server/tracer/filesystems.ts';
 import { type Detail, makePlan, type TracePlan } from '../../server/tracer/plan.ts';
+import { prepare } from '../../server/tracer/prepare.ts';
 import { loadProbes } from '../../server/tracer/programs.ts';
 import { makeReport } from '../../server/tracer/report.ts';
 import { parseSurvey, survey } from '../../server/tracer/survey.ts';
 import { factsText, HOSTS, type HostKind, SURVEY } from '../fixtures/hosts.ts';
+import { btfOfKernel } from '../fixtures/kernels.ts';
 import { pipelineOf } from '../fixtures/trace.ts';
 
 const BLOCKS = loadProbes();
@@ -84,12 +87,36 @@ describe('the survey', () => {
 
   it('of a tracer that begins again keeps what has been unmounted since', async () => {
     const before = await survey(answering({ stdout: SURVEY }), ['xfs', 'btrfs'], 'bpftrace');
-    const now = SURVEY.replace(/^.* xfs\n/m, '');
-    const again = await survey(answering({ stdout: now }), ['xfs', 'btrfs'], 'bpftrace', before);
-    expect(again).toEqual(before);
+    const now = answering({ stdout: SURVEY.replace(/^.* xfs\n/m, '') });
+    expect(await survey(now, ['xfs', 'btrfs'], 'bpftrace', before)).toEqual(before);
+    // and does not ask again
+    expect(now.scripts).toEqual([]);
     const silent = await survey(answering({ code: 1 }), ['xfs'], 'bpftrace', before);
     expect(silent.xfs).toEqual(before.xfs);
   });
+});
+
+it('the BTF of a module that cannot be read costs its functions, and nothing else', async () => {
+  const symbols = ['evict', 'ovl_free_inode[overlay]'].join('\n');
+  const packed = (bytes: Buffer) => gzipSync(bytes).toString('base64');
+  const btf = `${packed(btfOfKernel('6.12').vmlinux)}\n==\n${packed(Buffer.from('no BTF'))}\n==\n`;
+  const facts = factsText({ symbols, boot: 'a boot of its own' });
+  const run = async (script: string) => {
+    const stdout = script.includes('== kernel') ? facts : btf;
+    return { code: 0, stdout, stderr: '', timedOut: false };
+  };
+  const host = { name: 'box', run } as unknown as Host;
+  const known = { ...FILESYSTEMS, overlay: parseSurvey(SURVEY).overlay! };
+  const options = {
+    ...OPTIONS,
+    detail: 'steps',
+    families: ['fentry'],
+    bpftrace: 'bpftrace',
+  } as const;
+  const { facts: found } = await prepare(host, { ...options, fs: ['overlay'] }, known);
+  expect(found.modules).toContain('overlay');
+  expect(found.types.functions!.has('evict')).toBe(true);
+  expect(found.types.functions!.has('ovl_free_inode')).toBe(false);
 });
 
 it('a function is in the module that kallsyms says, and in vmlinux where it is in both', () => {
