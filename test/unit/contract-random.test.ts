@@ -4,16 +4,14 @@ import { describe, expect, it } from 'vitest';
 import type { RuleId } from '../../server/model/contract/rules.ts';
 import type { Finding } from '../../server/model/contract/verdicts.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
+import { type Delivery, deliver, programsOf } from '../fixtures/delivery.ts';
 import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
 import {
   BUGS,
   type Bug,
-  type Delivery,
   type Detail,
-  deliver,
   Kernel,
   type Op,
-  programsOf,
   type Truth,
 } from '../fixtures/reference-model.ts';
 import { epochOf, planOf } from '../fixtures/trace.ts';

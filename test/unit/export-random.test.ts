@@ -7,17 +7,9 @@ import type { InodeStage } from '../../server/protocol/stages.ts';
 import { exportRecording } from '../../server/recording/export/export.ts';
 import type { Readable } from '../../server/recording/export/walk.ts';
 import { makeReport } from '../../server/tracer/report.ts';
+import { type Delivery, deliver, programsOf } from '../fixtures/delivery.ts';
 import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
-import {
-  type Delivery,
-  type Detail,
-  deliver,
-  Kernel,
-  OP_KINDS,
-  type Op,
-  programsOf,
-  type Truth,
-} from '../fixtures/reference-model.ts';
+import { type Detail, Kernel, OP_KINDS, type Op, type Truth } from '../fixtures/reference-model.ts';
 import { epochOf, planOf, TRACEPOINT_STAGES } from '../fixtures/trace.ts';
 import { type PerfettoTrace, readPerfetto } from '../support/perfetto.ts';
 import { recorded } from '../support/recorded.ts';

@@ -4,16 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { LEAK_AFTER } from '../../server/protocol/config.ts';
 import type { Leak } from '../../server/protocol/leaks.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
+import { type Delivery, deliver, programsOf } from '../fixtures/delivery.ts';
 import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
-import {
-  type Delivery,
-  type Detail,
-  deliver,
-  Kernel,
-  OP_KINDS,
-  programsOf,
-  type Truth,
-} from '../fixtures/reference-model.ts';
+import { type Detail, Kernel, OP_KINDS, type Truth } from '../fixtures/reference-model.ts';
 import { epochOf, planOf } from '../fixtures/trace.ts';
 import { runs } from '../support/runs.ts';
 

@@ -9,18 +9,15 @@ import { INODE_STAGES } from '../../server/protocol/stages.ts';
 import { type Address, formatAddress, type Nanos } from '../../server/protocol/units.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { makeReport } from '../../server/tracer/report.ts';
+import { type Delivered, type Delivery, deliver, programsOf } from '../fixtures/delivery.ts';
 import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
 import {
-  type Delivered,
-  type Delivery,
   type Detail,
-  deliver,
   isRaw,
   Kernel,
   type Life,
   OP_KINDS,
   type Op,
-  programsOf,
   type Truth,
 } from '../fixtures/reference-model.ts';
 import {
