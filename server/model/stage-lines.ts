@@ -62,8 +62,7 @@ export class StageLines {
     // without any earlier line the filesystem is not known: tracing began inside it, or a gap
     if (inode === undefined || (inode.state === 'open' && event.ts < inode.first)) return;
     if (inode.state === 'open') {
-      // that of the one before, which was freed inside evict()
-      if (stage === 'evict_end' && this._teardown.superblocks.someFreeThemselves()) return;
+      if (stage === 'evict_end' && this.#isOfFreedBefore(inode, event)) return;
       // the line of evict() itself was lost, or tracing began after it
       this._teardown.evicted(inode, event.ts);
       inode.pid = event.pid;
@@ -75,6 +74,14 @@ export class StageLines {
     inode.note(event);
     if (stage === 'destroy_inode' || stage === this._last) this.#destroyed(inode, stage);
     this._teardown.touch();
+  }
+
+  /**
+   * Whether evict() may return from the inode before at this address, which was freed inside it. A
+   * task that is there makes no other: one that it was first seen with is its own.
+   */
+  #isOfFreedBefore(inode: Incarnation, event: TraceEvent): boolean {
+    return this._teardown.superblocks.someFreeThemselves() && event.tid !== inode.tid;
   }
 
   /** RCU has it from now on, or its filesystem frees it by itself before evict() returns. */

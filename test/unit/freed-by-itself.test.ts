@@ -64,6 +64,14 @@ describe('an inode that its filesystem frees', () => {
     expect(states(model)).toEqual(['7 lost', '0 open']);
   });
 
+  it('takes no end from another whose eviction began before tracing', () => {
+    const { model } = pipelineOf(`${STEPS}
+      20   1 sh/6 unreserve B dev=11 ino=9 start=0 end=1 freed=1
+      20.1 1 sh/6 evict_end B`);
+    const [, other] = all(model);
+    expect([other!.ino, other!.state, other!.at('evict_end')]).toEqual([9, 'evicting', 20.1e6]);
+  });
+
   it('is known to be one though its superblock was never told', () => {
     const { model } = pipelineOf(`${STEPS.split('\n')
       .filter((row) => !row.includes(' sb '))
