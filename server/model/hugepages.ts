@@ -97,7 +97,24 @@ export class Hugepages {
   /** The latest that took a reference on this folio, oldest first. */
   /** Taken for a mapping; whose page cache it enters, if any, is told next. */
   taken(event: EventOf<'hugepage_alloc'>, inode: Incarnation | null): void {
-    const { folio, ts, pid, comm, dev } = event;
+    const page = this.#take(event, inode, event.dev);
+    const isPrivate = Math.floor(event.flags / VM_MAYSHARE) % 2 === 0;
+    if (inode === null || !isPrivate) return;
+    const others = this._private.get(inode);
+    if (others === undefined) this._private.set(inode, new Set([page]));
+    else others.add(page);
+  }
+
+  /** Taken for no mapping: another is migrated into it, or it is freed again. */
+  takenAlone(event: EventOf<'hugepage_alloc_nodemask'>): void {
+    this.#take(event, null, 0);
+  }
+
+  #take(
+    { folio, ts, pid, comm }: EventOf<'hugepage_alloc' | 'hugepage_alloc_nodemask'>,
+    inode: Incarnation | null,
+    dev: number,
+  ): Hugepage {
     const before = this._known.get(folio);
     if (before !== undefined) {
       this.#forget(before); // its free was lost
@@ -108,11 +125,7 @@ export class Hugepages {
     const page = this.#page(folio, null, 0, ts);
     page.taker = { pid, comm, inode, dev };
     this._known.set(folio, page);
-    const isPrivate = Math.floor(event.flags / VM_MAYSHARE) % 2 === 0;
-    if (inode === null || !isPrivate) return;
-    const others = this._private.get(inode);
-    if (others === undefined) this._private.set(inode, new Set([page]));
-    else others.add(page);
+    return page;
   }
 
   /**
@@ -139,7 +152,8 @@ export class Hugepages {
 
   /** It goes on as another folio (migration). */
   moved(from: Address, to: Address): void {
-    this.allocated++; // the other one was taken without alloc_hugetlb_folio()
+    // where alloc_hugetlb_folio_nodemask() is not seen, this tells that the other one was taken
+    if (this._known.get(to)?.state !== 'allocated') this.allocated++;
     const page = this._known.get(from);
     if (page === undefined) return;
     // the one it moved into was taken for this; the old one is freed next, and is nobody's

@@ -229,6 +229,7 @@ export class Model {
       inode?.note(event);
       m.#touch();
     },
+    hugepage_alloc_nodemask: (m, event) => m.hugepages.takenAlone(event),
     hugepage_pin: (m, event) => {
       m.hugepages.pins.took(event, m.stacks.get(event) ?? []);
       m.stacks.delete(event);

@@ -497,6 +497,16 @@ export const LINES = {
     source:
       'as tp_life, from the raw tracepoints, which are given the inode itself; by: 0 where that is no thread of the kernel',
   },
+  hugepage_alloc_nodemask: {
+    id: 49,
+    fields: [
+      ['folio', 'a'],
+      ['comm', 'c'],
+    ],
+    source:
+      'alloc_hugetlb_folio_nodemask() returned a folio (mm/hugetlb.c): for no mapping, to migrate another into it, or for ' +
+      'userfaultfd to copy into; it is freed again where that fails',
+  },
 } as const satisfies Record<string, LineSpec>;
 
 export type LineName = keyof typeof LINES;

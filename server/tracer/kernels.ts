@@ -7,6 +7,7 @@
 /** Functions (mm/hugetlb.c up to 6.2 or so): the same step under another name. */
 export const FUNCTION_NAMES: Readonly<Record<string, readonly string[]>> = {
   alloc_hugetlb_folio: ['alloc_huge_page'],
+  alloc_hugetlb_folio_nodemask: ['alloc_huge_page_nodemask'],
   free_huge_folio: ['free_huge_page'],
   enqueue_hugetlb_folio: ['enqueue_huge_page'],
   update_and_free_hugetlb_folio: ['update_and_free_page'],

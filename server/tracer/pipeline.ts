@@ -343,11 +343,14 @@ export class Pipeline {
     this.#gap('map_full', more, `the maps of the kernel side hold ${map_keys ?? '?'} inodes`);
   }
 
-  /** A loss noticed now lies between the events before and after it: a second to each side. */
+  /**
+   * A loss noticed now lies between the events before and after it, of which some wait for others
+   * of an earlier time: a second to each side.
+   */
   #gap(where: 'ring_buffer' | 'map_full' | 'rejected', lost: number, detail: string): void {
     this._settlement.unknown();
-    const now = this.model.now;
-    this.model.gap({ from: Math.max(0, now - 1e9), to: now + 1e9, lost, where, detail });
+    const from = Math.max(0, this.model.now - 1e9);
+    this.model.gap({ from, to: this._settlement.newest + 1e9, lost, where, detail });
   }
 
   #closeDown(): void {

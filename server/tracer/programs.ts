@@ -69,6 +69,7 @@ export const STAGE_OF_LINE: Record<Exclude<LineName, UncountedLine>, Stage> = {
   free_inode: 'free_inode',
   life: 'lifecycle',
   hugepage_alloc: 'hugepage_alloc',
+  hugepage_alloc_nodemask: 'hugepage_alloc_nodemask',
   hugepage_add: 'hugepage_add',
   hugepage_remove: 'hugepage_remove',
   hugepage_free: 'hugepage_free',

@@ -543,3 +543,19 @@ describe('an address that was freed long ago, and many others since', () => {
     expect(checks([...rows, ...life('N', 9000)])).toBe(checks(rows) + 1);
   });
 });
+
+it('an inode whose end was lost takes no line from the next one that its task has at its address', () => {
+  const lost = without('destroy_inode A', 'destroy_op A', 'evict_end A').filter(
+    (row) => !row.startsWith('80'),
+  );
+  const rows = [
+    ...lost,
+    '60   0 perl/391  alloc_inode A',
+    '60.1 0 perl/391  destroy_inode A', // it lost a race in iget_locked(): no evict()
+    '60.2 0 perl/391  destroy_op A',
+    '61   1 swapper/0 i_callback A',
+  ];
+  const before = foundIn(lost, { lost: [[30.7, 31]] });
+  expect(before.every((found) => found.endsWith('suspected'))).toBe(true);
+  expect(foundIn(rows, { lost: [[30.7, 31]] })).toEqual(before);
+});

@@ -39,6 +39,7 @@ const LINES_OUTSIDE_FREE: readonly LineName[] = [
   'reserve',
   'hugepage_add',
   'hugepage_alloc',
+  'hugepage_alloc_nodemask',
   'vm_close',
 ];
 /** By LINE_PLACE. */
@@ -222,6 +223,10 @@ export class Contract {
       c._inodes.used(event, HUGETLBFS);
       c._hugetlbfs.step(event);
       c._hugepages.remove(event);
+    },
+    hugepage_alloc_nodemask: (c, event) => {
+      c._reservations.used(event);
+      c._hugepages.alloc(event);
     },
     hugepage_move: (c, event) => c._hugepages.move(event),
     hugepage_free: (c, event) => {

@@ -80,7 +80,7 @@ export class HugepageRules {
     this._cached.set(event.folio, { add: event, life });
   }
 
-  alloc(event: EventOf<'hugepage_alloc'>): void {
+  alloc(event: EventOf<'hugepage_alloc' | 'hugepage_alloc_nodemask'>): void {
     if (event.folio !== 0) this.#reused(event.folio, event);
   }
 

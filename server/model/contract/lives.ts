@@ -81,13 +81,17 @@ export class Lives {
   inEvict(address: number, tid: number): InodeLife | undefined {
     const stack = this._evicting.get(tid);
     const at = stack === undefined ? -1 : lastAt(stack, address);
-    return at < 0 ? undefined : stack![at];
+    if (at < 0) return undefined;
+    const now = this._lives.get(address);
+    // another has its address: that evict() returned was lost
+    return now === undefined || now === stack![at] ? stack![at] : undefined;
   }
 
   /** The innermost one that a task evicts. */
   evictedBy(tid: number): InodeLife | undefined {
     const life = this._evicting.get(tid)?.at(-1);
-    return life === undefined || life.emptied ? undefined : life;
+    if (life === undefined || life.emptied) return undefined;
+    return this._lives.get(life.address) === life ? life : undefined;
   }
 
   begin(address: Address, dev: number, magic: number, event: TraceEvent): InodeLife {

@@ -41,6 +41,8 @@ export class PoolDriftWatch implements LeakWatch {
       this._beforeAt = ts;
       return;
     }
+    // more came back than were there: some were taken unseen, and are back
+    if (this._before + seen < 0) this._before = -seen;
     const drift = inUse - seen - this._before;
     if (drift < 0) {
       // some that were in use before us came back unseen: a lower line from now on
@@ -62,7 +64,7 @@ export class PoolDriftWatch implements LeakWatch {
           pages: drift,
           pageBytes: whole[0]!.sizeKb * 1024,
           since: this._since,
-          text: `${inUse} hugepages are in use, ${drift} more than was seen being taken and not given back`,
+          text: this.#text(inUse, drift),
           suspects: [],
         },
         now,
@@ -70,7 +72,7 @@ export class PoolDriftWatch implements LeakWatch {
     } else if (this._leak !== null) {
       const verdict = this.#verdict(ts);
       if (this._leak.pages !== drift || this._leak.verdict !== verdict) {
-        this._leaks.change(this._leak, { pages: drift, verdict });
+        this._leaks.change(this._leak, { pages: drift, verdict, text: this.#text(inUse, drift) });
       }
     }
   }
@@ -79,8 +81,19 @@ export class PoolDriftWatch implements LeakWatch {
     return this._since !== null && this._leak === null;
   }
 
-  /** Certain: no line of a hugepage that was taken or given back was lost since the first sample. */
+  #text(inUse: number, drift: number): string {
+    const { allocated, freed } = this._leaks.model.hugepages;
+    const account = `${this._before} before tracing, ${allocated} seen being taken since, ${freed} given back`;
+    return `${inUse} hugepages are in use, ${drift} too many: ${account}`;
+  }
+
+  /**
+   * Certain: no line of a hugepage that was taken or given back was lost since the first sample.
+   * Whoever gives back what is seen only then, looks like that many that are in use from then on.
+   */
   #verdict(ts: number): Leak['verdict'] {
+    const { plan } = this._leaks.model;
+    if (!isObserved(plan.hugepage_alloc_nodemask)) return 'suspected';
     return this._leaks.isCertain(this._beforeAt, ts) ? 'certain' : 'suspected';
   }
 }
