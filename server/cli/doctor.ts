@@ -30,6 +30,8 @@ export async function doctor(
   }
 }
 
+const WIDTH = Math.max(...STAGES.map((stage) => stage.length));
+
 /** One stage a line; reasons that many stages share are told once, below. */
 export function planText(plan: Plan): string {
   const lines: string[] = [];
@@ -38,7 +40,7 @@ export function planText(plan: Plan): string {
     const entry = plan[stage];
     if (isObserved(entry)) {
       const note = entry.note === undefined ? '' : `  (${entry.note})`;
-      lines.push(`  yes  ${stage.padEnd(18)} ${entry.probe}${note}`);
+      lines.push(`  yes  ${stage.padEnd(WIDTH)} ${entry.probe}${note}`);
       continue;
     }
     // the function belongs to the stage, the reason may be that of many
@@ -46,7 +48,7 @@ export function planText(plan: Plan): string {
     const text = target === '' ? reason! : `it ${reason}`;
     let known = reasons.findIndex((r) => r.text === text && r.help === entry.help);
     if (known < 0) known = reasons.push({ text, help: entry.help }) - 1;
-    lines.push(`  NO   ${stage.padEnd(18)} [${known + 1}] ${target}`.trimEnd());
+    lines.push(`  NO   ${stage.padEnd(WIDTH)} [${known + 1}] ${target}`.trimEnd());
   }
   reasons.forEach(({ text, help }, i) => {
     lines.push('', `  [${i + 1}] ${text}`);
@@ -55,7 +57,7 @@ export function planText(plan: Plan): string {
   const missing = STAGES.filter((stage) => !isObserved(plan[stage]));
   if (missing.length > 0) {
     lines.push('', 'What is not seen there:');
-    for (const stage of missing) lines.push(`  ${stage.padEnd(18)} ${STAGE_TEXT[stage]}`);
+    for (const stage of missing) lines.push(`  ${stage.padEnd(WIDTH)} ${STAGE_TEXT[stage]}`);
   }
   return lines.join('\n');
 }

@@ -6,7 +6,7 @@ import { parseCells } from '../matrix/cells.ts';
 import { describeCells } from '../matrix/describe-cell.ts';
 import { SCENARIOS } from '../scenarios/expected.ts';
 
-const CHOSEN = ['s02', 's03', 's05', 's07', 's13'];
+const CHOSEN = ['s02', 's03', 's05', 's07', 's13', 's26'];
 
 describeCells(
   parseCells('6.12/0.23 6.1/0.17'),

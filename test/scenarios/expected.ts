@@ -434,4 +434,19 @@ export const SCENARIOS: readonly Scenario[] = [
       },
     }),
   },
+  {
+    name: 's26_userfaultfd',
+    what: 'a memfd that userfaultfd fills, once from memory that is not there yet',
+    expected: () => ({
+      inodes: [
+        inode('hugetlbfs', `${MEMFD} reserve hugepage_add*2 vm_close ${hugetlb(both(2))}`, {
+          step: 'copied',
+          pages: 2,
+          freedInEvict: 2,
+        }),
+      ],
+      hugepages: { allocated: 4, freed: 4, attributed: 2 },
+      lines: NO_LINES,
+    }),
+  },
 ];

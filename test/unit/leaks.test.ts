@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { LINES } from '../../server/protocol/grammar.ts';
 import type { Leak } from '../../server/protocol/leaks.ts';
 import type { EpochInfo } from '../../server/protocol/recording.ts';
+import { STAGES } from '../../server/protocol/stages.ts';
 import { Pipeline } from '../../server/tracer/pipeline.ts';
-import { BOOT_NS, epochOf, lines } from '../fixtures/trace.ts';
+import { BOOT_NS, epochOf, lines, planOf } from '../fixtures/trace.ts';
 
 const HEADER = 'lastref 1 test\n';
 
@@ -16,12 +17,8 @@ class Host {
   #ms = 0;
 
   /** `settled`: every loss of all times is known, and there is none. */
-  constructor(
-    settled = true,
-    pool: Host['pool'] = [16, 16, 0, 0],
-    detail: EpochInfo['detail'] = 'steps',
-  ) {
-    this.pipeline = new Pipeline(epochOf({ freed_state: 0x180, detail }), { keep: 1000 });
+  constructor(settled = true, pool: Host['pool'] = [16, 16, 0, 0], info: Partial<EpochInfo> = {}) {
+    this.pipeline = new Pipeline(epochOf({ freed_state: 0x180, ...info }), { keep: 1000 });
     this.pool = pool;
     const { contract } = this.pipeline.model;
     contract.ready(0);
@@ -338,11 +335,11 @@ describe('stuck', () => {
 
   it('is none where the line at its end is of a program that has not seen evict()', () => {
     const rows = `1500 0 perl/391 alloc_inode A${HANDED_OVER}`;
-    const lost = new Host(true, TAKEN, 'auto').rows(rows).until(60_000);
+    const lost = new Host(true, TAKEN, { detail: 'auto' }).rows(rows).until(60_000);
     expect(lost.said).toEqual([]);
     expect([...lost.pipeline.model.inodes.all()].map(({ state }) => state)).toEqual(['lost']);
     // a step tells itself
-    expect(new Host(true, TAKEN, 'steps').rows(rows).until(60_000).said).toEqual([
+    expect(new Host(true, TAKEN, { detail: 'steps' }).rows(rows).until(60_000).said).toEqual([
       'stuck firing certain 0',
     ]);
   });
@@ -399,6 +396,42 @@ describe('pool drift', () => {
     host.pool = [16, 15, 0, 0];
     host.until(60_000);
     expect(host.said).toEqual([]);
+  });
+
+  it('is none for those that are taken for no mapping: moved into, or given back', () => {
+    const host = new Host();
+    host.rows(`
+      1500   0 qemu/88     hugepage_alloc F1 A
+      1501   0 qemu/88     hugepage_alloc_nodemask F2
+      1502   0 qemu/88     hugepage_free F2
+      1503   0 kcompactd/9 hugepage_alloc_nodemask F3
+      1504   0 kcompactd/9 hugepage_move F1 F3
+      1505   0 kcompactd/9 hugepage_free F1`);
+    host.pool = [16, 15, 0, 0];
+    host.until(60_000);
+    expect(host.said).toEqual([]);
+    expect(host.pipeline.model.hugepages).toMatchObject({ allocated: 3, freed: 2 });
+  });
+
+  it('is none when more came back than were in use: they had been taken unseen', () => {
+    const host = new Host();
+    host.rows('1500 0 qemu/88 hugepage_free F1').until(60_000);
+    expect(host.said).toEqual([]);
+    // nor does it hide one that comes later
+    host.pool = [16, 14, 0, 0];
+    host.until(120_000);
+    expect(host.said).toEqual(['pool drift firing certain 2']);
+    expect(host.leaks[0]!.text).toBe(
+      '2 hugepages are in use, 2 too many: 1 before tracing, 0 seen being taken since, 1 given back',
+    );
+  });
+
+  it('is suspected where it is not seen what is taken for no mapping', () => {
+    const seen = STAGES.filter((stage) => stage !== 'hugepage_alloc_nodemask');
+    const host = new Host(true, [16, 12, 0, 0], { plan: planOf(seen) }).until(5000);
+    host.pool = [16, 10, 0, 0];
+    host.until(42_000);
+    expect(host.said).toEqual(['pool drift firing suspected 2']);
   });
 });
 
