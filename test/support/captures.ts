@@ -22,7 +22,14 @@ export const FREED_STATE: Readonly<Record<string, number>> = {
 
 /** What that program looked at. */
 export const CAPTURED: readonly Stage[] = STAGES.filter(
-  (stage) => !['evict_inode_end', 'hugepage_move', 'lifecycle', 'subpool'].includes(stage),
+  (stage) =>
+    ![
+      'evict_inode_end',
+      'hugepage_alloc_nodemask',
+      'hugepage_move',
+      'lifecycle',
+      'subpool',
+    ].includes(stage),
 );
 
 export interface Capture {

@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RuleId } from '../../server/model/contract/rules.ts';
 import type { Finding } from '../../server/model/contract/verdicts.ts';
-import { Pipeline } from '../../server/tracer/pipeline.ts';
-import { type Delivery, deliver, programsOf } from '../fixtures/delivery.ts';
-import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
+import type { Pipeline } from '../../server/tracer/pipeline.ts';
+import { type Delivery, deliver } from '../fixtures/delivery.ts';
+import { anyLoss, anyOp, pipelineOf } from '../fixtures/random-worlds.ts';
 import {
   BUGS,
   type Bug,
@@ -14,7 +14,6 @@ import {
   type Op,
   type Truth,
 } from '../fixtures/reference-model.ts';
-import { epochOf, planOf } from '../fixtures/trace.ts';
 import { runs } from '../support/runs.ts';
 
 interface Settings {
@@ -72,18 +71,8 @@ function run(s: Settings, bug: Bug | null = null): World {
     [...s.ops, ...closes],
     s.untraced,
   );
-  const pipeline = new Pipeline(
-    epochOf({
-      cpus: s.cpus,
-      bpftrace: s.perfBuffers ? '0.17.0' : '0.23.2',
-      plan: planOf(),
-      detail: s.detail,
-      freed_state: 0x180,
-    }),
-    { keep: 100_000 },
-  );
+  const pipeline = pipelineOf(s);
   pipeline.model.contract.ready(0);
-  pipeline.begin(programsOf(s));
   const { contract } = pipeline.model;
   let toldFrom = Number.POSITIVE_INFINITY;
   for (const { kind, text } of deliver(truth, { ...s, seed: s.seed ^ 1 }).frames) {

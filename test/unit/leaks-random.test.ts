@@ -3,17 +3,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LEAK_AFTER } from '../../server/protocol/config.ts';
 import type { Leak } from '../../server/protocol/leaks.ts';
-import { Pipeline } from '../../server/tracer/pipeline.ts';
 import { type Delivery, deliver, programsOf } from '../fixtures/delivery.ts';
-import { anyLoss, anyOp } from '../fixtures/random-worlds.ts';
+import { anyLoss, anyOp, pipelineOf } from '../fixtures/random-worlds.ts';
 import { type Detail, Kernel, OP_KINDS, type Truth } from '../fixtures/reference-model.ts';
-import { epochOf, planOf } from '../fixtures/trace.ts';
 import { runs } from '../support/runs.ts';
 
 const op = anyOp([...OP_KINDS, 'pin', 'sleep']);
 const loss = anyLoss();
 const settings = (losses: fc.Arbitrary<Delivery['losses']>) =>
   fc.record({
+    tracepoints: fc.constant<boolean>(false),
     detail: fc.constantFrom<Detail>('steps', 'lifecycle', 'auto'),
     ops: fc.array(op, { minLength: 10, maxLength: 120, size: 'max' }),
     untraced: fc.nat(15),
@@ -25,43 +24,27 @@ const settings = (losses: fc.Arbitrary<Delivery['losses']>) =>
   });
 type Settings = ReturnType<typeof settings> extends fc.Arbitrary<infer S> ? S : never;
 
-/** Parts of the trace, from 0 to 1, between which bpftrace is not there. */
-type Down = readonly [from: number, to: number];
-
 /** What two runs of bpftrace see: the second knows nothing of what the first one noted. */
-function inTwoRuns(truth: Truth, [from, to]: Down): Truth[] {
-  const [first, last] = [truth.lines[0]!.ts, truth.lines.at(-1)!.ts];
-  const [dies, begins] = [from, to].map((at) => first + at * (last - first)) as [number, number];
-  const isBefore = (ts: number) => ts < dies;
-  const isAfter = (ts: number) => ts >= begins;
+function inTwoRuns(truth: Truth): Truth[] {
   const during = (is: (ts: number) => boolean) => ({
     ...truth,
-    lines: truth.lines.filter((line) => is(line.ts) && is(line.from)),
+    lines: truth.lines.filter(({ ts }) => is(ts)),
     full: truth.full.filter(is),
     kept: truth.kept.filter(is),
   });
-  return [during(isBefore), during(isAfter)];
+  const { died } = truth;
+  return [during((ts) => ts < died), during((ts) => ts >= died)];
 }
 
-function simulate(s: Settings, down: Down | null = null) {
-  const truth = new Kernel(s).run(s.ops, s.untraced);
-  const seen = down === null ? [truth] : inTwoRuns(truth, down);
-  const runsOfBpftrace = seen
+function simulate(s: Settings, down: readonly [after: number, length: number] | null = null) {
+  const truth = new Kernel(s).run(s.ops, s.untraced, down);
+  const runsOfBpftrace = inTwoRuns(truth)
     .filter(({ lines }) => lines.length > 0)
     .map((part) => deliver(part, { ...s, seed: s.seed ^ 1 }));
-  const pipeline = new Pipeline(
-    epochOf({
-      cpus: s.cpus,
-      bpftrace: s.perfBuffers ? '0.17.0' : '0.23.2',
-      plan: planOf(),
-      detail: s.detail,
-      freed_state: 0x180,
-    }),
-    { keep: 100_000 },
-  );
+  const pipeline = pipelineOf(s);
   pipeline.model.contract.ready(0);
   runsOfBpftrace.forEach(({ frames }, i) => {
-    pipeline.begin(programsOf(s));
+    if (i > 0) pipeline.begin(programsOf(s));
     for (const { kind, text } of frames) pipeline[kind](Buffer.from(text));
     pipeline.end(i === runsOfBpftrace.length - 1, 'killed');
   });
@@ -151,15 +134,10 @@ describe('a random world in which bpftrace dies and is started again', () => {
   it('has no leak and no finding that is certain and was none', () => {
     let gaps = 0;
     const loss = fc.array(anyLoss(), { maxLength: 2 });
-    const down = fc.tuple(
-      fc.double({ min: 0.05, max: 0.9, noNaN: true }),
-      fc.double({ min: 0, max: 0.4, noNaN: true }),
-    );
+    const down = fc.tuple(fc.integer({ min: 1, max: 300 }), fc.nat(100));
     fc.assert(
-      fc.property(settings(loss), down, (any, [from, length]) => {
-        // the line at the end is of what the first one had noted
-        const s = { ...any, detail: 'steps' } as const;
-        const world = simulate(s, [from, from + length]);
+      fc.property(settings(loss), fc.boolean(), down, (any, tracepoints, [after, length]) => {
+        const world = simulate({ ...any, tracepoints }, [after, length]);
         const { pipeline, leaks, departures, isStuck } = world;
         gaps += pipeline.model.gaps.list.filter(({ where }) => where === 'tracer_down').length;
         const certain = leaks.filter((l) => l.verdict === 'certain' && l.state !== 'refuted');
