@@ -33,7 +33,7 @@ function inTwoRuns(truth: Truth): Truth[] {
     kept: truth.kept.filter(is),
   });
   const { died } = truth;
-  return [during((ts) => ts < died), during((ts) => ts >= died)];
+  return [during((ts) => ts <= died), during((ts) => ts > died)];
 }
 
 function simulate(s: Settings, down: readonly [after: number, length: number] | null = null) {
