@@ -15,6 +15,9 @@ export interface File {
   readonly ino: number;
 }
 
+/** Canaries, and others of which nothing is shown, that have ended; the oldest are forgotten. */
+const MAX_UNSHOWN = 4096;
+
 /** Who hears of the ends of inodes where nobody does. */
 const NOBODY = (): void => {};
 
@@ -53,8 +56,10 @@ export class Inodes {
   private _ends: number[] = [];
   private _oldest = 0;
   private _ending = 0;
-  /** Numbers of the canaries among them. */
+  /** Numbers of the canaries among them, whose names came when they had ended. */
   private readonly _canaries = new Set<number>();
+  /** Ended ones of which nothing is shown, oldest first: they take no room from the others. */
+  private _unshown: Incarnation[] = [];
   private _keep: number;
 
   constructor(keep: number) {
@@ -226,6 +231,7 @@ export class Inodes {
     this._keep = Math.min(this._keep, ended);
     if (this.ended > this._keep) this.revision++;
     while (this.ended > this._keep) this.#dropOldest();
+    while (this._unshown.length > this._keep) this.#forgetUnshown();
   }
 
   /** All is known of the newest one. */
@@ -284,7 +290,8 @@ export class Inodes {
    */
   apart(): readonly object[] {
     this.#place();
-    return [this._byNumber, this._packed, this._ended, this._ends, this._canaries];
+    const { _byNumber, _packed, _ended, _ends, _canaries, _unshown } = this;
+    return [_byNumber, _packed, _ended, _ends, _canaries, _unshown];
   }
 
   /**
@@ -295,8 +302,11 @@ export class Inodes {
     most: number,
     wanted: (inode: Incarnation) => boolean,
   ): { known: Incarnation[]; ended: Incarnation[]; left: number } {
-    const ended: Incarnation[] = [];
-    const spared = new Set<number>();
+    const from = this._unshown.length - most;
+    const ended = this._unshown.filter((inode, i) => i >= from || wanted(inode));
+    const listed = new Set(ended);
+    const older = this._unshown.filter((inode) => !listed.has(inode));
+    const spared = new Set(older.map(({ number }) => number));
     let left = 0;
     let more = this._ended.length - this._oldest + this._packed.size;
     let at = this._oldest;
@@ -325,6 +335,7 @@ export class Inodes {
     this._ends = [];
     this._oldest = 0;
     this._canaries.clear();
+    this._unshown = [];
     this._past = null;
     for (const inode of ended) this.#addEnded(inode);
   }
@@ -335,9 +346,19 @@ export class Inodes {
   }
 
   #addEnded(inode: Incarnation): void {
+    if (inode.canary) {
+      this._unshown.push(inode);
+      if (this._unshown.length > Math.min(MAX_UNSHOWN, this._keep)) this.#forgetUnshown();
+      return;
+    }
     this._ended.push(inode);
     this._ends.push(this._ending++);
-    if (inode.canary) this._canaries.add(inode.number);
+  }
+
+  #forgetUnshown(): void {
+    const inode = this._unshown.shift()!;
+    this.release(inode.key, inode);
+    this._byNumber.delete(inode.number);
   }
 
   #dropOldest(): void {

@@ -159,6 +159,29 @@ it('of a filesystem that is traced for its canaries nothing else is shown', () =
   expect(hidden).toMatchObject({ state: 'ended', canary: true });
 });
 
+it('what is not shown takes no room from what is', () => {
+  const life = (ms: number, name: string, of: string) => `
+    ${ms}     0 sh/5  alloc_inode ${name} ${of}
+    ${ms + 1} 0 sh/5  evict ${name} ${of} ino=${ms}
+    ${ms + 2} 0 sh/5  destroy_inode ${name}
+    ${ms + 3} 0 sh/5  evict_end ${name}
+    ${ms + 4} 0 rcu/1 i_callback ${name} free_inode=x_free_inode
+    ${ms + 5} 0 rcu/1 free_inode ${name}`;
+  const shown = [0, 1, 2].map((i) => life(10 * i, `A${i}`, 'dev=40 magic=794c7630'));
+  const others = Array.from({ length: 50 }, (_, i) =>
+    life(100 + 10 * i, `B${i % 4}`, 'dev=25 magic=1021994'),
+  );
+  const { model } = pipelineOf(
+    [...shown, ...others].join(''),
+    { hidden_magic: 0x01021994, magics: { '794c7630': 'overlay' } },
+    { keep: 5 },
+  );
+  const known = [...model.inodes.all()].map(({ fs }) => fs);
+  expect(known.filter((fs) => fs === 'overlay')).toHaveLength(3);
+  expect(known).toHaveLength(3 + 5);
+  expect(model.inodes.dropped).toBe(0);
+});
+
 it('a canary is made on shmem where none can be made on what was asked for', () => {
   const { facts } = HOSTS['6.12-mounted']!;
   const info = (fs: readonly string[]) => {
