@@ -113,7 +113,8 @@ function judgeLeaks(kind: LeakKind, seen: Seen, allowed: Allowed): Judged {
   const evidence = [...told.slice(0, MAX_TOLD).flatMap(oneLeak), ...more(told.length), ...notes];
   if (fresh.length > 0) {
     const pages = fresh.reduce((sum, leak) => sum + leak.pages, 0);
-    const why = `${plural(fresh.length, 'leak')}, ${plural(pages, 'hugepage')}`;
+    const size = pages === 0 ? '' : `, ${plural(pages, 'hugepage')}`;
+    const why = `${plural(fresh.length, 'leak')}${size}`;
     return failed({ ...base, evidence }, why, allowed.names.has(kind));
   }
   if (certain.length > 0) return { ...base, evidence, outcome: 'allowed', why: 'known' };

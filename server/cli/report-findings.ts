@@ -25,10 +25,10 @@ export function oneLeak(leak: Report['leaks'][number]): string[] {
   const { kind, verdict, fs, s_dev, ino, pages, bytes, host, since_ns, until_ns } = leak;
   const inode = ino === 0 ? '' : ` inode ${ino}`;
   const where = `${name(fs, 24)}${s_dev === '' ? '' : ` ${name(s_dev, 12)}`}${inode}`;
-  const size = `${plural(pages, 'hugepage')} (${bytesText(bytes)})`;
+  const size = pages === 0 ? '' : `${plural(pages, 'hugepage')} (${bytesText(bytes)}), `;
   const end = until_ns === null ? '' : `, back after ${duration(until_ns - since_ns)}`;
   const out = [
-    ...hang('  ', `${kind}, ${verdict}: ${size}, ${where.trim()}, on ${name(host, 24)}`),
+    ...hang('  ', `${kind}, ${verdict}: ${size}${where.trim()}, on ${name(host, 24)}`),
     ...hang('    ', `since ${seconds(since_ns)}${end}`),
     ...hang('    ', sentence(leak.text)),
   ];

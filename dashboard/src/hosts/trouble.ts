@@ -23,10 +23,11 @@ export interface Trouble {
 export function troubleOf(host: HostState): Trouble {
   const { leaks, broken, suspected, ledger, gaps } = host;
   const lost = lostOf(ledger);
+  const size = leaks.pages === 0 ? '' : `, ${plural(leaks.pages, 'hugepage')}`;
   const silent = host.status === 'ready' && (host.silent_ms ?? 0) > SILENT_MS;
   const found: [boolean, Tone, string][] = [
     [host.status === 'failed', 'bad', 'cannot be traced'],
-    [leaks.certain, 'bad', `${plural(leaks.firing, 'leak')}, ${plural(leaks.pages, 'hugepage')}`],
+    [leaks.certain, 'bad', `${plural(leaks.firing, 'leak')}${size}`],
     [broken > 0, 'bad', `${plural(broken, 'breach', 'breaches')} of the contract`],
     [ledger.balanced === false, 'bad', 'ledger does not add up'],
     [host.status === 'blind', 'bad', 'no probe runs'],
