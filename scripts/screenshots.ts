@@ -41,7 +41,7 @@ const PICTURES: Record<
   timeline: [DEMO, 560, (web) => aroundInode(web, 'fs:hugetlbfs comm:demo-keep', 90)],
   'timeline-leak': [SCENARIOS, 560, whileOwed],
   inode: [DEMO, 800, async (web) => `inode/${await idOf(web, 'pages=4 state:ended')}`],
-  callbacks: [SCENARIOS, 506, async () => 'callbacks'],
+  callbacks: [SCENARIOS, 680, async () => 'callbacks'],
   contract: [FAILED_MOUNT, 800, async () => 'contract'],
   losses: [DEMO, 800, async () => 'losses'],
   alerts: [SCENARIOS, 420, whileFiring],

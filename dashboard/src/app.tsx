@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { AlertsView } from './alerts/AlertsView.tsx';
-import { CallbacksView } from './CallbacksView.tsx';
+import { CallbacksView } from './callbacks/CallbacksView.tsx';
 import { CompareView } from './compare/CompareView.tsx';
 import { ContractView } from './contract/ContractView.tsx';
 import { HostsView } from './hosts/HostsView.tsx';

@@ -18,6 +18,7 @@ import type {
 } from '../../server/protocol/messages.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from '../../server/protocol/pool-map.ts';
 import type { ReplayMarks, ReplayStatus } from '../../server/protocol/replay.ts';
+import type { ByFs } from '../../server/protocol/report.ts';
 import type { StageLatency } from '../../server/protocol/series.ts';
 import { applyHosts, foldUpdates } from './fold.ts';
 import { LaneStore } from './lanes/laneStore.ts';
@@ -45,6 +46,7 @@ export class Store {
   /** Leaks of hugepages: all that fire, or those of the inode that is shown. */
   readonly leaks: Signal<readonly LeakRow[]> = signal([]);
   readonly callbacks: Signal<readonly CallbackRow[] | null> = signal(null);
+  readonly filesystems: Signal<ByFs | null> = signal(null);
   readonly contract: Signal<ContractView | null> = signal(null);
   /** Undefined: not answered yet. Null: the server does not know it (any more). */
   readonly finding: Signal<FindingDetail | null | undefined> = signal(undefined);
@@ -166,6 +168,7 @@ export class Store {
     if (update.pools) this.pools.value = update.pools;
     if (update.leaks) this.leaks.value = update.leaks;
     if (update.callbacks) this.callbacks.value = update.callbacks;
+    if (update.filesystems) this.filesystems.value = update.filesystems;
     if (update.contract) this.contract.value = update.contract;
     if (update.finding !== undefined) this.finding.value = update.finding;
     if (update.alerts) this.alerts.value = update.alerts;

@@ -4,6 +4,7 @@
  */
 import type { TimelineEntry } from '../protocol/messages.ts';
 import type { Report } from '../protocol/report.ts';
+import { BACK_TEXT, BACK_WHEN } from '../protocol/stages.ts';
 import { contractText, leakText } from './report-findings.ts';
 import { COLUMNS, duration, hang, name, plural, seconds, sentence } from './text.ts';
 
@@ -20,6 +21,7 @@ export function reportText(
     contractText(report, evidence),
     stageText(report),
     callbackText(report),
+    ranText(report),
     gapText(report),
     ...report.epochs.map((epoch) => missingText(epoch, report.epochs.length > 1)),
   ];
@@ -153,6 +155,31 @@ function callbackText({ callbacks, epochs }: Report): string[] {
     out.push(...hang('    ', `${sentence(rule)}; ${ran}`));
   }
   return out.length === 0 ? [] : ['callbacks (s_op of each superblock; 0: NULL)', ...out];
+}
+
+/** Where RCU called back, and when hugepages came back, by filesystem. */
+function ranText({ inodes }: Report): string[] {
+  const out: string[] = [];
+  for (const [fs, { i_callback, hugepages_back: back }] of Object.entries(inodes.by_fs)) {
+    const { softirq, ksoftirqd, rcu_thread } = i_callback;
+    const ran = counted([
+      [softirq, 'in softirq'],
+      [ksoftirqd, 'in ksoftirqd'],
+      [rcu_thread, 'in a thread of RCU'],
+    ]);
+    const came = counted(BACK_WHEN.map((when) => [back?.[when] ?? 0, BACK_TEXT[when]]));
+    if (ran + came === '') continue;
+    out.push(...hang('  ', name(fs, 24)));
+    if (ran !== '') out.push(...hang('    i_callback     ', ran));
+    if (came !== '') out.push(...hang('    hugepages back ', came));
+  }
+  return out.length === 0 ? [] : ['what ran where, and when hugepages came back', ...out];
+}
+
+/** `3 in softirq, 1 in ksoftirqd`: what there is none of is left out. */
+function counted(all: readonly (readonly [count: number, what: string])[]): string {
+  const some = all.filter(([count]) => count > 0);
+  return some.map(([count, what]) => `${count} ${what}`).join(', ');
 }
 
 const MAX_GAPS = 20;

@@ -1,4 +1,6 @@
 /** What is counted and measured of inodes by filesystem, for all time. */
+import type { Context } from '../protocol/stages.ts';
+import { CallbackRuns } from './callback-runs.ts';
 import { Histogram } from './histogram.ts';
 import { type Incarnation, STAGE_PLACE } from './incarnation.ts';
 
@@ -13,6 +15,7 @@ interface OfFs {
   readonly counts: FsCounts;
   /** By place in LATENCY_PAIRS. */
   readonly latencies: (Histogram | null)[];
+  readonly runs: CallbackRuns;
 }
 
 /** The pairs of stages whose latency is kept. */
@@ -43,8 +46,7 @@ export class ByFilesystem {
   readonly counts = new Map<string, FsCounts>();
   /** `pair fs` to its distribution, ns. */
   readonly latencies = new Map<string, Histogram>();
-  /** The same by filesystem and place in LATENCY_PAIRS. */
-  private readonly _latencies = new Map<string, (Histogram | null)[]>();
+  private readonly _all = new Map<string, OfFs>();
   /** That of the last inode, which is mostly that of the next one, too. */
   private _last: OfFs | null = null;
 
@@ -52,15 +54,21 @@ export class ByFilesystem {
     return this.#of(fs).counts;
   }
 
+  /** Undefined: no inode of it is known. */
+  runsOf(fs: string): CallbackRuns | undefined {
+    return this._all.get(fs)?.runs;
+  }
+
   /** An inode, no canary, has ended or is taken as lost. */
   ended(inode: Incarnation): void {
-    const { counts, latencies } = this.#of(inode.fs);
+    const { counts, latencies, runs } = this.#of(inode.fs);
     counts.live--;
     counts.ended++;
     if (inode.state === 'lost') {
       counts.lost++;
       return;
     }
+    runs.ended(inode);
     for (let pair = 0; pair < TO.length; pair++) {
       if (TO[pair] !== STAGE_PLACE.free_inode) this.#measure(inode, pair, latencies);
     }
@@ -75,8 +83,9 @@ export class ByFilesystem {
   }
 
   /** It is a canary: it was counted and should not have been. */
-  disowned({ fs, state }: Incarnation): void {
-    const counts = this.countsOf(fs);
+  disowned({ fs, state, freeContext }: Incarnation): void {
+    const { counts, runs } = this.#of(fs);
+    if (state === 'ended') runs.calledBack(freeContext, -1);
     if (state === 'ended' || state === 'lost') counts.ended--;
     else counts.live--;
     if (state === 'lost') counts.lost--;
@@ -87,14 +96,15 @@ export class ByFilesystem {
     const { ended, lost, live } = this.countsOf(fs);
     if (ended + lost + live > 0) return;
     this.counts.delete(fs);
-    this._latencies.delete(fs);
+    this._all.delete(fs);
     this._last = null;
   }
 
   /** One of which tracepoints told at its end, so many ns after s_op->evict_inode began. */
-  passed(fs: string, ns: number): void {
-    const { counts, latencies } = this.#of(fs);
+  passed(fs: string, ns: number, context: Context): void {
+    const { counts, latencies, runs } = this.#of(fs);
     counts.ended++;
+    runs.calledBack(context, 1);
     this.#latency(fs, PAIR_TO_FREE.evict_inode, latencies).add(ns);
   }
 
@@ -126,15 +136,14 @@ export class ByFilesystem {
 
   #of(fs: string): OfFs {
     if (this._last?.fs === fs) return this._last;
-    let counts = this.counts.get(fs);
-    let latencies = this._latencies.get(fs);
-    if (counts === undefined || latencies === undefined) {
-      counts = { ended: 0, lost: 0, live: 0 };
+    let of = this._all.get(fs);
+    if (of === undefined) {
+      const counts = { ended: 0, lost: 0, live: 0 };
+      of = { fs, counts, latencies: LATENCY_PAIRS.map(() => null), runs: new CallbackRuns() };
+      this._all.set(fs, of);
       this.counts.set(fs, counts);
-      latencies = LATENCY_PAIRS.map(() => null);
-      this._latencies.set(fs, latencies);
     }
-    this._last = { fs, counts, latencies };
-    return this._last;
+    this._last = of;
+    return of;
   }
 }

@@ -237,6 +237,7 @@ export class Hugepages {
     if (owner !== null) {
       this.attributed++;
       owner.freed++;
+      owner.freedLast = event.ts;
     }
     if (page !== undefined && owner !== null) {
       page.state = 'freed';

@@ -99,6 +99,8 @@ export class Incarnation {
   freed = 0;
   /** Of `freed`, those given back before evict: truncated, or holes. */
   freedBefore = 0;
+  /** When the last of them was, ns. */
+  freedLast = Number.NaN;
   /** Since when it is open and has hugepages, ns; see Hugepages.holding. */
   holdsSince = Number.NaN;
   hugepages: Hugepage[] = NONE;

@@ -5,6 +5,7 @@
 import type { EventOf } from '../protocol/events.ts';
 import type { Address } from '../protocol/units.ts';
 import { ByFilesystem } from './by-filesystem.ts';
+import { lifeContext } from './context.ts';
 import { fileKey, Incarnation } from './incarnation.ts';
 import { NumberMap } from './number-map.ts';
 import { PackedLives } from './packed-lives.ts';
@@ -200,9 +201,14 @@ export class Inodes {
     const of = { number: this._next++, fs, superblock: undefined, pages, held: 0 };
     this._packed.put(of, this._ending++, event);
     this.revision++;
-    this.filesystems.passed(fs, event.evict_inode);
+    this.filesystems.passed(fs, event.evict_inode, lifeContext(event));
     this.#bound();
     return true;
+  }
+
+  /** A hugepage of one that has ended came back. */
+  cameBackLater(inode: Incarnation): void {
+    if (!inode.canary) this.filesystems.runsOf(inode.fs)?.cameBackLater();
   }
 
   #bound(): void {

@@ -213,7 +213,9 @@ export class Model {
       }
     },
     hugepage_free: (m, event) => {
-      m.hugepages.freeing(event, m._teardown.evicting.get(event.tid))?.note(event);
+      const owner = m.hugepages.freeing(event, m._teardown.evicting.get(event.tid));
+      owner?.note(event);
+      if (owner?.state === 'ended') m.inodes.cameBackLater(owner);
       m.#touch();
     },
     hugepage_enqueue: (m, event) => m.hugepages.went(event.folio, 'pool')?.note(event),

@@ -15,6 +15,7 @@ import type { HostsUpdate, Ledger } from './hosts.ts';
 import type { LanesBlock } from './lanes.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from './pool-map.ts';
 import type { ReplayMarks, ReplayStatus } from './replay.ts';
+import type { ByFs } from './report.ts';
 import type { LatencySeries, Series, StageLatency } from './series.ts';
 import type { Context, InodeStage } from './stages.ts';
 
@@ -117,6 +118,7 @@ export interface Update {
   readonly series?: Series;
   /** Overview: appended, as `series`. */
   readonly latency?: LatencySeries;
+  /** Overview and callbacks. */
   readonly latencies?: readonly StageLatency[];
   readonly totals?: Totals;
   /** Inodes. */
@@ -132,6 +134,7 @@ export interface Update {
   readonly leaks?: readonly LeakRow[];
   /** Callbacks. */
   readonly callbacks?: readonly CallbackRow[];
+  readonly filesystems?: ByFs;
   /** Contract. */
   readonly contract?: ContractView;
   /** Contract: the finding that was asked for; null when there is none, or it was withdrawn. */

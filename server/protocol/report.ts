@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Alert } from './alerts.ts';
 import { Leak } from './leaks.ts';
+import type { BackWhen } from './stages.ts';
 
 const count = z.int().nonnegative();
 
@@ -39,7 +40,27 @@ export const Report = z.object({
     live: count,
     /** Part of `ended`: their end fell into a gap. */
     lost: count,
-    by_fs: z.record(z.string(), z.object({ ended: count, live: count, lost: count })),
+    by_fs: z.record(
+      z.string(),
+      z.object({
+        ended: count,
+        live: count,
+        lost: count,
+        /** Inodes by where their i_callback() ran, as far as that was seen. */
+        i_callback: z.object({ softirq: count, ksoftirqd: count, rcu_thread: count }),
+        /** Their hugepages by when they came back. Null where no host shows that. */
+        hugepages_back: z
+          .object({
+            before_evict: count,
+            evict_inode: count,
+            destroy_inode: count,
+            evict: count,
+            grace_period: count,
+            later: count,
+          } satisfies Record<BackWhen, unknown>)
+          .nullable(),
+      }),
+    ),
   }),
   /** By pair of stages, all filesystems together, then `PAIR FS` for each. */
   stages: z.record(
@@ -131,4 +152,6 @@ export const Report = z.object({
     }),
   ),
 });
+/** What is counted of the inodes of each filesystem. */
+export type ByFs = Report['inodes']['by_fs'];
 export type Report = z.infer<typeof Report>;

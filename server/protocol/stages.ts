@@ -115,4 +115,29 @@ export function isObserved(entry: PlanEntry): entry is Extract<PlanEntry, { prob
 }
 
 /** In which context a stage ran. RCU callbacks borrow whatever task they interrupt. */
-export type Context = 'task' | 'softirq' | 'ksoftirqd' | 'rcu-thread' | 'unknown';
+export const CONTEXTS = ['task', 'softirq', 'ksoftirqd', 'rcu-thread', 'unknown'] as const;
+export type Context = (typeof CONTEXTS)[number];
+
+/**
+ * When a hugepage of an inode came back: before evict() (truncated, or a hole), while s_op->evict_inode
+ * ran, in destroy_inode(), elsewhere in evict(), while RCU waited, or after i_callback(): somebody
+ * else had a reference.
+ */
+export const BACK_WHEN = [
+  'before_evict',
+  'evict_inode',
+  'destroy_inode',
+  'evict',
+  'grace_period',
+  'later',
+] as const;
+export type BackWhen = (typeof BACK_WHEN)[number];
+
+export const BACK_TEXT: Record<BackWhen, string> = {
+  before_evict: 'before evict()',
+  evict_inode: 'in s_op->evict_inode',
+  destroy_inode: 'in destroy_inode()',
+  evict: 'elsewhere in evict()',
+  grace_period: 'in the grace period',
+  later: 'after i_callback()',
+};

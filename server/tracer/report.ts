@@ -3,7 +3,8 @@
 import { LATENCY_PAIRS } from '../model/by-filesystem.ts';
 import { Histogram } from '../model/histogram.ts';
 import { teardownRule } from '../model/superblocks.ts';
-import type { Report } from '../protocol/report.ts';
+import type { ByFs, Report } from '../protocol/report.ts';
+import { BACK_WHEN, type BackWhen } from '../protocol/stages.ts';
 import { formatDev } from '../protocol/units.ts';
 import { alertsOf } from './alerts.ts';
 import { reportContract } from './contract.ts';
@@ -95,18 +96,37 @@ export function makeReport(pipelines: readonly Pipeline[]): Report {
   };
 }
 
-function inodesByFs(pipelines: readonly Pipeline[]): Report['inodes']['by_fs'] {
-  const out: Report['inodes']['by_fs'] = {};
-  for (const pipeline of pipelines) {
-    for (const [fs, counts] of pipeline.model.inodes.filesystems.counts) {
-      out[fs] ??= { ended: 0, live: 0, lost: 0 };
-      out[fs].ended += counts.ended;
-      out[fs].live += counts.live;
-      out[fs].lost += counts.lost;
+export function inodesByFs(pipelines: readonly Pipeline[]): ByFs {
+  const out: ByFs = {};
+  for (const { model } of pipelines) {
+    for (const [fs, counts] of model.inodes.filesystems.counts) {
+      out[fs] ??= {
+        ended: 0,
+        live: 0,
+        lost: 0,
+        i_callback: { softirq: 0, ksoftirqd: 0, rcu_thread: 0 },
+        hugepages_back: null,
+      };
+      const of = out[fs];
+      of.ended += counts.ended;
+      of.live += counts.live;
+      of.lost += counts.lost;
+      const { contexts, back } = model.inodes.filesystems.runsOf(fs)!;
+      of.i_callback.softirq += contexts.softirq;
+      of.i_callback.ksoftirqd += contexts.ksoftirqd;
+      of.i_callback.rcu_thread += contexts['rcu-thread'];
+      if (!model.seesFree) continue;
+      of.hugepages_back ??= { ...NONE_BACK };
+      for (const when of BACK_WHEN) of.hugepages_back[when] += back[when];
     }
   }
   return out;
 }
+
+const NONE_BACK = Object.fromEntries(BACK_WHEN.map((when) => [when, 0])) as Record<
+  BackWhen,
+  number
+>;
 
 function stageLatencies(pipelines: readonly Pipeline[]): Report['stages'] {
   const merged = new Map<string, Histogram>();

@@ -273,7 +273,10 @@ class Client {
         break;
       }
       case 'callbacks':
-        if (heavy) out.push(['callbacks', views.callbacks(ask.host)]);
+        if (!heavy) break;
+        out.push(['callbacks', views.callbacks(ask.host)]);
+        out.push(['latencies', views.latencies(ask.host)]);
+        out.push(['filesystems', views.filesystems(ask.host)]);
         break;
       case 'contract':
         if (heavy) out.push(['contract', views.contract(ask.host)]);

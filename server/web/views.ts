@@ -19,10 +19,12 @@ import type {
   Totals,
 } from '../protocol/messages.ts';
 import type { HugepagesOfPool, LeakRow, PoolsView } from '../protocol/pool-map.ts';
+import type { ByFs } from '../protocol/report.ts';
 import type { StageLatency } from '../protocol/series.ts';
 import { isObserved } from '../protocol/stages.ts';
 import type { Pipeline } from '../tracer/pipeline.ts';
 import { STAGE_OF_LINE } from '../tracer/programs.ts';
+import { inodesByFs } from '../tracer/report.ts';
 import { contractView, findingDetail } from './contract.ts';
 import { type InodeAsk, inodePage } from './inode-page.ts';
 import { LanesFeed } from './lanes.ts';
@@ -190,6 +192,11 @@ export class Views {
       pipeline.model.superblocks.all().map((sb) => callbackRow(pipeline, sb.dev)!),
     );
     return this.#isMany(host) ? mergedCallbacks(rows) : rows;
+  }
+
+  /** What was counted of the inodes of each. */
+  filesystems(host?: string): ByFs {
+    return inodesByFs(this.#pipelines(host).map(([, pipeline]) => pipeline));
   }
 
   contract(host?: string): ContractView {

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PAGE_VIEWS } from '../../dashboard/src/route.ts';
+import { BACK_WHEN } from '../../server/protocol/stages.ts';
 import { openBrowser, screenshot } from '../support/browser.ts';
 import { eventually, ROOT, RunningServer } from '../support/cli.ts';
 
@@ -168,9 +169,33 @@ describe('a stretch of time', () => {
   });
 });
 
+describe('callbacks', () => {
+  it('are shown with what they did, and copied with their whole names', async () => {
+    await open('callbacks');
+    await says(/What ran/);
+    await screenshot(page, 'callbacks-ran');
+    const row = page.locator('table.runs tr', { hasText: 'hugetlbfs' });
+    const cells = await row.locator('td').allInnerTexts();
+    const { inodes } = await server.report();
+    const { ended, i_callback, hugepages_back: back } = inodes.by_fs.hugetlbfs!;
+    const counts = [ended, ...Object.values(i_callback), ...BACK_WHEN.map((when) => back![when])];
+    // the durations stand behind the first
+    expect([cells[0], ...cells.slice(5)].map(Number)).toEqual(counts);
+    expect(back).toMatchObject({ evict_inode: 8, before_evict: 5, later: 1 });
+    await press('y');
+    await page.getByText('text copied').waitFor();
+    const copied = (await page.evaluate('navigator.clipboard.readText()')) as string;
+    expect(copied).toContain('hugetlbfs_destroy_inode');
+    expect(copied).toMatch(/hugepages back +5 before evict\(\), 8 in s_op->evict_inode/);
+  });
+});
+
 describe('sharing', () => {
   it('copies every view as text of 80 columns at most, and says what it is of', async () => {
-    for (const view of ['overview', 'timeline', 'hugepages', 'alerts', 'contract', 'losses']) {
+    const views = PAGE_VIEWS.filter(
+      (view) => !['inodes', 'inode', 'hosts', 'compare'].includes(view),
+    );
+    for (const view of views) {
       await open(view);
       await page.waitForTimeout(500);
       await page.evaluate('navigator.clipboard.writeText("")');

@@ -149,6 +149,10 @@ export class CellRun {
       ),
     );
     const argument = (await this.guest.sh(scenario.prepare ?? 'true')).trim();
+    // what came before may have been so much that only ends are told
+    const calm = Date.now() + SETTLE_MS;
+    while (this.cell.detail === 'auto' && !model.detail.steps && Date.now() < calm)
+      await sleep(100);
     const began = before(model);
     const lostBefore = this.pipeline.ledger.lostEvents;
     const output = await this.guest.sh(`${program} ${argument === '' ? '' : quote(argument)}`);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Incarnation } from '../../server/model/incarnation.ts';
 import type { LineName } from '../../server/protocol/grammar.ts';
 import { Report } from '../../server/protocol/report.ts';
-import { INODE_STAGES } from '../../server/protocol/stages.ts';
+import { BACK_WHEN, type Context, INODE_STAGES } from '../../server/protocol/stages.ts';
 import { formatAddress } from '../../server/protocol/units.ts';
 import type { Pipeline } from '../../server/tracer/pipeline.ts';
 import { makeReport } from '../../server/tracer/report.ts';
@@ -160,6 +160,23 @@ describe.each(SEEN)('a random world seen by %s, nothing lost', (...seenBy) => {
         for (const fs of new Set(seen.map((l) => l.fs))) {
           const over = seen.filter((l) => l.fs === fs && l.over).length;
           expect(report.inodes.by_fs[fs]?.ended ?? 0).toBe(over);
+        }
+        const ended = [...model.inodes.all()].filter(({ state }) => state === 'ended');
+        for (const [fs, { i_callback, hugepages_back: back }] of Object.entries(
+          report.inodes.by_fs,
+        )) {
+          const own = ended.filter((inode) => inode.fs === fs);
+          const ran = (context: Context) => own.filter((i) => i.freeContext === context).length;
+          expect(i_callback).toEqual({
+            softirq: ran('softirq'),
+            ksoftirqd: ran('ksoftirqd'),
+            rcu_thread: ran('rcu-thread'),
+          });
+          if (tracepoints) expect(back).toBeNull();
+          else {
+            const placed = BACK_WHEN.reduce((sum, when) => sum + back![when], 0);
+            expect(placed).toBe(own.reduce((sum, { freed }) => sum + freed, 0));
+          }
         }
         const pairs = tracepoints
           ? ([['evict_inode', 'free_inode']] as const)

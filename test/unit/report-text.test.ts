@@ -59,13 +59,21 @@ describe('findings', () => {
   });
 });
 
+const OF_FS = {
+  ended: 1,
+  live: 0,
+  lost: 1,
+  i_callback: { softirq: 1, ksoftirqd: 0, rcu_thread: 2 },
+  hugepages_back: null,
+};
+
 it('keeps hostile names in their place and within 80 columns', () => {
   const evil = '\u202egnp.exe \x1b[31m\n\u0000é'.repeat(20);
   const suspects = [{ pid: 1, comm: evil, how: evil, evidence: evil }];
   const hostile: Report = {
     ...report,
     epochs: report.epochs.map((epoch) => ({ ...epoch, host: evil, kernel: evil })),
-    inodes: { ...report.inodes, by_fs: { [evil]: { ended: 1, live: 0, lost: 1 } } },
+    inodes: { ...report.inodes, by_fs: { [evil]: OF_FS } },
     callbacks: report.callbacks.map((row) => ({ ...row, fs: evil, evict_inode: evil })),
     findings: report.findings.map((finding) => ({ ...finding, what: evil, sentence: evil })),
     leaks: [leakOf({ fs: evil, host: evil, text: evil, suspects })],

@@ -1,7 +1,8 @@
 import type { StageLatency } from '../../../server/protocol/series.ts';
-import { durationParts } from '../format/duration.ts';
 import { formatCount } from '../format/number.ts';
+import { DurationCell } from '../parts/DurationCell.tsx';
 import { Empty, Waiting } from '../parts/Empty.tsx';
+import { Foreign } from '../parts/Foreign.tsx';
 import { LogBar, LogScale } from '../parts/LogBar.tsx';
 import { Panel } from '../parts/Panel.tsx';
 import { Scroll } from '../parts/Scroll.tsx';
@@ -65,26 +66,17 @@ function Row({ row }: { row: StageLatency }) {
         {row.pair.replace('..', ' → ')}
       </th>
       <td class="dim">{PAIR_TEXT[row.pair] ?? ''}</td>
-      <td class="mono">{row.fs}</td>
+      <td class="mono">
+        <Foreign text={row.fs} />
+      </td>
       <td class="num">{formatCount(row.count)}</td>
-      <Duration ns={row.p50_ns} />
-      <Duration ns={row.p90_ns} />
-      <Duration ns={row.p99_ns} />
-      <Duration ns={row.max_ns} />
+      <DurationCell ns={row.p50_ns} />
+      <DurationCell ns={row.p90_ns} />
+      <DurationCell ns={row.p99_ns} />
+      <DurationCell ns={row.max_ns} />
       <td>
         <LogBar p50={row.p50_ns} p90={row.p90_ns} p99={row.p99_ns} max={row.max_ns} />
       </td>
     </tr>
-  );
-}
-
-/** Units of one width, so that the numbers line up. */
-function Duration({ ns }: { ns: number }) {
-  const [value, unit] = durationParts(ns);
-  return (
-    <td class="num">
-      {value}
-      <span class="unit">{unit}</span>
-    </td>
   );
 }

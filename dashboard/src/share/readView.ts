@@ -29,7 +29,7 @@ export function headLines(): string[] {
   return lines;
 }
 
-/** The view in sight, part by part, in the order of the page. */
+/** The view in sight, part by part, in the order of the page. Tables that are said apart (extra.ts) are not in it. */
 export function readView(main: HTMLElement): ViewPart[] {
   const panels = [...main.querySelectorAll<HTMLElement>('section.panel')].filter(
     (panel) => panel.parentElement?.closest('section.panel') === null,
@@ -55,7 +55,7 @@ function readPart(root: HTMLElement, belongs: (element: Element) => boolean): Vi
     .filter((element) => element.closest('table') === null && element.closest(SILENT) === null)
     .map((element) => textOf(element))
     .filter((text) => text !== '');
-  const tables = all('table').map(readTable);
+  const tables = all('table:not([data-apart] *)').map(readTable);
   return {
     title: '',
     lines: [...new Set(lines)],
@@ -68,9 +68,7 @@ function readPart(root: HTMLElement, belongs: (element: Element) => boolean): Vi
 }
 
 function readTable(element: HTMLElement): Table {
-  const rows = rowsInSight(element).map((row) =>
-    [...row.querySelectorAll('th, td')].map((cell) => textOf(cell)),
-  );
+  const rows = cellsOf(rowsInSight(element));
   const body = element.querySelector('tbody tr');
   const right = [...(body?.children ?? [])].map((cell) => cell.classList.contains('num'));
   return {
@@ -78,6 +76,25 @@ function readTable(element: HTMLElement): Table {
     right,
     more: Math.max(0, rows.length - MOST_ROWS - 1),
   };
+}
+
+/** The text of each cell in its column: one that spans several has empty ones beside or below it. */
+function cellsOf(rows: readonly Element[]): string[][] {
+  /** By column, for how many rows a cell of before goes on. */
+  let taken: number[] = [];
+  return rows.map((row) => {
+    const out: string[] = [];
+    const below = taken.map((rest) => Math.max(0, rest - 1));
+    for (const cell of row.querySelectorAll<HTMLTableCellElement>('th, td')) {
+      while ((taken[out.length] ?? 0) > 0) out.push('');
+      for (let i = 0; i < cell.colSpan; i++) {
+        below[out.length] = cell.rowSpan - 1;
+        out.push(i === 0 ? textOf(cell) : '');
+      }
+    }
+    taken = below;
+    return out;
+  });
 }
 
 /** In the order in which they stand; the table of inodes has some that its frame hides. */

@@ -3,6 +3,8 @@
  * need not be here. Each with how to make one, so that a restored object has the same
  * layout in memory as any other.
  */
+
+import { CallbackRuns } from '../../model/callback-runs.ts';
 import { InodeLife } from '../../model/contract/inode-life.ts';
 import { Claim } from '../../model/contract/verdicts.ts';
 import { Histogram } from '../../model/histogram.ts';
@@ -17,6 +19,7 @@ export const CLASSES: ReadonlyMap<string, () => object> = new Map<string, () => 
   ['Incarnation', () => new Incarnation(0, '', 0, NONE, 0, 0)],
   ['InodeLife', () => new InodeLife(0, NONE, 0, 0, 0, false)],
   ['Histogram', () => new Histogram()],
+  ['CallbackRuns', () => new CallbackRuns()],
   ['Ranges', () => new Ranges()],
   ['BufferQueue', () => new BufferQueue(0)],
   [

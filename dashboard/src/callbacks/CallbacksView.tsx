@@ -1,18 +1,34 @@
-import type { CallbackRow } from '../../server/protocol/messages.ts';
-import { formatCount } from './format/number.ts';
-import { Callback } from './parts/Callback.tsx';
-import { Empty, Waiting } from './parts/Empty.tsx';
-import { Foreign } from './parts/Foreign.tsx';
-import { Panel } from './parts/Panel.tsx';
-import { Scroll } from './parts/Scroll.tsx';
-import { store } from './session.ts';
+import { useEffect } from 'preact/hooks';
+import type { CallbackRow } from '../../../server/protocol/messages.ts';
+import { formatCount } from '../format/number.ts';
+import { Callback } from '../parts/Callback.tsx';
+import { Empty, Waiting } from '../parts/Empty.tsx';
+import { Foreign } from '../parts/Foreign.tsx';
+import { Panel } from '../parts/Panel.tsx';
+import { Scroll } from '../parts/Scroll.tsx';
+import { store } from '../session.ts';
+import { sayAlso } from '../share/extra.ts';
+import { callbacksAsText } from './asText.ts';
+import { RunsPanel } from './RunsPanel.tsx';
 
 /** Which functions end an inode of each superblock, and which documented combination that is. */
 export function CallbacksView() {
   const rows = store.callbacks.value;
+  useEffect(
+    () =>
+      sayAlso(() => {
+        const { callbacks, filesystems, latencies } = store;
+        return callbacksAsText(
+          callbacks.value ?? [],
+          filesystems.value ?? {},
+          latencies.value ?? [],
+        );
+      }),
+    [],
+  );
   if (rows === null) return <Waiting what="callbacks" />;
   return (
-    <>
+    <div data-apart>
       <h1 class="visually-hidden">Callbacks</h1>
       <Panel
         title="s_op of each superblock seen"
@@ -29,7 +45,8 @@ export function CallbacksView() {
           <Table rows={rows} />
         )}
       </Panel>
-    </>
+      <RunsPanel />
+    </div>
   );
 }
 
