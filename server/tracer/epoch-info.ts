@@ -40,11 +40,14 @@ export function epochInfo(
 }
 
 /**
- * Whether the kernel counts every run that it skips: of fentry since 5.12, of kprobes
- * and tracepoints since 6.7 (trace_call_bpf(), kernel/trace/bpf_trace.c).
+ * Whether the kernel counts every run that it skips, and tells: of fentry since 5.12, of tracepoints
+ * since 6.7 (trace_call_bpf(), kernel/trace/bpf_trace.c). A kprobe that is hit while another one
+ * runs on its CPU is left out before any program is asked, and whoever attached it through perf
+ * cannot read how often (kprobes_inc_nmissed_count(), kernel/kprobes.c).
  */
-function countsMisses(facts: HostFacts, plan: TracePlan): boolean {
-  return isAtLeast(facts.kernel, 6, 7) || plan.probes.every((probe) => probe.family === 'fentry');
+function countsMisses(facts: HostFacts, { probes }: TracePlan): boolean {
+  if (probes.some(({ family }) => family === 'kprobe')) return false;
+  return isAtLeast(facts.kernel, 6, 7) || probes.every(({ family }) => family === 'fentry');
 }
 
 /** Inodes that can be made from a shell, of those filesystems that the plan shows. */

@@ -5,7 +5,9 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_ALERTING } from '../../server/protocol/config.ts';
 import { isObserved, STAGES, type Stage } from '../../server/protocol/stages.ts';
+import { epochInfo } from '../../server/tracer/epoch-info.ts';
 import { parseFacts } from '../../server/tracer/facts.ts';
 import {
   DEFAULT_FILESYSTEMS,
@@ -114,6 +116,18 @@ describe('the plan of', () => {
       missing: 'the module kvm is not loaded',
       help: expect.stringContaining('modprobe'),
     });
+  });
+
+  it.each([
+    ['6.12', true],
+    ['6.1', true],
+    ['6.12-family-kprobe', false], // of 6.7 and newer, but a kprobe counts for itself alone
+    ['6.12-no-direct-calls', false],
+    ['6.18-tracepoints', true],
+  ])('%s: the kernel tells of every run that it skips: %s', (name, tells) => {
+    const host = HOSTS[name]!;
+    const of = { number: 1, host: 'box', alerts: DEFAULT_ALERTING };
+    expect(epochInfo(host.facts, planOf(host, { detail: 'auto' }), of).counts_misses).toBe(tells);
   });
 
   it('a 7.3 host with kvm has the operations of guest_memfd, a 6.18 one does not', () => {
