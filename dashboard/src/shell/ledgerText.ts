@@ -24,5 +24,5 @@ export function ledgerWord(ledger: Ledger): {
   if (ledger.balanced) return { word: 'balanced', tone: 'good' };
   if (ledger.in_flight > 0)
     return { word: `${formatCount(ledger.in_flight)} in flight`, tone: 'idle' };
-  return { word: 'not known yet', tone: 'idle' };
+  return { word: 'not known', tone: 'idle' };
 }
