@@ -2,7 +2,7 @@
  * What the callbacks of a filesystem were seen to do, for all time: where RCU called back, and while
  * which of them ran hugepages came back.
  */
-import { BACK_WHEN, type BackWhen, CONTEXTS, type Context } from '../protocol/stages.ts';
+import { BACK_WHEN, type BackWhen, type Context } from '../protocol/stages.ts';
 import { type Incarnation, STAGE_PLACE } from './incarnation.ts';
 
 const EVICT = STAGE_PLACE.evict;
@@ -13,10 +13,15 @@ const DESTROY_INODE = STAGE_PLACE.destroy_inode;
 const EVICT_END = STAGE_PLACE.evict_end;
 
 export class CallbackRuns {
-  /** Inodes by where their i_callback() ran. */
-  readonly contexts = zeros(CONTEXTS);
+  /** Inodes by where their i_callback() ran: for each end, so by name of the field and not of the context. */
+  softirq = 0;
+  ksoftirqd = 0;
+  rcuThread = 0;
   /** Hugepages that were an inode's, by when free_huge_folio() ran on them. */
-  readonly back = zeros(BACK_WHEN);
+  readonly back = Object.fromEntries(BACK_WHEN.map((when) => [when, 0])) as Record<
+    BackWhen,
+    number
+  >;
 
   /** An inode has ended. */
   ended(inode: Incarnation): void {
@@ -25,7 +30,9 @@ export class CallbackRuns {
   }
 
   calledBack(context: Context, inodes: number): void {
-    this.contexts[context] += inodes;
+    if (context === 'softirq') this.softirq += inodes;
+    else if (context === 'ksoftirqd') this.ksoftirqd += inodes;
+    else if (context === 'rcu-thread') this.rcuThread += inodes;
   }
 
   /** A hugepage of an inode that had ended: somebody else had a reference. */
@@ -46,10 +53,6 @@ export class CallbackRuns {
     // those that are not kept by name
     if (more > 0 && inode.freedLast <= returnOf(inode)) back.evict_inode += more;
   }
-}
-
-function zeros<Key extends string>(keys: readonly Key[]): Record<Key, number> {
-  return Object.fromEntries(keys.map((key) => [key, 0])) as Record<Key, number>;
 }
 
 /** What of its end went on at this time, after evict() had begun. */

@@ -115,8 +115,7 @@ export function isObserved(entry: PlanEntry): entry is Extract<PlanEntry, { prob
 }
 
 /** In which context a stage ran. RCU callbacks borrow whatever task they interrupt. */
-export const CONTEXTS = ['task', 'softirq', 'ksoftirqd', 'rcu-thread', 'unknown'] as const;
-export type Context = (typeof CONTEXTS)[number];
+export type Context = 'task' | 'softirq' | 'ksoftirqd' | 'rcu-thread' | 'unknown';
 
 /**
  * When a hugepage of an inode came back: before evict() (truncated, or a hole), while s_op->evict_inode

@@ -111,13 +111,13 @@ export function inodesByFs(pipelines: readonly Pipeline[]): ByFs {
       of.ended += counts.ended;
       of.live += counts.live;
       of.lost += counts.lost;
-      const { contexts, back } = model.inodes.filesystems.runsOf(fs)!;
-      of.i_callback.softirq += contexts.softirq;
-      of.i_callback.ksoftirqd += contexts.ksoftirqd;
-      of.i_callback.rcu_thread += contexts['rcu-thread'];
+      const runs = model.inodes.filesystems.runsOf(fs)!;
+      of.i_callback.softirq += runs.softirq;
+      of.i_callback.ksoftirqd += runs.ksoftirqd;
+      of.i_callback.rcu_thread += runs.rcuThread;
       if (!model.seesFree) continue;
       of.hugepages_back ??= { ...NONE_BACK };
-      for (const when of BACK_WHEN) of.hugepages_back[when] += back[when];
+      for (const when of BACK_WHEN) of.hugepages_back[when] += runs.back[when];
     }
   }
   return out;
