@@ -559,3 +559,28 @@ it('an inode whose end was lost takes no line from the next one that its task ha
   expect(before.every((found) => found.endsWith('suspected'))).toBe(true);
   expect(foundIn(rows, { lost: [[30.7, 31]] })).toEqual(before);
 });
+
+it('an inode that was destroyed without evict() is not the one that evict() has at its address later', () => {
+  const lost = without(
+    ' evict A ino=7',
+    'i_callback A',
+    'free_inode A',
+    'clear_inode A state=b8',
+  ).filter((row) => !row.startsWith('80') && !row.startsWith('95'));
+  const next = CLEAN.filter((row) => /^30/.test(row)).map((row) =>
+    row.replace(/^30/, '60').replace('ino=7', 'ino=8'),
+  );
+  const told = { lost: [[29, 48]] as const };
+  const before = foundIn(lost, told);
+  expect(before.every((found) => found.endsWith('suspected'))).toBe(true);
+  const after = contractOfRows([...lost, ...next, '80 1 swapper/0 i_callback A'], told);
+  expect(found(after).filter((one) => one.endsWith('certain'))).toEqual([]);
+  const r10 = after.results().find(({ rule }) => rule.id === 'R10')!;
+  expect([r10.checked, r10.broken, r10.suspected]).toEqual([
+    contractOfRows(lost, told)
+      .results()
+      .find(({ rule }) => rule.id === 'R10')!.checked + 1,
+    0,
+    0,
+  ]);
+});

@@ -76,7 +76,7 @@ export class InodeRules {
   }
 
   evict(event: EventOf<'evict'>): InodeLife {
-    let life = this._lives.at(event.inode);
+    let life = this.#begunAt(event.inode, event.ts);
     if (life !== undefined && (life.evict !== null || life.dev !== event.dev)) {
       if (life.evict !== null && (life.destroy === null || this._lives.freeIsSeen(life))) {
         const seen = 'evict() ran a second time on it';
@@ -91,6 +91,18 @@ export class InodeRules {
     this._lives.evicted(life, event);
     this._lives.note(life, event);
     return life;
+  }
+
+  /**
+   * The life at this address whose evict() may have begun at this time: of one that was destroyed
+   * before, and not seen in evict(), nothing more is to come but i_callback(), which was lost.
+   */
+  #begunAt(address: Address, ts: number): InodeLife | undefined {
+    const life = this._lives.at(address);
+    if (life === undefined || life.evict !== null || life.destroy === null) return life;
+    if (life.destroy.ts > ts) return life;
+    this.#forget(life);
+    return undefined;
   }
 
   clear(event: EventOf<'clear_inode'>): void {
@@ -185,8 +197,8 @@ export class InodeRules {
   /** All stages in one line: what it says is checked where the stages did not come. */
   oneLine(event: EventOf<'life'>): void {
     this._lives.callbacksSeen.add(event.free_inode);
-    let life = this._lives.at(event.inode);
     const began = event.ts - event.evict;
+    let life = this.#begunAt(event.inode, began);
     const other = Math.abs((life?.evict?.ts ?? began) - began) > SAME_EVICT_NS;
     // the end of the one before was lost
     if (life !== undefined && (life.dev !== event.dev || other)) {
