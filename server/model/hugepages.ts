@@ -33,8 +33,8 @@ export class Hugepages {
   outstanding = 0;
   /** By folio address; from tracepoints by -1 - pfn. Only those not (known to be) in the pool. */
   private readonly _known = new NumberMap<number, Hugepage>();
-  /** Of these, those that left a page cache and are not freed, oldest first. */
   private _next = 1;
+  /** Of those known, the ones that left a page cache and are not freed, oldest first. */
   private readonly _removed = new NumberedSet<Hugepage>();
   /** Taken for a private mapping of an inode. */
   private readonly _private = new Map<Incarnation, Set<Hugepage>>();
@@ -94,7 +94,6 @@ export class Hugepages {
     yield* this._known.values();
   }
 
-  /** The latest that took a reference on this folio, oldest first. */
   /** Taken for a mapping; whose page cache it enters, if any, is told next. */
   taken(event: EventOf<'hugepage_alloc'>, inode: Incarnation | null): void {
     const page = this.#take(event, inode, event.dev);
