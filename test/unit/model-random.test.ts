@@ -175,7 +175,12 @@ describe.each(SEEN)('a random world seen by %s, nothing lost', (...seenBy) => {
           if (tracepoints) expect(back).toBeNull();
           else {
             const placed = BACK_WHEN.reduce((sum, when) => sum + back![when], 0);
-            expect(placed).toBe(own.reduce((sum, { freed }) => sum + freed, 0));
+            const freedOf = (some: readonly Incarnation[]) =>
+              some.reduce((sum, { freed }) => sum + freed, 0);
+            // where an eviction began before tracing did, nobody knows what it was doing
+            const watched = own.filter((inode) => inode.at('evict') !== null);
+            expect(placed).toBeGreaterThanOrEqual(freedOf(watched));
+            expect(placed).toBeLessThanOrEqual(freedOf(own));
           }
         }
         const pairs = tracepoints
