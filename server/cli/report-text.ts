@@ -2,9 +2,9 @@
  * The report as text that is pasted into a mail: what was found first, then the numbers
  * it rests on, then what could not be seen. At most 80 columns of ASCII.
  */
+import { backWords, ranWords } from '../protocol/callback-words.ts';
 import type { TimelineEntry } from '../protocol/messages.ts';
 import type { Report } from '../protocol/report.ts';
-import { BACK_TEXT, BACK_WHEN } from '../protocol/stages.ts';
 import { contractText, leakText } from './report-findings.ts';
 import { COLUMNS, duration, hang, name, plural, seconds, sentence } from './text.ts';
 
@@ -160,26 +160,14 @@ function callbackText({ callbacks, epochs }: Report): string[] {
 /** Where RCU called back, and when hugepages came back, by filesystem. */
 function ranText({ inodes }: Report): string[] {
   const out: string[] = [];
-  for (const [fs, { i_callback, hugepages_back: back }] of Object.entries(inodes.by_fs)) {
-    const { softirq, ksoftirqd, rcu_thread } = i_callback;
-    const ran = counted([
-      [softirq, 'in softirq'],
-      [ksoftirqd, 'in ksoftirqd'],
-      [rcu_thread, 'in a thread of RCU'],
-    ]);
-    const came = counted(BACK_WHEN.map((when) => [back?.[when] ?? 0, BACK_TEXT[when]]));
+  for (const [fs, { i_callback, hugepages_back }] of Object.entries(inodes.by_fs)) {
+    const [ran, came] = [ranWords(i_callback), backWords(hugepages_back)];
     if (ran + came === '') continue;
     out.push(...hang('  ', name(fs, 24)));
     if (ran !== '') out.push(...hang('    i_callback     ', ran));
     if (came !== '') out.push(...hang('    hugepages back ', came));
   }
   return out.length === 0 ? [] : ['what ran where, and when hugepages came back', ...out];
-}
-
-/** `3 in softirq, 1 in ksoftirqd`: what there is none of is left out. */
-function counted(all: readonly (readonly [count: number, what: string])[]): string {
-  const some = all.filter(([count]) => count > 0);
-  return some.map(([count, what]) => `${count} ${what}`).join(', ');
 }
 
 const MAX_GAPS = 20;

@@ -18,10 +18,7 @@ export class CallbackRuns {
   ksoftirqd = 0;
   rcuThread = 0;
   /** Hugepages that were an inode's, by when free_huge_folio() ran on them. */
-  readonly back = Object.fromEntries(BACK_WHEN.map((when) => [when, 0])) as Record<
-    BackWhen,
-    number
-  >;
+  readonly back = noneBack();
 
   /** An inode has ended. */
   ended(inode: Incarnation): void {
@@ -53,6 +50,10 @@ export class CallbackRuns {
     // those that are not kept by name
     if (more > 0 && inode.freedLast <= returnOf(inode)) back.evict_inode += more;
   }
+}
+
+export function noneBack(): Record<BackWhen, number> {
+  return Object.fromEntries(BACK_WHEN.map((when) => [when, 0])) as Record<BackWhen, number>;
 }
 
 /** What of its end went on at this time, after evict() had begun. */

@@ -309,10 +309,9 @@ export class Inodes {
     wanted: (inode: Incarnation) => boolean,
   ): { known: Incarnation[]; ended: Incarnation[]; left: number } {
     const from = this._unshown.length - most;
-    const ended = this._unshown.filter((inode, i) => i >= from || wanted(inode));
-    const listed = new Set(ended);
-    const older = this._unshown.filter((inode) => !listed.has(inode));
+    const older = this._unshown.filter((inode, i) => i < from && !wanted(inode));
     const spared = new Set(older.map(({ number }) => number));
+    const ended = this._unshown.filter(({ number }) => !spared.has(number));
     let left = 0;
     let more = this._ended.length - this._oldest + this._packed.size;
     let at = this._oldest;

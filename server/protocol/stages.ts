@@ -131,12 +131,3 @@ export const BACK_WHEN = [
   'later',
 ] as const;
 export type BackWhen = (typeof BACK_WHEN)[number];
-
-export const BACK_TEXT: Record<BackWhen, string> = {
-  before_evict: 'before evict()',
-  evict_inode: 'in s_op->evict_inode',
-  destroy_inode: 'in destroy_inode()',
-  evict: 'elsewhere in evict()',
-  grace_period: 'in the grace period',
-  later: 'after i_callback()',
-};

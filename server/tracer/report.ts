@@ -1,10 +1,11 @@
 /** The report of a session: a function of its pipelines alone, so that a replay gives the same. */
 
 import { LATENCY_PAIRS } from '../model/by-filesystem.ts';
+import { noneBack } from '../model/callback-runs.ts';
 import { Histogram } from '../model/histogram.ts';
 import { teardownRule } from '../model/superblocks.ts';
 import type { ByFs, Report } from '../protocol/report.ts';
-import { BACK_WHEN, type BackWhen } from '../protocol/stages.ts';
+import { BACK_WHEN } from '../protocol/stages.ts';
 import { formatDev } from '../protocol/units.ts';
 import { alertsOf } from './alerts.ts';
 import { reportContract } from './contract.ts';
@@ -116,17 +117,12 @@ export function inodesByFs(pipelines: readonly Pipeline[]): ByFs {
       of.i_callback.ksoftirqd += runs.ksoftirqd;
       of.i_callback.rcu_thread += runs.rcuThread;
       if (!model.seesFree) continue;
-      of.hugepages_back ??= { ...NONE_BACK };
+      of.hugepages_back ??= noneBack();
       for (const when of BACK_WHEN) of.hugepages_back[when] += runs.back[when];
     }
   }
   return out;
 }
-
-const NONE_BACK = Object.fromEntries(BACK_WHEN.map((when) => [when, 0])) as Record<
-  BackWhen,
-  number
->;
 
 function stageLatencies(pipelines: readonly Pipeline[]): Report['stages'] {
   const merged = new Map<string, Histogram>();

@@ -19,6 +19,14 @@ class Host extends LiveHost {
   }
 }
 
+it('a loss that is told while lines wait for those of another CPU lies between these, too', () => {
+  const host = new Host().beats(1000, [0, 1]).rows('9000 0 sh/5 tick seq=9');
+  expect(host.pipeline.model.now).toBeLessThan(2e9);
+  host.pipeline.err(Buffer.from('b Lost 10 events\n'));
+  expect(host.gaps).toHaveLength(1);
+  expect(host.pipeline.model.gaps.overlaps(8.9e9, 9.1e9)).toBe(true);
+});
+
 describe('a CPU that goes', () => {
   it('is waited for no more: what the others say is told at once', () => {
     const host = new Host().beats(1000, [0, 1]).online('0-1').beats(1000, [0, 1]);

@@ -8,7 +8,7 @@ import { Panel } from '../parts/Panel.tsx';
 import { Scroll } from '../parts/Scroll.tsx';
 import { store } from '../session.ts';
 import { sayAlso } from '../share/extra.ts';
-import { callbacksAsText } from './asText.ts';
+import { callbacksAsText, POINTERS } from './asText.ts';
 import { RunsPanel } from './RunsPanel.tsx';
 
 /** Which functions end an inode of each superblock, and which documented combination that is. */
@@ -94,7 +94,7 @@ function Superblock({ row, withHost }: { row: CallbackRow; withHost: boolean }) 
           <Foreign text={row.fs} />
         </th>
         <td class="mono">{row.dev}</td>
-        {NAMES.map((name) => (
+        {POINTERS.map((name) => (
           <td key={name}>
             <Callback symbol={row[name]} />
           </td>
@@ -113,5 +113,3 @@ function Superblock({ row, withHost }: { row: CallbackRow; withHost: boolean }) 
     </tbody>
   );
 }
-
-const NAMES = ['drop_inode', 'evict_inode', 'destroy_inode', 'free_inode'] as const;

@@ -1,5 +1,6 @@
+import { BACK_TEXT } from '../../../server/protocol/callback-words.ts';
 import type { ByFs } from '../../../server/protocol/report.ts';
-import { BACK_TEXT, BACK_WHEN, type BackWhen } from '../../../server/protocol/stages.ts';
+import { BACK_WHEN, type BackWhen } from '../../../server/protocol/stages.ts';
 import { formatCount } from '../format/number.ts';
 import { DurationCell } from '../parts/DurationCell.tsx';
 import { Empty } from '../parts/Empty.tsx';

@@ -1,13 +1,14 @@
+import { backWords, ranWords } from '../../../server/protocol/callback-words.ts';
 import type { CallbackRow } from '../../../server/protocol/messages.ts';
 import type { ByFs } from '../../../server/protocol/report.ts';
 import type { StageLatency } from '../../../server/protocol/series.ts';
-import { BACK_TEXT, BACK_WHEN } from '../../../server/protocol/stages.ts';
 import { formatDuration } from '../format/duration.ts';
 import { visibleText } from '../format/visible.ts';
 import { type TextPart, WIDTH, wrap } from '../share/plainText.ts';
 import { evictOf, graceOf } from './spreads.ts';
 
-const POINTERS = ['drop_inode', 'evict_inode', 'destroy_inode', 'free_inode'] as const;
+/** In the order in which the kernel asks them. */
+export const POINTERS = ['drop_inode', 'evict_inode', 'destroy_inode', 'free_inode'] as const;
 /** What stands before a value. */
 const NAME_WIDTH = 18;
 
@@ -45,31 +46,17 @@ function superblocksText(same: readonly CallbackRow[]): Row[] {
 }
 
 function ranText(fs: string, of: ByFs[string], latencies: readonly StageLatency[]): Row[] {
-  const { softirq, ksoftirqd, rcu_thread } = of.i_callback;
   const took = (spread: StageLatency | undefined) =>
     spread === undefined
       ? ''
       : `p50 ${formatDuration(spread.p50_ns)}, p99 ${formatDuration(spread.p99_ns)}`;
-  const back = of.hugepages_back;
   const rows: Row[] = [
     ['  evict_inode took', took(evictOf(latencies, fs))],
     ['  RCU waited', took(graceOf(latencies, fs))],
-    [
-      '  i_callback() ran',
-      counted([
-        [softirq, 'in softirq'],
-        [ksoftirqd, 'in ksoftirqd'],
-        [rcu_thread, 'in a thread of RCU'],
-      ]),
-    ],
-    ['  hugepages back', counted(BACK_WHEN.map((when) => [back?.[when] ?? 0, BACK_TEXT[when]]))],
+    ['  i_callback() ran', ranWords(of.i_callback)],
+    ['  hugepages back', backWords(of.hugepages_back)],
   ];
   return [[visibleText(fs), `${of.ended} ended`], ...rows.filter(([, value]) => value !== '')];
-}
-
-function counted(all: readonly (readonly [count: number, what: string])[]): string {
-  const some = all.filter(([count]) => count > 0);
-  return some.map(([count, what]) => `${count} ${what}`).join(', ');
 }
 
 /** Values that are too long for a line go on below. */

@@ -1,9 +1,9 @@
 import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { LatencyChange } from '../../../server/protocol/compare.ts';
-import { durationParts } from '../format/duration.ts';
 import { formatCount } from '../format/number.ts';
 import { cancelDraw, requestDraw } from '../frame.ts';
+import { DurationCell } from '../parts/DurationCell.tsx';
 import { Foreign } from '../parts/Foreign.tsx';
 import { PAIR_TEXT } from '../parts/words.ts';
 import { theme } from '../theme.ts';
@@ -94,7 +94,7 @@ function Numbers({ change: { a, b, ratio, typical, tail, longer } }: { change: L
                 <span class={`run run-${i}`}>{name}</span>
               </th>
               {QUANTILES.map((quantile) => (
-                <Duration key={quantile} ns={of[`${quantile}_ns`]} />
+                <DurationCell key={quantile} ns={of[`${quantile}_ns`]} />
               ))}
               <td class="num">{formatCount(of.count)}</td>
             </tr>
@@ -128,16 +128,6 @@ function Numbers({ change: { a, b, ratio, typical, tail, longer } }: { change: L
 
 function pText(p: number | null): string {
   return p === null ? '–' : p < 0.001 ? '<0.001' : p.toFixed(p < 0.1 ? 3 : 2);
-}
-
-function Duration({ ns }: { ns: number }) {
-  const [value, unit] = durationParts(ns);
-  return (
-    <td class="num">
-      {value}
-      <span class="unit">{unit}</span>
-    </td>
-  );
 }
 
 function isChange(result: LatencyChange['result']): boolean {

@@ -98,7 +98,10 @@ async function copyLink(): Promise<string> {
 }
 
 async function savePicture(): Promise<string> {
-  const blob = await pictureOf(headLines(), readView(view()));
+  // where tables are said apart, they are in the picture as they are in the text
+  const apart = view().querySelector('[data-apart]') === null ? [] : saidAlso();
+  const parts = [...readView(view()), ...apart.map((part) => ({ ...part, pictures: [] }))];
+  const blob = await pictureOf(headLines(), parts);
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);
   link.download = `lastref-${route.peek().view}.png`;
